@@ -1,0 +1,10 @@
+module zinit
+
+go 1.26.0
+
+require (
+	github.com/naoina/toml v0.1.1
+	golang.org/x/sys v0.49.0
+)
+
+require github.com/naoina/go-stringutil v0.1.0 // indirect

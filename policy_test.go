@@ -1,0 +1,120 @@
+package main_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows is the import policy: what each package may import beside the standard
+// library. A package that is not listed may import nothing of ours.
+var arrows = map[string]string{
+	".":                   "applets applets/env",
+	"applets":             "applets/env applets/pid1 applets/server applets/cli",
+	"applets/env":         "",
+	"applets/pid1":        "applets/env reap supervise/logs/pump golang.org/x/sys/unix",
+	"applets/server":      "applets/env supervise supervise/config supervise/logs supervise/machine depgraph sock reap",
+	"applets/cli":         "applets/env sock supervise/config depgraph",
+	"supervise":           "supervise/machine supervise/config supervise/logs depgraph reap",
+	"supervise/machine":   "",
+	"supervise/config":    "github.com/naoina/toml golang.org/x/sys/unix",
+	"supervise/logs":      "supervise/logs/pump",
+	"supervise/logs/pump": "golang.org/x/sys/unix",
+	"depgraph":            "",
+	"reap":                "golang.org/x/sys/unix",
+	"reap/reaptest":       "reap",
+	"sock":                "golang.org/x/sys/unix",
+}
+
+// goFiles calls f for every Go file of the module.
+func goFiles(t *testing.T, f func(file string, tree *ast.File)) {
+	t.Helper()
+	seen := 0
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && p != "." {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(p, ".go") {
+			return nil
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		seen++
+		f(filepath.ToSlash(p), tree)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 10 {
+		t.Fatalf("saw only %d Go files", seen)
+	}
+}
+
+func TestImportsFollowThePackageMap(t *testing.T) {
+	goFiles(t, func(file string, tree *ast.File) {
+		if strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		pkg := path.Dir(file)
+		allowed, known := arrows[pkg]
+		if !known {
+			t.Errorf("%s: package %s is not on the package map", file, pkg)
+			return
+		}
+		for _, spec := range tree.Imports {
+			p, _ := strconv.Unquote(spec.Path.Value)
+			ours := strings.HasPrefix(p, "zinit/")
+			if !ours && !strings.Contains(strings.Split(p, "/")[0], ".") {
+				if p == "os/exec" {
+					t.Errorf("%s imports os/exec: only the keeper forks", file)
+				}
+				continue
+			}
+			want := strings.TrimPrefix(p, "zinit/")
+			if !strings.Contains(" "+allowed+" ", " "+want+" ") {
+				t.Errorf("%s: %s may not import %s", file, pkg, p)
+			}
+		}
+	})
+}
+
+func TestNoPackageLevelWorkAndNoBareSleep(t *testing.T) {
+	goFiles(t, func(file string, tree *ast.File) {
+		test := strings.HasSuffix(file, "_test.go")
+		for _, decl := range tree.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if ok && fn.Recv == nil && fn.Name.Name == "init" && !test {
+				t.Errorf("%s has an init function: it would run inside process 1 too", file)
+			}
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			x, ok := sel.X.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			switch {
+			case x.Name == "time" && sel.Sel.Name == "Sleep":
+				t.Errorf("%s sleeps: wait for the event instead", file)
+			case x.Name == "os" && sel.Sel.Name == "Exit" && !test && file != "main.go":
+				t.Errorf("%s calls os.Exit: only main does", file)
+			}
+			return true
+		})
+	})
+}

@@ -1,0 +1,155 @@
+package reap
+
+import (
+	"os"
+	"syscall"
+)
+
+// A Spec is everything that is needed to start one process; it is complete
+// before the fork.
+type Spec struct {
+	// Key says whom the process belongs to: a service's name for its main
+	// process, "NAME/health" for a probe. At most one process of a key is alive.
+	Key string
+
+	// Run is the run number. The keeper refuses a number that is not higher than
+	// every earlier one of the key, over server deaths too; a newer run implies
+	// the acknowledgement of the older ones.
+	Run uint64
+
+	// Path is the file to execute (it holds a slash); Argv includes argv[0].
+	Path string
+	Argv []string
+
+	// Env is the whole environment, KEY=VALUE each.
+	Env []string
+
+	// Dir is the working directory; empty is the keeper's own.
+	Dir string
+
+	// Stdout and Stderr are the write ends that the child gets as descriptors 1
+	// and 2; nil is /dev/null. Keep holds the read ends that belong to them: the
+	// keeper holds copies, named by OutputName, until the server releases them.
+	// Client.Spawn takes over Stdout and Stderr and closes them; the caller goes
+	// on owning Keep.
+	Stdout, Stderr *os.File
+	Keep           [2]*os.File
+
+	// Group says that the process group (each process is born as the leader of
+	// its own session) belongs to the service: when the main process has ended
+	// and others of the group live on, Exited.Lingers is set, Signal with
+	// ScopeGroup still reaches them, and GroupGone follows when the last ended.
+	Group bool
+}
+
+// OutputName is the name under which the keeper holds the read end of an output
+// pipe: fd is 1 or 2.
+func OutputName(key string, run uint64, fd int) string {
+	return outputName(key, run, fd)
+}
+
+// A Scope says whom a signal is meant for.
+type Scope uint8
+
+const (
+	// ScopeMain is the main process alone.
+	ScopeMain Scope = iota
+	// ScopeGroup is the process group that the main process leads.
+	ScopeGroup
+)
+
+// An Event is what the keeper tells the server. For one key and run the order is
+// Spawned or SpawnFailed, then Exited, then, if Exited.Lingers, GroupGone.
+type Event interface{ isEvent() }
+
+type (
+	// Spawned says that the process runs: exec succeeded.
+	Spawned struct {
+		Key   string
+		Run   uint64
+		Pid   int
+		Start uint64 // start time of /proc/PID/stat, in clock ticks since boot; 0 when unknown
+	}
+
+	// SpawnFailed says that there is no process, and why. Refused is set when the
+	// keeper declined by itself (old run number, draining); otherwise Errno is
+	// what fork or exec answered.
+	SpawnFailed struct {
+		Key     string
+		Run     uint64
+		Errno   syscall.Errno
+		Refused string
+	}
+
+	// Exited says that the main process has ended and was reaped. It is repeated
+	// to each new server until Client.Ack names it.
+	Exited struct {
+		Key     string
+		Run     uint64
+		Pid     int
+		Status  Status
+		Lingers bool
+	}
+
+	// GroupGone says that the last process of the run's group has ended.
+	GroupGone struct {
+		Key string
+		Run uint64
+	}
+
+	// Signaled says that the keeper itself received a signal that the server is
+	// to act upon (TERM and INT: stop; HUP: reload).
+	Signaled struct{ Signal syscall.Signal }
+
+	// KeeperLost says that the channel is closed: the keeper is dead. It is the
+	// last event.
+	KeeperLost struct{ Err error }
+)
+
+func (Spawned) isEvent()     {}
+func (SpawnFailed) isEvent() {}
+func (Exited) isEvent()      {}
+func (GroupGone) isEvent()   {}
+func (Signaled) isEvent()    {}
+func (KeeperLost) isEvent()  {}
+
+// A Child is one live process of the keeper, as the inventory lists it.
+type Child struct {
+	Key   string
+	Run   uint64
+	Pid   int
+	Start uint64 // as in Spawned
+	Group bool   // as in Spec
+	// MainGone: the main process has ended, only its group lives on.
+	MainGone bool
+}
+
+// A Stage is how far the keeper is with its own life.
+type Stage uint8
+
+const (
+	// StageServe: services run, a server decides.
+	StageServe Stage = iota
+	// StageDrain: a shutdown has begun. A server that starts now stops what is
+	// left and starts nothing.
+	StageDrain
+)
+
+// An Inventory is what the keeper hands to a server that connects.
+type Inventory struct {
+	Stage    Stage
+	Children []Child
+	Exits    []Exited            // not acknowledged yet
+	Runs     map[string]uint64   // highest run number of each key
+	Kept     map[string]*os.File // descriptors by name; the server owns these copies
+}
+
+// A PlanStep is one service in the plan that the keeper follows when the server
+// cannot: the services of a wave are stopped together, wave after wave.
+type PlanStep struct {
+	Key     string
+	Wave    int
+	Signal  syscall.Signal
+	Scope   Scope
+	Timeout uint32 // milliseconds until SIGKILL
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"syscall"
+	"time"
+)
+
+// A Service is one service or target as every dialect describes it. A Service in
+// hand is valid and is never changed: what is not allowed was refused when it was
+// loaded. Units are in the types; nothing downstream knows a dialect.
+type Service struct {
+	Name   string
+	Target bool     // a [target]: a name for its dependencies, without a process
+	Source string   // the file it came from; empty when it has none
+	Digest [32]byte // of the text of Source, to see whether it changed
+
+	Exec           string   // as written
+	Command        Command  // Exec, split; for targets the zero Command
+	Dir            string   // working directory; empty = the server's own
+	Env            []string // KEY=VALUE, sorted by key, to be added to the server's environment
+	Oneshot        bool
+	Status         StartStatus
+	Class          Class
+	Critical       bool
+	Ports          []uint16
+	KillOthers     bool
+	ProcessFilters []string
+
+	Requires, After, Wants, Conflicts []string
+
+	Lifecycle Lifecycle
+	Health    *Health // nil: no health check
+	Logging   Logging
+}
+
+// A Command is a command line, ready to be executed.
+type Command struct {
+	// Argv is the words to execute directly. With Shell it is
+	// ["/bin/sh", "-c", LINE].
+	Argv []string
+	// Shell says that the line needs a shell, and ShellWhy names what needs it
+	// ("the pipe |", "the variable $HOME").
+	Shell    bool
+	ShellWhy string
+}
+
+// StartStatus is the `status` key: what boot and reload do with the service.
+type StartStatus uint8
+
+const (
+	StatusStart  StartStatus = iota // start it and keep it up
+	StatusStop                      // leave it down until somebody starts it
+	StatusIgnore                    // as stop; never restarted, not touched by bulk commands
+)
+
+// Class is the `class` key.
+type Class uint8
+
+const (
+	ClassUser   Class = iota // touched by bulk commands
+	ClassSystem              // protected from them
+)
+
+// RestartPolicy is the `restart` key.
+type RestartPolicy uint8
+
+const (
+	RestartOnFailure RestartPolicy = iota // exit code other than 0, or a signal
+	RestartAlways                         // any end that nobody asked for
+	RestartNever
+)
+
+// KillMode is the `kill_mode` key: whom the stop signal and SIGKILL reach.
+type KillMode uint8
+
+const (
+	KillGroup   KillMode = iota // stop signal and SIGKILL to the process group
+	KillMixed                   // stop signal to the main process, SIGKILL to all
+	KillProcess                 // main process only
+	KillCgroup                  // signal to all processes of the service
+)
+
+// Lifecycle is the [lifecycle] table.
+type Lifecycle struct {
+	Restart RestartPolicy
+	// RestartExplicit: the file names the policy. A oneshot is retried only then.
+	RestartExplicit bool
+	RestartDelay    time.Duration // 0: at once
+	RestartDelayMax time.Duration
+	MaxRestarts     int // 0: unlimited
+	StabilityPeriod time.Duration
+	StartTimeout    time.Duration
+	StopTimeout     time.Duration
+	StopSignal      syscall.Signal
+	KillMode        KillMode
+}
+
+// ProbeKind is the `type` of a health check.
+type ProbeKind uint8
+
+const (
+	ProbeTCP ProbeKind = iota
+	ProbeHTTP
+	ProbeExec
+)
+
+// Health is the [health] table.
+type Health struct {
+	Kind         ProbeKind
+	Target       string  // host:port, URL, or command line
+	Command      Command // of ProbeExec
+	ExpectStatus int     // of ProbeHTTP
+	Interval     time.Duration
+	Timeout      time.Duration
+	Retries      int
+	StartPeriod  time.Duration
+	// ReportOnly: on_unhealthy = "report": show it, restart nothing.
+	ReportOnly bool
+}
+
+// Logging is the [logging] table.
+type Logging struct {
+	BufferLines int   // what `logs` returns at most
+	BufferBytes int64 // cap of the store
+	File        string
+	Forward     string // accepted for files of the original; has no effect
+}
