@@ -1,0 +1,27 @@
+// Package machine is the life of one service as a pure function:
+//
+//	Step(service, event, now) (service, actions)
+//
+// It owns every rule about one service: when it starts, what counts as ready,
+// how an end is judged, how long to wait before the next try, when a stop becomes
+// a kill. It refuses to know processes, pids, files, clocks, other services and
+// configuration dialects: time comes in with each event, orders go out as
+// actions, and what the graph allows comes in as DepsMet, DepsHeld and DepsLost.
+//
+//	           Wanted, DepsMet                ready
+//	Inactive ──────────────────▶ Starting ─────────▶ Running
+//	   │  ▲                         │  ▲                │
+//	   ▼  │ Dropped                 │  │ RestartAt      │ Dropped, DepsLost,
+//	Blocked                         ▼  │                ▼ unhealthy
+//	   (wanted, but not allowed)  Exited, Failed ◀── Stopping
+//
+// Each spawn gets the next run number. Whatever concerns another run than the one
+// that is alive (an exit, a probe's result, a spawn reply) is refused in one
+// place, at the head of Step.
+//
+// The deadline is a function of the state (Service.Deadline): whoever drives the
+// machine sends Ticked when it has come, and nothing is ever cancelled.
+//
+// All values are plain data; nothing here is safe for concurrent use, and nothing
+// needs to be: one event loop owns every Service.
+package machine

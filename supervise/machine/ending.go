@@ -1,0 +1,149 @@
+package machine
+
+import (
+	"syscall"
+	"time"
+)
+
+// stop tells the living run to end.
+func (l *life) stop(why Cause) {
+	l.State = Stopping{Run: l.Run(), Why: why, Since: l.now, KillAt: l.now.Add(l.Rules.StopTimeout)}
+	l.do(Signal{Run: l.Run(), Sig: l.Rules.StopSignal, Scope: l.Rules.StopScope})
+}
+
+// kill sends SIGKILL when it is due.
+func (l *life) kill() {
+	st, ok := l.State.(Stopping)
+	if !ok || !due(st.KillAt, l.now) {
+		return
+	}
+	l.do(Signal{Run: st.Run, Sig: syscall.SIGKILL, Scope: l.Rules.KillScope})
+	st.KillAt = l.now.Add(min(killAgain<<min(st.Kills, 8), killAgainMax))
+	st.Kills++
+	l.State = st
+}
+
+// over settles what a run that has ended leaves behind: why is what brought it
+// down, outcome how the main process ended.
+func (l *life) over(why Cause, outcome Outcome) {
+	if !l.Started.IsZero() && l.now.Sub(l.Started) >= l.Rules.Stability {
+		l.resetBackOff()
+	}
+	again := false
+	if st, ok := l.State.(Stopping); ok {
+		again = st.Again
+	}
+	switch {
+	case l.Broken:
+		l.State = Failed{Why: l.Fault, At: l.now}
+	case why.Failure():
+		at, givenUp := l.nextTry(true)
+		l.State = Failed{Why: why, At: l.now, RestartAt: at, GivenUp: givenUp}
+	case why.Kind == Ended:
+		at, givenUp := l.nextTry(false)
+		l.State = Exited{Outcome: outcome, At: l.now, RestartAt: at, GivenUp: givenUp}
+	case why.Kind == Asked && outcome.Unknown:
+		again, l.State = true, Inactive{} // it never ran
+	default:
+		again, l.State = true, Exited{Outcome: outcome, At: l.now}
+	}
+	if again {
+		l.attempt() // the last word wins: it may be wanted by now
+	}
+}
+
+// nextTry decides whether a run that ended by itself is followed by another one,
+// and counts it. A zero time means that it is not.
+func (l *life) nextTry(failed bool) (at time.Time, givenUp bool) {
+	r := l.Rules
+	if !l.Want || l.Broken || r.Policy == Never || (r.Policy == OnFailure && !failed) {
+		return time.Time{}, false
+	}
+	if r.MaxRestarts > 0 && l.Quick >= r.MaxRestarts {
+		return time.Time{}, true
+	}
+	at = l.now.Add(l.Delay)
+	l.Delay = max(r.Delay, min(2*l.Delay, r.DelayMax))
+	l.Quick++
+	l.Total++
+	return at, false
+}
+
+func (l *life) resetBackOff() {
+	l.Delay = l.Rules.Delay
+	l.Quick = 0
+}
+
+// probed takes in the result of a health probe.
+func (l *life) probed(text string) {
+	h := l.Rules.Health
+	if h == nil {
+		return
+	}
+	switch st := l.State.(type) {
+	case Starting:
+		if text == "" {
+			l.State = Running{Run: st.Run, Since: l.now, Probe: Probing{At: l.now.Add(h.Interval)}}
+			return
+		}
+		p := st.Probe.failed(text, l.now, h.Interval)
+		p.At = l.now.Add(min(p.Gap, h.Interval))
+		p.Gap = min(2*p.Gap, h.Interval)
+		st.Probe = p
+		l.State = st
+		if p.Failures >= h.Retries {
+			l.stop(Cause{Kind: HealthFailed, Count: p.Failures, Text: text})
+		}
+	case Running:
+		if text == "" {
+			st.Probe = Probing{At: l.now.Add(h.Interval)}
+			st.Unhealthy = false
+			l.State = st
+			return
+		}
+		st.Probe = st.Probe.failed(text, l.now, 0)
+		st.Probe.At = l.now.Add(h.Interval)
+		st.Unhealthy = st.Probe.Failures >= h.Retries
+		l.State = st
+		if st.Unhealthy && !h.ReportOnly {
+			l.stop(Cause{Kind: HealthFailed, Count: st.Probe.Failures, Text: text})
+		}
+	}
+}
+
+// failed counts a failure, at most one in every spacing.
+func (p Probing) failed(text string, now time.Time, spacing time.Duration) Probing {
+	if !now.Before(p.CountAt) {
+		p.Failures++
+		p.CountAt = now.Add(spacing)
+	}
+	p.LastErr = text
+	return p
+}
+
+// ticked does what has become due.
+func (l *life) ticked() {
+	switch st := l.State.(type) {
+	case Starting:
+		switch {
+		case due(st.ReadyBy, l.now):
+			l.stop(Cause{Kind: StartTimeout, After: l.Rules.StartTimeout})
+		case due(st.Probe.At, l.now):
+			st.Probe.At = time.Time{}
+			l.State = st
+			l.do(Probe{Run: st.Run})
+		}
+	case Running:
+		if due(st.Probe.At, l.now) {
+			st.Probe.At = time.Time{}
+			l.State = st
+			l.do(Probe{Run: st.Run})
+		}
+	case Stopping:
+		l.kill()
+	case Exited, Failed:
+		if due(l.RestartAt(), l.now) {
+			l.attempt()
+		}
+	}
+}

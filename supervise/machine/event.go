@@ -1,0 +1,110 @@
+package machine
+
+import "syscall"
+
+// An Event is a fact that the life of a service depends on.
+type Event interface{ isEvent() }
+
+type (
+	// Wanted: it is to be up. A service that has ended starts again; one that
+	// was given up gets all its tries back.
+	Wanted struct{}
+	// Dropped: it is to be down.
+	Dropped struct{}
+	// Restarted: it is to go down, if it is up, and come up with its back-off
+	// reset.
+	Restarted struct{}
+
+	// DepsMet: everything that it must wait for is there.
+	DepsMet struct{}
+	// DepsHeld: it may not start, because of On; if it runs, it may go on.
+	DepsHeld struct{ On string }
+	// DepsLost: it may not run, because of On.
+	DepsLost struct{ On string }
+
+	// Broken: its configuration cannot be satisfied.
+	Broken struct{ Why Cause }
+	// Mended: it can again.
+	Mended struct{}
+
+	// Adopted: a process of an earlier server was found alive.
+	Adopted struct{ Run Run }
+
+	// Spawned: the process of Run executes its program.
+	Spawned struct{ Run Run }
+	// SpawnFailed: there is no process of Run.
+	SpawnFailed struct {
+		Run  Run
+		Text string
+	}
+	// Probed: a health probe has ended; Err is empty when it passed.
+	Probed struct {
+		Run Run
+		Err string
+	}
+	// ProcessGone: the main process has ended. Lingers: others of its group
+	// live on.
+	ProcessGone struct {
+		Run     Run
+		Outcome Outcome
+		Lingers bool
+	}
+	// GroupGone: the last process of the run's group has ended.
+	GroupGone struct{ Run Run }
+
+	// Ticked: the time may have come for what Deadline announced.
+	Ticked struct{}
+)
+
+func (Wanted) isEvent()      {}
+func (Dropped) isEvent()     {}
+func (Restarted) isEvent()   {}
+func (DepsMet) isEvent()     {}
+func (DepsHeld) isEvent()    {}
+func (DepsLost) isEvent()    {}
+func (Broken) isEvent()      {}
+func (Mended) isEvent()      {}
+func (Adopted) isEvent()     {}
+func (Spawned) isEvent()     {}
+func (SpawnFailed) isEvent() {}
+func (Probed) isEvent()      {}
+func (ProcessGone) isEvent() {}
+func (GroupGone) isEvent()   {}
+func (Ticked) isEvent()      {}
+
+// runOf is the run that an event concerns; ok is false when it concerns none.
+func runOf(ev Event) (run Run, ok bool) {
+	switch e := ev.(type) {
+	case Spawned:
+		return e.Run, true
+	case SpawnFailed:
+		return e.Run, true
+	case Probed:
+		return e.Run, true
+	case ProcessGone:
+		return e.Run, true
+	case GroupGone:
+		return e.Run, true
+	}
+	return 0, false
+}
+
+// An Action is an order to whoever drives the machine.
+type Action interface{ isAction() }
+
+type (
+	// Spawn: start the main process as Run.
+	Spawn struct{ Run Run }
+	// Signal: send Sig to the process of Run, or to its group.
+	Signal struct {
+		Run   Run
+		Sig   syscall.Signal
+		Scope Scope
+	}
+	// Probe: check the health of Run once and answer with Probed.
+	Probe struct{ Run Run }
+)
+
+func (Spawn) isAction()  {}
+func (Signal) isAction() {}
+func (Probe) isAction()  {}

@@ -1,0 +1,103 @@
+package machine
+
+import (
+	"time"
+)
+
+// A Run counts the lives of one service's main process, from 1.
+type Run uint64
+
+// A State is one of the seven: Inactive, Blocked, Starting, Running, Stopping,
+// Exited, Failed. Each holds only what that state has.
+type State interface {
+	// String is the state's word, lower case.
+	String() string
+	isState()
+}
+
+type (
+	// Inactive has no process and does not want one, or was never asked.
+	Inactive struct{}
+
+	// Blocked wants to start and may not; Service.On says why.
+	Blocked struct{}
+
+	// Starting has been spawned (or is about to be) and is not ready.
+	Starting struct {
+		Run Run
+		// Up: the process runs; before that the spawn is under way.
+		Up      bool
+		ReadyBy time.Time // zero: no limit
+		Probe   Probing
+	}
+
+	// Running is up and ready. A target that runs has run 0 and no process.
+	Running struct {
+		Run   Run
+		Since time.Time
+		Probe Probing
+		// Unhealthy: the probes say no, and the service only reports it.
+		Unhealthy bool
+	}
+
+	// Stopping has been told to end. Why survives until the process is gone.
+	Stopping struct {
+		Run   Run
+		Why   Cause
+		Since time.Time
+		// KillAt is when SIGKILL is sent. It moves on after each: a process
+		// stuck in the kernel gets another, and the loop does not spin.
+		KillAt time.Time
+		Kills  int
+		// Gone: the main process has ended with Outcome; others of its group
+		// live on, and the run is over when they have ended too.
+		Gone    bool
+		Outcome Outcome
+		// Again: somebody asked for it to be up while it was stopping; it starts
+		// again whatever the policy says.
+		Again bool
+	}
+
+	// Exited ended well, or because it was told to.
+	Exited struct {
+		Outcome   Outcome
+		At        time.Time
+		RestartAt time.Time // zero: no restart
+		// GivenUp: max_restarts quick ends in a row.
+		GivenUp bool
+	}
+
+	// Failed ended badly, or never came up.
+	Failed struct {
+		Why       Cause
+		At        time.Time
+		RestartAt time.Time // zero: no restart
+		// GivenUp: max_restarts quick ends in a row.
+		GivenUp bool
+	}
+)
+
+// Probing is the health check of one run.
+type Probing struct {
+	At       time.Time     // when the next probe is due; zero: one is under way, or there are none
+	Failures int           // in a row
+	CountAt  time.Time     // a failure before this moment does not count
+	Gap      time.Duration // to the next probe while starting
+	LastErr  string        // of the last failed probe; empty after a pass
+}
+
+func (Inactive) isState() {}
+func (Blocked) isState()  {}
+func (Starting) isState() {}
+func (Running) isState()  {}
+func (Stopping) isState() {}
+func (Exited) isState()   {}
+func (Failed) isState()   {}
+
+func (Inactive) String() string { return "inactive" }
+func (Blocked) String() string  { return "blocked" }
+func (Starting) String() string { return "starting" }
+func (Running) String() string  { return "running" }
+func (Stopping) String() string { return "stopping" }
+func (Exited) String() string   { return "exited" }
+func (Failed) String() string   { return "failed" }
