@@ -1,6 +1,9 @@
 package config
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Severity tells a Problem that keeps a service from running from one that does
 // not.
@@ -22,7 +25,8 @@ type Problem struct {
 	Message  string // says what is wrong and what to do
 }
 
-// String is the line that people read: "FILE:LINE: KEY: MESSAGE".
+// String is the line that people read: "FILE:LINE: KEY: MESSAGE". A message that
+// begins with its key is not given it twice.
 func (p Problem) String() string {
 	s := p.File
 	if p.Line > 0 {
@@ -31,7 +35,7 @@ func (p Problem) String() string {
 	if s != "" {
 		s += ": "
 	}
-	if p.Key != "" {
+	if p.Key != "" && !strings.HasPrefix(p.Message, p.Key+" ") {
 		s += p.Key + ": "
 	}
 	if p.Severity == Warning {

@@ -1,0 +1,28 @@
+// Package config turns files that describe services into [Service] values.
+//
+// It owns the dialects: their keys, defaults, spellings and limits, the word
+// rules of command lines, and the names of signals. Nothing downstream knows
+// which dialect a service was written in.
+//
+// What it promises:
+//   - A [Service] in hand is valid. What is not allowed was refused when it was
+//     loaded, and is never looked at again.
+//   - One file gives one Service or at least one [Problem] of severity [Error],
+//     never both and never neither. Problems have file, line and key, and say
+//     what to do; all of a file are collected.
+//   - No file harms another one, and no file harms the program: size, depth and
+//     number of values are bounded before the decoder sees a byte, named pipes
+//     and devices are not read, and a panic of the decoder becomes a Problem.
+//   - Equal text gives equal results, whatever the environment of the process.
+//     The one exception is said at [SplitCommand].
+//
+// What it refuses to know: other services (whether a dependency exists), states,
+// processes, the wire.
+//
+// The way of a zinit TOML file:
+//
+//	text -> guard (guard.go, scalar.go): lexes, bounds, mends, takes the strings out
+//	     -> github.com/naoina/toml: structure, duplicates
+//	     -> keys.go: one row per key, each with its setter
+//	     -> zinit.go: what must be there, what must agree
+package config
