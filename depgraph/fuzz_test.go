@@ -228,6 +228,9 @@ func (m *model) checkEdges(t *testing.T, g *Graph) {
 		if len(got) > 0 {
 			t.Errorf("%s has edges from nowhere: %v", name, got)
 		}
+		if names := g.namesOf(g.Conflicts(i)); !slices.IsSorted(names) || len(slices.Compact(names)) != len(g.Conflicts(i)) {
+			t.Errorf("%s conflicts with %v", name, g.namesOf(g.Conflicts(i)))
+		}
 		for j := range g.Len() {
 			other := m.nodes[g.Name(j)]
 			want := i != j && (slices.Contains(node.Conflicts, other.Name) || slices.Contains(other.Conflicts, name))
