@@ -46,6 +46,7 @@ func LoadDir(dir string) (*Set, error) {
 type loaded struct {
 	path     string
 	service  *Service
+	nameLine int // where its name stands
 	problems []Problem
 }
 
@@ -57,8 +58,7 @@ func loadAll(paths []string) []loaded {
 	for range min(4, runtime.GOMAXPROCS(0), len(paths)) {
 		workers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(paths)); i = next.Add(1) - 1 {
-				svc, problems := LoadFile(paths[i])
-				all[i] = loaded{paths[i], svc, problems}
+				all[i] = load(paths[i])
 			}
 		})
 	}
@@ -87,7 +87,7 @@ func gather(all []loaded) *Set {
 			continue
 		}
 		set.Problems = append(set.Problems, Problem{
-			File: l.path, Key: nameKey(l.service), Service: l.service.Name, Severity: Error,
+			File: l.path, Line: l.nameLine, Key: nameKey(l.service), Service: l.service.Name, Severity: Error,
 			Message: fmt.Sprintf("%s is also the name in %s: give each its own name, or remove one of the files (none of them is loaded)",
 				quoted(l.service.Name), strings.Join(others, ", ")),
 		})
@@ -115,11 +115,17 @@ func nameKey(s *Service) string {
 // LoadFile loads one file. The service is nil when one of the problems is an
 // Error. It never blocks on what is no regular file.
 func LoadFile(path string) (*Service, []Problem) {
+	l := load(path)
+	return l.service, l.problems
+}
+
+func load(path string) loaded {
 	text, err := readFile(path)
 	if err != nil {
-		return nil, []Problem{{File: path, Service: baseName(path), Severity: Error, Message: err.Error()}}
+		problem := Problem{File: path, Service: baseName(path), Severity: Error, Message: err.Error()}
+		return loaded{path: path, problems: []Problem{problem}}
 	}
-	return Parse(path, text)
+	return parse(path, text)
 }
 
 // baseName is the name of a service whose file does not tell it.

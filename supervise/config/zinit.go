@@ -1,4 +1,340 @@
 package config
 
-// Parse parses.
-func Parse(path string, text []byte) (*Service, []Problem) { return nil, nil }
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	defaultBufferBytes = 4 << 20
+	minBufferBytes     = 4 << 10 // a page: less holds no useful log
+)
+
+// Parse reads the text of one zinit TOML file. path is only used for messages,
+// and for the name of a service that does not tell its own. The service is nil
+// when there is an Error among the problems; problems are sorted by line.
+func Parse(path string, text []byte) (*Service, []Problem) {
+	l := parse(path, text)
+	return l.service, l.problems
+}
+
+// file is one file on its way into a Service.
+type file struct {
+	path       string
+	findings   []finding
+	refused    []string       // keys that the guard left out
+	lines      map[string]int // of the keys that are given, and of the tables
+	name       string         // the service concerned, for problems
+	failed     bool
+	probeKnown bool // health.type is given and good
+}
+
+func parse(path string, text []byte) loaded {
+	f := &file{path: path, name: baseName(path), lines: make(map[string]int, 16)}
+	s := f.read(text)
+	if f.failed {
+		s = nil
+	} else {
+		s.Source, s.Digest = path, sha256.Sum256(text)
+	}
+	return loaded{path: path, service: s, nameLine: f.nameLine(), problems: f.problems()}
+}
+
+func (f *file) nameLine() int { return max(f.lines["service.name"], f.lines["target.name"]) }
+
+// read does the whole work; it returns nil where nothing can be done further.
+func (f *file) read(text []byte) *Service {
+	g, bad := newGuard(text)
+	if g == nil {
+		f.add(bad...)
+		return nil
+	}
+	g.run()
+	f.add(g.findings...)
+	f.refused = g.refused
+	if CheckName(g.name) == nil {
+		f.name = g.name
+	}
+	if g.fatal {
+		return nil
+	}
+	root, wrong := g.decode()
+	if wrong != nil {
+		f.add(*wrong)
+		return nil
+	}
+	return f.service(root)
+}
+
+func (f *file) add(findings ...finding) {
+	for _, x := range findings {
+		f.report(x.severity, x.line, x.key, "%s", x.message)
+	}
+}
+
+func (f *file) report(severity Severity, line int, key, format string, args ...any) {
+	f.findings = append(f.findings, finding{line, key, severity, fmt.Sprintf(format, args...)})
+	f.failed = f.failed || severity == Error
+}
+
+// problems returns the findings by line; those of one line keep their order.
+func (f *file) problems() []Problem {
+	slices.SortStableFunc(f.findings, func(a, b finding) int { return a.line - b.line })
+	var problems []Problem
+	for _, x := range f.findings {
+		problems = append(problems, Problem{
+			File: f.path, Line: x.line, Key: x.key, Service: f.name, Severity: x.severity, Message: x.message,
+		})
+	}
+	return problems
+}
+
+// service reads the tables of a file that could be decoded.
+func (f *file) service(root *tomlTable) *Service {
+	s := &Service{
+		Lifecycle: Lifecycle{
+			RestartDelay: time.Second, RestartDelayMax: 5 * time.Minute, MaxRestarts: 10,
+			StabilityPeriod: 30 * time.Second, StartTimeout: 30 * time.Second, StopTimeout: 10 * time.Second,
+			StopSignal: defaultStopSignal,
+		},
+		Logging: Logging{BufferLines: 1000, BufferBytes: defaultBufferBytes},
+	}
+	tables := f.tables(root)
+	switch {
+	case tables["service"] != nil:
+		if t := tables["target"]; t != nil {
+			f.report(Warning, t.line, "target", "is ignored because there is a [service] too: give it a file of its own")
+		}
+	case tables["target"] != nil:
+		s.Target = true
+	case !slices.Contains(f.refused, "service") && !slices.Contains(f.refused, "target"):
+		f.report(Error, 0, "", "there is no [service] and no [target]: begin the file with [service]")
+	}
+	for i := range sections {
+		sec := &sections[i]
+		t := tables[sec.name]
+		switch {
+		case t == nil || s.Target && sec.name == "service" || !s.Target && sec.name == "target":
+		case s.Target && !sec.target:
+			f.report(Warning, t.line, sec.name, "has no effect: a target has no process, remove it")
+		default:
+			if sec.name == "health" {
+				s.Health = &Health{ExpectStatus: 200, Interval: 10 * time.Second, Timeout: 5 * time.Second, Retries: 3}
+			}
+			f.section(s, sec, t)
+		}
+	}
+	f.check(s, tables)
+	return s
+}
+
+// tables finds the tables of the sections at the top level, and reports what else
+// stands there.
+func (f *file) tables(root *tomlTable) map[string]*tomlTable {
+	found := make(map[string]*tomlTable, len(sections))
+	for _, e := range root.entries {
+		table, isTable := e.value.(*tomlTable)
+		known := slices.ContainsFunc(sections[:], func(s section) bool { return s.name == e.key })
+		_, many := e.value.([]*tomlTable)
+		switch {
+		case known && isTable:
+			found[e.key] = table
+			f.lines[e.key] = table.line
+		case known && many:
+			f.report(Error, e.line, e.key, "stands in double brackets: write [%s], one service to a file", e.key)
+		case known:
+			f.report(Error, e.line, e.key, "is a table: write a line with [%s] and its keys below", e.key)
+		default:
+			f.unknownTop(e, isTable || many)
+		}
+	}
+	return found
+}
+
+func (f *file) unknownTop(e tomlEntry, table bool) {
+	if yes, refuse := isPlanned(e.key, ""); yes && table {
+		f.notYet(e.line, e.key, "["+e.key+"]", refuse)
+		return
+	}
+	if !table {
+		hint := "put it below [service]"
+		if home := homeOf(e.key); home != "" {
+			hint = "put it below [" + home + "]"
+		}
+		f.report(Warning, e.line, e.key, "stands above every table and is ignored: %s", hint)
+		return
+	}
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	hint := "remove it"
+	if near := nearest(e.key, names); near != "" {
+		hint = "did you mean [" + near + "]?"
+	}
+	f.report(Warning, e.line, e.key, "[%s] is not a table of a service file: %s", e.key, hint)
+}
+
+// notYet reports a key or table of a later version.
+func (f *file) notYet(line int, key, what string, refuse bool) {
+	if refuse {
+		f.report(Error, line, key, "%s is not supported by this version: remove it or run the service in another way", what)
+	} else {
+		f.report(Warning, line, key, "this version has no %s yet: it is ignored", what)
+	}
+}
+
+// homeOf is the section that has a key of this name, or "".
+func homeOf(name string) string {
+	for _, s := range sections {
+		for _, k := range s.keys {
+			if k.name == name || k.also == name {
+				return s.name
+			}
+		}
+	}
+	return ""
+}
+
+// section hands the keys of a table to their setters.
+func (f *file) section(s *Service, sec *section, t *tomlTable) {
+	for _, e := range t.entries {
+		full := sec.name + "." + e.key
+		i := slices.IndexFunc(sec.keys, func(k key) bool { return k.name == e.key || k.also == e.key && k.also != "" })
+		if i < 0 {
+			f.unknownKey(sec, e)
+			continue
+		}
+		k := &sec.keys[i]
+		name := sec.name + "." + k.name
+		if before := f.lines[name]; before > 0 {
+			f.report(Error, e.line, full, "means the same as the other spelling in line %d (%s and %s): remove one", before, k.name, k.also)
+			continue
+		}
+		f.lines[name] = e.line
+		k.set(s, value{f, full, e})
+	}
+}
+
+func (f *file) unknownKey(sec *section, e tomlEntry) {
+	full := sec.name + "." + e.key
+	if yes, refuse := isPlanned(sec.name, e.key); yes {
+		f.notYet(e.line, full, e.key, refuse)
+		return
+	}
+	var names []string
+	for _, k := range sec.keys {
+		names = append(names, k.name)
+	}
+	hint := "remove it"
+	near := nearest(e.key, names)
+	if meant := otherWord(e.key); near == "" && slices.Contains(names, meant) {
+		near = meant
+	}
+	home := homeOf(e.key)
+	switch {
+	case home != "" && home != "target":
+		hint = "put it below [" + home + "]"
+	case near != "":
+		hint = "did you mean " + near + "?"
+	default:
+		for i := range sections {
+			if sections[i].name == e.key {
+				hint = "write [" + e.key + "] as a table of its own"
+			}
+		}
+	}
+	f.report(Warning, e.line, full, "%s is not a key of [%s]: %s", e.key, sec.name, hint)
+}
+
+// otherWord is our name for what other supervisors call word.
+func otherWord(word string) string {
+	switch strings.ToLower(word) {
+	case "command", "cmd", "execstart", "run", "start":
+		return "exec"
+	case "cwd", "chdir", "workdir", "working_directory", "workingdirectory":
+		return "dir"
+	case "environment", "environ":
+		return "env"
+	case "depends", "depends_on", "needs":
+		return "requires"
+	case "url", "address":
+		return "target"
+	}
+	return ""
+}
+
+// setName takes service.name and target.name.
+func setName(s *Service, v value) {
+	name, ok := v.text()
+	if !ok {
+		return
+	}
+	if err := CheckName(name); err != nil {
+		v.fail("%s %v", v.key, err)
+		return
+	}
+	s.Name = name
+}
+
+// names takes a list of names of services, each of them once.
+func (v value) names() []string {
+	var names []string
+	for _, e := range v.list() {
+		name, ok := e.entry.value.(string)
+		switch {
+		case !ok:
+			e.fail("contains %s: write the name in quotes: %s", describe(e.entry.value), inQuotes(plain(e.entry.value)))
+		case CheckName(name) != nil:
+			e.fail("%s contains invalid name %s", v.key, quoted(name))
+		case slices.Contains(names, name):
+			e.warn("names %s twice: remove one", name)
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// setPorts takes service.ports.
+func setPorts(s *Service, v value) {
+	for _, e := range v.list() {
+		switch n, ok := e.entry.value.(int64); {
+		case !ok:
+			e.fail("contains %s: write a number without quotes, such as 8080", describe(e.entry.value))
+		case n < 1 || n > 65535:
+			e.fail("contains %d: ports go from 1 to 65535", n)
+		case !slices.Contains(s.Ports, uint16(n)):
+			s.Ports = append(s.Ports, uint16(n))
+		}
+	}
+}
+
+// setEnv takes service.env.
+func setEnv(s *Service, v value) {
+	table, ok := v.entry.value.(*tomlTable)
+	if !ok {
+		v.fail("must be a table, not %s: write a line with [service.env] and NAME = \"value\" below", describe(v.entry.value))
+		return
+	}
+	for _, e := range table.entries {
+		variable := value{v.file, v.key + "." + e.key, e}
+		text, ok := e.value.(string)
+		switch {
+		case !ok:
+			variable.fail("must be a text in quotes, not %s: write %s = %s", describe(e.value), e.key, inQuotes(plain(e.value)))
+		case e.key == "" || strings.ContainsAny(e.key, "=\x00"):
+			variable.fail("%s cannot be the name of a variable: remove the =", quoted(e.key))
+		default:
+			s.Env = append(s.Env, e.key+"="+text)
+		}
+	}
+	slices.SortFunc(s.Env, func(a, b string) int {
+		a, _, _ = strings.Cut(a, "=")
+		b, _, _ = strings.Cut(b, "=")
+		return strings.Compare(a, b)
+	})
+}

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/naoina/toml"
+	"github.com/naoina/toml/ast"
+)
+
+// tomlTable is a table of a file, its keys in the order of their lines.
+type tomlTable struct {
+	line    int
+	entries []tomlEntry
+}
+
+// tomlEntry is a key with its value, or an element of a list. The value is a
+// string, int64, float64, bool, []tomlEntry, *tomlTable, []*tomlTable (for
+// [[key]]), or tooBig.
+type tomlEntry struct {
+	key   string
+	line  int
+	value any
+}
+
+// tooBig is an integer that does not fit into 64 bits.
+type tooBig string
+
+// decode has the decoder read the skeleton of a guard. A panic of the decoder is
+// one more finding.
+func (g *guard) decode() (root *tomlTable, bad *finding) {
+	defer func() {
+		if r := recover(); r != nil {
+			root, bad = nil, &finding{message: fmt.Sprintf("cannot be decoded (%v): simplify the file", r)}
+		}
+	}()
+	table, err := toml.Parse(g.out)
+	if err != nil {
+		return nil, decoderFinding(err)
+	}
+	c := converter{strings: g.strings}
+	at := 0
+	for _, r := range string(g.out) {
+		if at++; r == '\n' {
+			c.breaks = append(c.breaks, at)
+		}
+	}
+	return c.table(table), nil
+}
+
+// decoderFinding puts the decoder's errors into our words.
+func decoderFinding(err error) *finding {
+	f := &finding{message: err.Error()}
+	if e, ok := err.(*toml.LineError); ok {
+		f.line, f.message = e.Line, e.Err.Error()
+	}
+	what, where, conflict := strings.Cut(f.message, " is in conflict with ")
+	if !conflict {
+		f.message += ": check quotes, brackets and commas"
+		return f
+	}
+	fields := strings.Fields(what)
+	name := strings.Trim(fields[len(fields)-1], "`'")
+	f.message = fmt.Sprintf("[%s] stands here and again elsewhere (%s): put its keys below one header", name, where)
+	return f
+}
+
+// converter turns the decoder's tree into ours: lines instead of offsets, order
+// instead of maps, and the strings put back.
+type converter struct {
+	strings []string
+	breaks  []int // offsets behind each line break, in runes as the decoder counts
+}
+
+func (c *converter) line(offset int) int {
+	n, found := slices.BinarySearch(c.breaks, offset)
+	if found {
+		n++
+	}
+	return n + 1
+}
+
+func (c *converter) table(t *ast.Table) *tomlTable {
+	out := &tomlTable{line: t.Line, entries: make([]tomlEntry, 0, len(t.Fields))}
+	for name, field := range t.Fields {
+		e := tomlEntry{key: name}
+		switch f := field.(type) {
+		case *ast.KeyValue:
+			e.value, e.line = c.value(f.Value), c.line(f.Value.Pos())
+		case *ast.Table:
+			e.value, e.line = c.table(f), f.Line
+		case []*ast.Table:
+			tables := make([]*tomlTable, len(f))
+			for i := range f {
+				tables[i] = c.table(f[i])
+			}
+			e.value, e.line = tables, tables[0].line
+		}
+		out.entries = append(out.entries, e)
+	}
+	slices.SortFunc(out.entries, func(a, b tomlEntry) int {
+		if a.line != b.line {
+			return a.line - b.line
+		}
+		return strings.Compare(a.key, b.key)
+	})
+	return out
+}
+
+func (c *converter) value(v ast.Value) any {
+	switch v := v.(type) {
+	case *ast.String:
+		return c.strings[atoi(strings.TrimRight(v.Value, "\n"))]
+	case *ast.Integer:
+		n, err := strconv.ParseInt(v.Value, 10, 64)
+		if err != nil {
+			return tooBig(v.Value)
+		}
+		return n
+	case *ast.Float:
+		n, _ := v.Float() // too large is as wrong as any other float
+		return n
+	case *ast.Boolean:
+		return v.Value == "true"
+	case *ast.Array:
+		list := make([]tomlEntry, len(v.Value))
+		for i, e := range v.Value {
+			list[i] = tomlEntry{line: c.line(e.Pos()), value: c.value(e)}
+		}
+		return list
+	}
+	return nil
+}
+
+// atoi reads an index that the guard wrote.
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		panic("the decoder changed a string") // recovered in decode
+	}
+	return n
+}

@@ -1,0 +1,210 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// value is a value of a file on its way into a Service. Its methods return false,
+// having reported why and what to write, when it is not what they are for.
+type value struct {
+	file  *file
+	key   string // "lifecycle.restart"
+	entry tomlEntry
+}
+
+// short is the key as it stands in the file.
+func (v value) short() string { return v.key[strings.LastIndexByte(v.key, '.')+1:] }
+
+func (v value) fail(format string, args ...any) {
+	v.file.report(Error, v.entry.line, v.key, format, args...)
+}
+
+func (v value) warn(format string, args ...any) {
+	v.file.report(Warning, v.entry.line, v.key, format, args...)
+}
+
+// text takes any string.
+func (v value) text() (string, bool) {
+	s, ok := v.entry.value.(string)
+	if !ok {
+		v.fail("must be a text in quotes, not %s: write %s = %s", describe(v.entry.value), v.short(), inQuotes(plain(v.entry.value)))
+	}
+	return s, ok
+}
+
+// nonEmpty takes a string that says something.
+func (v value) nonEmpty() (string, bool) {
+	s, ok := v.text()
+	if ok && strings.TrimSpace(s) == "" {
+		v.fail("%s cannot be empty", v.key)
+		return "", false
+	}
+	return s, ok
+}
+
+func (v value) flag() (bool, bool) {
+	b, ok := v.entry.value.(bool)
+	if !ok {
+		meant := "true"
+		switch strings.ToLower(plain(v.entry.value)) {
+		case "false", "no", "off", "0":
+			meant = "false"
+		}
+		v.fail("must be true or false without quotes, not %s: write %s = %s", describe(v.entry.value), v.short(), meant)
+	}
+	return b, ok
+}
+
+// integer takes a number from least to most.
+func (v value) integer(least, most int64) (int64, bool) {
+	n, ok := v.entry.value.(int64)
+	switch {
+	case !ok:
+		if _, big := v.entry.value.(tooBig); big {
+			v.fail("%s is too large: write at most %d", plain(v.entry.value), most)
+			return 0, false
+		}
+		meant := plain(v.entry.value)
+		if ms, fine := asMillis(v.short(), meant); fine {
+			v.fail("must be a number of milliseconds, not %s: write %s = %d", describe(v.entry.value), v.short(), ms)
+			return 0, false
+		}
+		if _, err := strconv.ParseInt(meant, 10, 64); err != nil {
+			meant = "1000"
+		}
+		v.fail("must be a number without quotes, not %s: write %s = %s", describe(v.entry.value), v.short(), meant)
+		return 0, false
+	case n < least && least == 1:
+		v.fail("%s must be > 0", v.key)
+	case n < least:
+		v.fail("%s must be >= %d", v.key, least)
+	case n > most:
+		v.fail("%d is too large: write at most %d", n, most)
+	default:
+		return n, true
+	}
+	return 0, false
+}
+
+// count takes a number that the original keeps in 32 bits or more. What does not
+// fit into an int on every machine is as good as the largest that does.
+func (v value) count(least int64) (int, bool) {
+	n, ok := v.integer(least, math.MaxInt64)
+	return int(min(n, math.MaxInt32)), ok
+}
+
+// millis takes a length of time in milliseconds.
+func (v value) millis(least int64) (time.Duration, bool) {
+	n, ok := v.integer(least, math.MaxInt64/int64(time.Millisecond))
+	return time.Duration(n) * time.Millisecond, ok
+}
+
+// size takes a number of bytes, or "64K", "512M", "4G".
+func (v value) size(least int64) (int64, bool) {
+	s, ok := v.entry.value.(string)
+	if !ok {
+		return v.integer(least, math.MaxInt64)
+	}
+	digits := strings.TrimRight(strings.TrimSpace(s), "KMG")
+	unit := strings.TrimSpace(s)[len(digits):]
+	shift, known := map[string]int{"": 0, "K": 10, "M": 20, "G": 30}[unit]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	switch {
+	case err != nil || !known || n < 0:
+		v.fail("%s is not a size: write bytes (65536) or \"64K\", \"512M\", \"4G\"", quoted(s))
+		return 0, false
+	case n > math.MaxInt64>>shift:
+		v.fail("%s is too large: write at most \"8589934591G\"", quoted(s))
+		return 0, false
+	}
+	v.entry.value = n << shift
+	return v.integer(least, math.MaxInt64)
+}
+
+// word takes one of the words and returns its index.
+func (v value) word(words ...string) (int, bool) {
+	s, ok := v.text()
+	if !ok {
+		return 0, false
+	}
+	for i, w := range words {
+		if w == s {
+			return i, true
+		}
+	}
+	v.unknownWord(s, words)
+	return 0, false
+}
+
+func (v value) unknownWord(s string, words []string) {
+	hint := ""
+	if near := nearest(s, words); near != "" {
+		hint = ": did you mean " + inQuotes(near) + "?"
+	}
+	v.fail("%s is none of %s%s", quoted(s), strings.Join(words, ", "), hint)
+}
+
+// list takes a list; each of its elements is to be read as a value.
+func (v value) list() []value {
+	entries, ok := v.entry.value.([]tomlEntry)
+	if !ok {
+		example := inQuotes(plain(v.entry.value))
+		if _, number := v.entry.value.(int64); number {
+			example = plain(v.entry.value)
+		}
+		v.fail("must be a list, not %s: write %s = [%s]", describe(v.entry.value), v.short(), example)
+		return nil
+	}
+	values := make([]value, len(entries))
+	for i, e := range entries {
+		values[i] = value{v.file, v.key, e}
+	}
+	return values
+}
+
+// texts takes a list of strings, none of them empty.
+func (v value) texts() []value {
+	var good []value
+	for _, e := range v.list() {
+		s, ok := e.entry.value.(string)
+		switch {
+		case !ok:
+			e.fail("contains %s: write it in quotes: %s", describe(e.entry.value), inQuotes(plain(e.entry.value)))
+		case s == "":
+			e.fail("contains an empty text: remove it")
+		default:
+			good = append(good, e)
+		}
+	}
+	return good
+}
+
+// plain is a value as a person would write it without quotes.
+func plain(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case int64, bool, float64, tooBig:
+		return fmt.Sprint(v)
+	}
+	return "…"
+}
+
+// describe names a value for a message.
+func describe(v any) string {
+	switch v := v.(type) {
+	case string:
+		return "the text " + quoted(v)
+	case int64, float64, tooBig:
+		return "the number " + plain(v)
+	case bool:
+		return "the bare word " + plain(v)
+	case []tomlEntry:
+		return "a list"
+	}
+	return "a table"
+}
