@@ -1,0 +1,16 @@
+// Package logs keeps what services write: it makes their output pipes, has them
+// pumped into stores, derives lines from the stores and appends them to files.
+//
+// It owns the read ends of the pipes and, in its directory, the store of each
+// service (package pump). It promises:
+//   - What a service wrote before it ended is in Tail when Ended has returned.
+//   - Lines are a function of the stored bytes and intents. There is no index of
+//     lines in memory; a server that starts anew shows the same lines.
+//   - Stdout and stderr are put together separately: a line is never made of
+//     pieces of two streams.
+//   - Pipes, Start, Ended, Discard and Append never wait for a log file's disk. A
+//     writer that is faster than its log file waits; a log file that fails loses
+//     lines, says how many bytes, and goes on by itself.
+//
+// It refuses to know why a service runs, and how lines are shown.
+package logs

@@ -1,0 +1,115 @@
+package logs
+
+import (
+	"bytes"
+	"time"
+
+	"zinit/supervise/logs/pump"
+)
+
+// MaxLine is the length, in bytes without the newline, from which on a line is cut
+// into pieces of this length.
+const MaxLine = 64 << 10
+
+// A Stream says where a line came from. Its String is stdout, stderr or zinit.
+type Stream = pump.Stream
+
+// The streams.
+const (
+	Stdout = pump.Stdout
+	Stderr = pump.Stderr
+	Zinit  = pump.Zinit // a line of our own
+)
+
+// A Line is one line of a service's log.
+type Line struct {
+	// Time is when its first byte was taken from the pipe, to the millisecond.
+	Time   time.Time
+	Stream Stream
+	// Text is the bytes as they came, without \n or \r\n: they may hold anything
+	// else, NUL and invalid UTF-8 included.
+	Text []byte
+	// Cut says that Text is not the whole line: it goes on in the next line of the
+	// stream because it is longer than MaxLine, or its beginning was released.
+	Cut bool
+	// Partial says that no newline has come yet and the stream is still open.
+	Partial bool
+}
+
+// An ending says what ended a piece of text.
+type ending uint8
+
+const (
+	newline ending = iota
+	cut            // it goes on: the line is longer than MaxLine
+	broken         // the stream ended, or has not gone on yet
+)
+
+// A piece is a line as it is stored, or a part of one that was cut.
+type piece struct {
+	off    int64
+	time   time.Time
+	stream Stream
+	text   []byte // valid until the next call of the joiner
+	end    ending
+
+	torn bool // its beginning is not there
+	open bool // the stream may still go on with it
+}
+
+// A joiner puts the lines of each stream together from segments. The zero joiner
+// is at the beginning of a store. It holds at most MaxLine bytes for each stream.
+type joiner struct {
+	pend [pump.Streams]struct {
+		off  int64
+		time time.Time
+		text []byte
+	}
+}
+
+// feed takes the bytes of a segment and emits the pieces that are complete.
+func (j *joiner) feed(seg pump.Segment, b []byte, emit func(piece)) {
+	if seg.Fresh {
+		j.breakOff(seg.Stream, emit)
+	}
+	p := &j.pend[seg.Stream]
+	for off := seg.Off; len(b) > 0; {
+		text, rest, found := bytes.Cut(b, []byte{'\n'})
+		if len(p.text) == 0 {
+			p.off, p.time = off, seg.Time
+		}
+		if room := MaxLine - len(p.text); len(text) > room {
+			j.emit(seg.Stream, text[:room], cut, emit)
+			b = b[room:]
+			off += int64(room)
+			continue
+		}
+		if !found {
+			p.text = append(p.text, text...)
+			return
+		}
+		j.emit(seg.Stream, text, newline, emit)
+		off += int64(len(text)) + 1
+		b = rest
+	}
+}
+
+// emit passes on what is pending of a stream, and text behind it.
+func (j *joiner) emit(s Stream, text []byte, end ending, emit func(piece)) {
+	p := &j.pend[s]
+	if len(p.text) > 0 {
+		text = append(p.text, text...)
+		p.text = text[:0]
+	}
+	emit(piece{off: p.off, time: p.time, stream: s, text: text, end: end})
+}
+
+// breakOff ends the pending line of a stream, if there is one.
+func (j *joiner) breakOff(s Stream, emit func(piece)) {
+	if len(j.pend[s].text) > 0 {
+		j.emit(s, nil, broken, emit)
+	}
+}
+
+// pending reports whether a stream has an unterminated line.
+func (j *joiner) pending(s Stream) bool { return len(j.pend[s].text) > 0 }

@@ -1,0 +1,354 @@
+package logs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"zinit/supervise/logs/pump"
+)
+
+// DefaultLines is how many lines Tail returns at most when Options name no number.
+const DefaultLines = 1000
+
+// Options are the settings of one service. The zero Options are the defaults.
+type Options struct {
+	BufferLines int    // lines that Tail returns at most; 0: DefaultLines
+	BufferBytes int64  // bytes that the store keeps; 0: 4 MiB; at least 64 KiB are kept
+	File        string // every line is appended to this file; empty: to none
+}
+
+// Pipes are the output pipes of one run.
+type Pipes struct {
+	// Stdout and Stderr are the write ends, close-on-exec. The caller hands them to
+	// the process and closes them.
+	Stdout, Stderr *os.File
+	// Keep are the read ends of both, which Logs owns and closes. They may be
+	// passed on to another process while the run has not ended.
+	Keep [2]*os.File
+}
+
+// Logs are the logs of all services. All methods are safe for concurrent use.
+type Logs struct {
+	dir      string
+	released func(name string)
+	pump     *pump.Pump
+
+	mu       sync.Mutex
+	services map[string]*service // guarded by mu
+}
+
+// service is the log of one service; guarded by Logs.mu.
+type service struct {
+	name  string
+	store *pump.Store
+	lines int
+	runs  []*run
+	sink  *sink // nil until there is a file
+}
+
+// run is the pipes of one life of a service, until they are closed.
+type run struct {
+	number  uint64
+	sources [2]*pump.Source // stdout, stderr; nil: closed, or not adopted
+}
+
+// Open opens the logs whose stores are in the directory dir, which is made if it is
+// missing; with an empty dir they live in memory. released is called, from any
+// goroutine, when a read end was closed for good: its argument is
+// "out/SERVICE/RUN/FD" with FD 1 or 2.
+func Open(dir string, released func(name string)) (*Logs, error) {
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("cannot make log directory: %w", err)
+		}
+	}
+	l := &Logs{dir: dir, released: released, services: map[string]*service{}}
+	var err error
+	if l.pump, err = pump.New(dir, l.restore); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// restore makes the stores anew whose directory was deleted.
+func (l *Logs) restore() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.services {
+		s.store.Restore()
+		if s.sink != nil {
+			s.sink.reopen()
+		}
+	}
+}
+
+// Configure sets the options of a service; they apply from the next byte on. What
+// was stored before a file is named does not go into the file.
+func (l *Logs) Configure(service string, o Options) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.serviceLocked(service)
+	if s.lines = o.BufferLines; s.lines <= 0 {
+		s.lines = DefaultLines
+	}
+	s.store.Limit(o.BufferBytes, s.lines)
+	if s.sink == nil && o.File != "" {
+		s.sink = newSink(s.store, l.position(service), o.File)
+	} else if s.sink != nil {
+		s.sink.setPath(o.File)
+	}
+}
+
+// position is the file that says how far the log file of a service has come.
+func (l *Logs) position(service string) string {
+	if l.dir == "" || filepath.Base(service) != service {
+		return ""
+	}
+	return filepath.Join(l.dir, service+".pos")
+}
+
+func (l *Logs) serviceLocked(name string) *service {
+	s := l.services[name]
+	if s == nil {
+		s = &service{name: name, store: pump.NewStore(l.dir, name), lines: DefaultLines}
+		l.services[name] = s
+	}
+	return s
+}
+
+// Pipes makes the output pipes of a run. Nothing is read from them before Start.
+func (l *Logs) Pipes(service string, number uint64) (Pipes, error) {
+	var out, err [2]int
+	if e := syscall.Pipe2(out[:], syscall.O_CLOEXEC); e != nil {
+		return Pipes{}, fmt.Errorf("cannot make output pipes: %w", e)
+	}
+	if e := syscall.Pipe2(err[:], syscall.O_CLOEXEC); e != nil {
+		syscall.Close(out[0])
+		syscall.Close(out[1])
+		return Pipes{}, fmt.Errorf("cannot make output pipes: %w", e)
+	}
+	p := Pipes{
+		Stdout: os.NewFile(uintptr(out[1]), "stdout"),
+		Stderr: os.NewFile(uintptr(err[1]), "stderr"),
+		Keep:   [2]*os.File{os.NewFile(uintptr(out[0]), "stdout"), os.NewFile(uintptr(err[0]), "stderr")},
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.serviceLocked(service)
+	r := s.run(number)
+	for i, f := range p.Keep {
+		r.sources[i] = l.sourceLocked(s, number, i, f, true)
+	}
+	return p, nil
+}
+
+// sourceLocked makes the source of descriptor i+1 of a run.
+func (l *Logs) sourceLocked(s *service, number uint64, i int, f *os.File, fresh bool) *pump.Source {
+	done := func() {
+		l.mu.Lock()
+		s.forget(number, i)
+		l.mu.Unlock()
+		l.released("out/" + s.name + "/" + strconv.FormatUint(number, 10) + "/" + strconv.Itoa(i+1))
+	}
+	return l.pump.NewSource(f, s.store, Stream(i), fresh, done)
+}
+
+// run finds the run of that number, or begins it.
+func (s *service) run(number uint64) *run {
+	for _, r := range s.runs {
+		if r.number == number {
+			return r
+		}
+	}
+	r := &run{number: number}
+	s.runs = append(s.runs, r)
+	return r
+}
+
+// forget drops a closed pipe, and its run with the last one.
+func (s *service) forget(number uint64, i int) {
+	for at, r := range s.runs {
+		if r.number != number {
+			continue
+		}
+		if r.sources[i] = nil; r.sources[1-i] == nil {
+			s.runs = slices.Delete(s.runs, at, at+1)
+		}
+		return
+	}
+}
+
+// sources are the open pipes of a run.
+func (l *Logs) sources(service string, number uint64) (open [2]*pump.Source, snk *sink) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.services[service]
+	if s == nil {
+		return open, nil
+	}
+	for _, r := range s.runs {
+		if r.number == number {
+			open = r.sources
+		}
+	}
+	return open, s.sink
+}
+
+func each(sources [2]*pump.Source, f func(*pump.Source)) {
+	for _, s := range sources {
+		if s != nil {
+			f(s)
+		}
+	}
+}
+
+// Start says that the process of the run exists: its output is read from now on.
+// The service's log file is opened anew with its next line, so that one that was
+// moved away or could not be written gets its chance.
+func (l *Logs) Start(service string, number uint64) {
+	sources, snk := l.sources(service, number)
+	each(sources, (*pump.Source).Start)
+	if snk != nil {
+		snk.reopen()
+	}
+}
+
+// Discard says that the process of the run never existed: its pipes are closed.
+func (l *Logs) Discard(service string, number uint64) {
+	sources, _ := l.sources(service, number)
+	each(sources, (*pump.Source).Discard)
+}
+
+// Ended says that the main process of the run is gone. What it wrote is in Tail
+// when Ended returns (unless the service waits for its log file). A pipe that
+// another process still holds open is read for 5 s more and then closed.
+func (l *Logs) Ended(service string, number uint64) {
+	sources, _ := l.sources(service, number)
+	each(sources, (*pump.Source).Finish)
+}
+
+// Adopt takes over the read end r of descriptor fd (1 or 2) of a run that an
+// earlier server started, and reads it at once. It owns r.
+func (l *Logs) Adopt(service string, number uint64, fd int, r *os.File) {
+	i := fd - 1
+	if i != 0 && i != 1 {
+		r.Close()
+		return
+	}
+	l.mu.Lock()
+	s := l.serviceLocked(service)
+	src := l.sourceLocked(s, number, i, r, false)
+	s.run(number).sources[i] = src
+	l.mu.Unlock()
+	src.Start()
+}
+
+// Append adds a line of our own to the service's log.
+func (l *Logs) Append(service, text string) {
+	l.mu.Lock()
+	st := l.serviceLocked(service).store
+	l.mu.Unlock()
+	st.Append(text)
+}
+
+// Tail returns the last lines of a service, oldest first: at most as many as asked
+// for, and never more than its BufferLines. A service without output has none.
+// Line.Text is the caller's.
+func (l *Logs) Tail(service string, lines int) ([]Line, error) {
+	l.mu.Lock()
+	s := l.services[service]
+	if s == nil {
+		l.mu.Unlock()
+		return nil, nil
+	}
+	st, n := s.store, min(lines, s.lines)
+	l.mu.Unlock()
+	return tail(st, n)
+}
+
+// Remove forgets a service and deletes its store. Its pipes are closed; its log
+// file still gets the lines that there were.
+func (l *Logs) Remove(service string) {
+	l.mu.Lock()
+	s := l.services[service]
+	if s == nil {
+		l.mu.Unlock()
+		return
+	}
+	delete(l.services, service)
+	var open [][2]*pump.Source
+	for _, r := range s.runs {
+		open = append(open, r.sources)
+	}
+	l.mu.Unlock()
+	for _, sources := range open {
+		each(sources, (*pump.Source).Finish)
+		each(sources, (*pump.Source).Discard)
+	}
+	s.store.Unlink()
+	if s.sink == nil {
+		s.store.Close()
+		return
+	}
+	if pos := l.position(service); pos != "" {
+		os.Remove(pos) // not there is what is wanted
+	}
+	s.sink.finish()
+}
+
+// Flush returns when every log file has what was stored when it was called, or
+// when ctx is done.
+func (l *Logs) Flush(ctx context.Context) {
+	l.mu.Lock()
+	var waits []<-chan struct{}
+	for _, s := range l.services {
+		if s.sink != nil {
+			waits = append(waits, s.sink.caughtUp())
+		}
+	}
+	l.mu.Unlock()
+	for _, w := range waits {
+		select {
+		case <-w:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Close ends the pumping and closes everything. The stores stay on disk, and the
+// read ends are not reported as released: the next server goes on where this one
+// was. Log files that are behind are left to it; call Flush before to have them
+// complete. It waits at most a second for a log file's disk.
+func (l *Logs) Close() error {
+	l.pump.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	late := time.NewTimer(time.Second)
+	defer late.Stop()
+	for _, s := range l.services {
+		if s.sink != nil {
+			s.sink.quit()
+		}
+	}
+	var err error
+	for _, s := range l.services {
+		if s.sink != nil && err == nil {
+			select {
+			case <-s.sink.done:
+			case <-late.C:
+				err = fmt.Errorf("cannot close log file of %s: its disk does not answer", s.name)
+			}
+		}
+		s.store.Close()
+	}
+	clear(l.services)
+	return err
+}

@@ -1,0 +1,304 @@
+package pump
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	pageSize = 4096
+
+	// DefaultBytes is the cap of a store whose Limits name none.
+	DefaultBytes = 4 << 20
+	// minBytes lets a store hold a few moves even when its owner asked for less.
+	minBytes = 64 << 10
+	// pipeFull is what one turn of a pipe moves at most.
+	pipeFull = 64 << 10
+	// minIntents is how many intents are kept at least.
+	minIntents = 1024
+	// heldIntents is how many more are kept for a reader that lags; then it is
+	// waited for as when the bytes are too many.
+	heldIntents = 64 << 10
+)
+
+// A Store is the log of one service: the file DIR/NAME.log and its intents in
+// DIR/NAME.idx. The files appear with the first byte. All methods are safe for
+// concurrent use; none waits for anything but the file system of DIR.
+type Store struct {
+	dir, name string
+
+	mu     sync.Mutex // guards all below, and the state of the sources
+	closed bool
+	files
+
+	cap, step, move int64 // in bytes: most kept, released at once, moved at once
+	keep            int64 // intents kept
+
+	holds      bool  // a reader must see every byte
+	cursor     int64 // how far it has come
+	heldIntent int64 // the intent at its cursor
+	waiting    []*Source
+	wake       func() // tells the reader that there is more; may be nil
+
+	sources [Streams]int
+	lost    int64    // bytes discarded since the store last worked
+	notes   []string // lines of our own that wait for the next write
+	copies  bool     // splice was refused: read and write
+}
+
+// files is where a store is, and how far.
+type files struct {
+	log   *os.File // nil: not opened yet
+	idx   *os.File // nil beside a log: streams and times cannot be kept
+	size  int64    // the offset at which the next byte goes
+	freed int64    // bytes below are released; a multiple of the page size
+
+	// Invariant: intents [first, count) are in idx, offsets rising; the slot count
+	// may hold one that was not carried out.
+	first, count int64
+	last         intent // of the latest bytes, or not carried out yet; ms 0: none known
+}
+
+func (f *files) close() {
+	f.log.Close()
+	if f.idx != nil {
+		f.idx.Close()
+	}
+	*f = files{}
+}
+
+// NewStore describes the store of a service; nothing is touched yet. An empty dir,
+// or a name that cannot be a file's, keeps the bytes in memory files.
+func NewStore(dir, name string) *Store {
+	st := &Store{dir: dir, name: name}
+	if !fileName(name) {
+		st.dir = ""
+	}
+	st.limitLocked(0, 0)
+	return st
+}
+
+func fileName(name string) bool {
+	for i := range len(name) {
+		if name[i] == '/' || name[i] == 0 {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 250
+}
+
+// Limit sets how many bytes the store keeps (0: DefaultBytes; at least 64 KiB are
+// kept) and for how many lines it keeps intents. It applies from the next byte on.
+func (st *Store) Limit(bytes int64, lines int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.limitLocked(bytes, lines)
+}
+
+func (st *Store) limitLocked(bytes int64, lines int) {
+	if bytes <= 0 {
+		bytes = DefaultBytes
+	}
+	st.cap = max(bytes, minBytes)
+	st.step = st.cap / 8 &^ (pageSize - 1)
+	st.move = min(pipeFull, st.step)
+	st.keep = minIntents
+	for st.keep < int64(lines) && st.keep < 1<<20 {
+		st.keep *= 2
+	}
+}
+
+// Append writes a line of our own, in order with what was moved before. When the
+// store cannot be written the line counts as lost.
+func (st *Store) Append(text string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.closed {
+		return
+	}
+	if st.openLocked(true) == nil {
+		st.settleLocked()
+	}
+	st.appendLocked(text)
+}
+
+// appendLocked reports whether the line was written.
+func (st *Store) appendLocked(text string) bool {
+	line := append([]byte(text), '\n')
+	// Our own lines do not wait for a slow reader, so they may pass the cap by one
+	// step; what is more is dropped, or a hanging disk would cost memory.
+	full := !st.roomLocked() && st.size+int64(len(line))-st.freed > st.cap+st.step
+	if st.openLocked(true) != nil || full {
+		st.lost += int64(len(line))
+		return false
+	}
+	st.intendLocked(Zinit, true)
+	n, err := st.log.WriteAt(line, st.size)
+	st.movedLocked(int64(n))
+	if err != nil {
+		st.lost += int64(len(line) - n)
+	}
+	return err == nil
+}
+
+// settleLocked writes what waits to be said, now that the store is open.
+func (st *Store) settleLocked() {
+	for len(st.notes) > 0 {
+		note := st.notes[0]
+		st.notes = st.notes[1:]
+		if !st.appendLocked(note) {
+			return
+		}
+	}
+	if st.lost > 0 {
+		lost := st.lost
+		st.lost = 0
+		if !st.appendLocked(lostText(lost)) {
+			st.lost = lost
+		}
+	}
+}
+
+// takeLocked moves bytes of a source into the store: (0, nil) is the end of the
+// stream, EAGAIN an empty pipe, errFull a store that waits for its reader.
+func (st *Store) takeLocked(s *Source) (int, error) {
+	if err := st.openLocked(true); err != nil {
+		return st.discardLocked(s)
+	}
+	st.settleLocked()
+	if !st.roomLocked() {
+		return 0, errFull
+	}
+	st.intendLocked(s.stream, s.fresh)
+	n, err := st.transferLocked(s)
+	switch {
+	case n > 0:
+		s.fresh = false
+		st.movedLocked(int64(n))
+		return n, nil
+	case err == nil, err == unix.EAGAIN:
+		return 0, err
+	}
+	return st.discardLocked(s)
+}
+
+// transferLocked is splice, or its substitute where the file system refuses it.
+func (st *Store) transferLocked(s *Source) (int, error) {
+	for !st.copies {
+		off := st.size
+		n, err := unix.Splice(s.fd, nil, int(st.log.Fd()), &off, int(st.move), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		switch err {
+		case unix.EINTR:
+			continue
+		case unix.EINVAL, unix.ENOSYS:
+			st.copies = true
+			st.notes = append(st.notes, "log store: splice is refused here: bytes are copied instead, a killed server may lose some")
+		default:
+			return int(n), err
+		}
+	}
+	buf := scratch.Get().(*[pipeFull]byte)
+	defer scratch.Put(buf)
+	n, err := s.read(buf[:st.move])
+	if n <= 0 {
+		return 0, err
+	}
+	w, err := st.log.WriteAt(buf[:n], st.size)
+	if err != nil {
+		st.lost += int64(n - w)
+		s.fresh = true
+		st.movedLocked(int64(w))
+		return 0, unix.EAGAIN // what was read is accounted for; the next turn goes on
+	}
+	return n, nil
+}
+
+// discardLocked takes bytes that cannot be stored out of the pipe, so that the
+// service does not block, and counts them.
+func (st *Store) discardLocked(s *Source) (int, error) {
+	buf := scratch.Get().(*[pipeFull]byte)
+	defer scratch.Put(buf)
+	n, err := s.read(buf[:])
+	if n > 0 {
+		st.lost += int64(n)
+		s.fresh = true // what comes after the gap does not continue the line before it
+		return n, nil
+	}
+	return 0, err
+}
+
+// scratch is for bytes that do not go by splice; it is empty in good times.
+var scratch = sync.Pool{New: func() any { return new([pipeFull]byte) }}
+
+// intendLocked writes down whose the next bytes are, before they are moved. One
+// that cannot be written leaves them to the stream of the bytes before.
+func (st *Store) intendLocked(stream Stream, fresh bool) {
+	now := intent{off: st.size, ms: time.Now().UnixMilli(), stream: stream, fresh: fresh}
+	pending := st.last.fresh && st.last.off == st.size // it may be another source's
+	if st.idx == nil || !fresh && !pending && st.last.stream == stream && st.last.ms == now.ms {
+		return
+	}
+	var b [intentSize]byte
+	now.encode(&b)
+	if _, err := st.idx.WriteAt(b[:], st.count*intentSize); err == nil {
+		st.last = now
+	} else {
+		st.last = intent{}
+	}
+}
+
+// movedLocked accounts for n bytes at the end of the file.
+func (st *Store) movedLocked(n int64) {
+	if n <= 0 {
+		st.last = intent{}
+		return
+	}
+	if st.last.ms != 0 && st.last.off == st.size {
+		st.count++
+	}
+	st.size += n
+	if st.wake != nil {
+		st.wake()
+	}
+}
+
+// View is the store as it is now. The error is fs.ErrNotExist for a store that
+// never had a byte.
+func (st *Store) View() (View, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if err := st.openLocked(false); err != nil {
+		return View{}, err
+	}
+	v := View{Freed: st.freed, Size: st.size, log: st.log, idx: st.idx, first: st.first, count: st.count}
+	for i, n := range st.sources {
+		v.Open[i] = n > 0
+	}
+	if st.idx == nil {
+		v.first, v.count = 0, 0
+	}
+	if fi, err := st.log.Stat(); err == nil {
+		v.Modified = fi.ModTime()
+	}
+	return v, nil
+}
+
+// Freed is the offset below which bytes have been released by now.
+func (st *Store) Freed() int64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.freed
+}
+
+// Close closes the files and keeps them on disk; the store discards from now on.
+func (st *Store) Close() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.closed, st.wake = true, nil
+	if st.log != nil {
+		st.files.close()
+	}
+}
