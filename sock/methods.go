@@ -1,0 +1,67 @@
+package sock
+
+// The names of the methods that the client has functions for. They are frozen.
+const (
+	MethodPing       = "system.ping"
+	MethodShutdown   = "system.shutdown"
+	MethodList       = "service.list"
+	MethodListFull   = "service.list_full"
+	MethodStatus     = "service.status"
+	MethodStatusFull = "service.status_full"
+	MethodStart      = "service.start"
+	MethodStop       = "service.stop"
+	MethodRestart    = "service.restart"
+	MethodKill       = "service.kill"
+	MethodWhy        = "service.why"
+	MethodTree       = "service.tree"
+	MethodIsRunning  = "service.is_running"
+	MethodWait       = "service.wait"
+	MethodLogs       = "logs.get"
+)
+
+// repeatable says whether a call may be sent a second time when the connection
+// broke under the first: nobody can tell whether that one was carried out.
+func repeatable(method string) bool {
+	switch method {
+	case MethodPing, MethodList, MethodListFull, MethodStatus, MethodStatusFull,
+		MethodWhy, MethodTree, MethodIsRunning, MethodWait, MethodLogs:
+		return true
+	}
+	return false
+}
+
+// NameParams is the parameter of every method that concerns one service.
+type NameParams struct {
+	Name string `json:"name"`
+}
+
+// StartParams is what service.start, service.stop and service.restart take.
+type StartParams struct {
+	Name string `json:"name"`
+
+	// NoDeps leaves everything else alone: start does not start what the service
+	// requires, stop and restart do not touch what requires it.
+	NoDeps bool `json:"no_deps,omitempty"`
+}
+
+// KillParams is what service.kill takes. Signal is a name or number; "" means
+// SIGTERM.
+type KillParams struct {
+	Name   string `json:"name"`
+	Signal string `json:"signal,omitempty"`
+}
+
+// LogsParams is what logs.get takes. Lines counts from the end.
+type LogsParams struct {
+	Name  string `json:"name,omitempty"`
+	Lines int64  `json:"lines"`
+}
+
+// WaitParams is what service.wait takes: it answers when every service is in
+// that state, when one of them can no longer get there by itself, or when
+// TimeoutMs has passed (0: the server's longest).
+type WaitParams struct {
+	Names     []string `json:"names"`
+	State     string   `json:"state"`
+	TimeoutMs int64    `json:"timeout_ms"`
+}
