@@ -34,22 +34,29 @@ func nameRune(r rune) bool {
 		r == '-' || r == '_' || r == '.'
 }
 
-// quoted puts text into single quotes for a message. Messages end up on
-// terminals and in one line each, so what cannot be printed is escaped and what
-// is long is cut.
-func quoted(text string) string {
-	const most = 60
-	cut := ""
-	if utf8.RuneCountInString(text) > most {
-		text, cut = string([]rune(text)[:most]), "…"
+// quoted puts text into single quotes for a message, cut when it is long.
+func quoted(text string) string { return "'" + printable(text, 60) + "'" }
+
+// printable makes text fit for one line on a terminal: what cannot be printed is
+// escaped, and what follows the first most characters is cut.
+func printable(text string, most int) string {
+	if len(text) > most && utf8.RuneCountInString(text) > most {
+		text = string([]rune(text)[:most]) + "…"
+	}
+	if strings.IndexFunc(text, unprintable) < 0 {
+		return text
 	}
 	var b strings.Builder
 	for _, r := range text {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0 {
+		if unprintable(r) {
 			fmt.Fprintf(&b, "\\x%02x", r)
 		} else {
 			b.WriteRune(r)
 		}
 	}
-	return "'" + b.String() + cut + "'"
+	return b.String()
+}
+
+func unprintable(r rune) bool {
+	return r < ' ' || r == utf8.RuneError || r >= 0x7f && r < 0xa0
 }

@@ -41,5 +41,5 @@ func (p Problem) String() string {
 	if p.Severity == Warning {
 		s += "warning: "
 	}
-	return s + p.Message
+	return printable(s+p.Message, 5000)
 }

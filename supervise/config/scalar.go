@@ -106,7 +106,7 @@ func (g *guard) keyAhead() bool {
 
 // inlineTable takes { a = 1, b = 2 }, on one line.
 func (g *guard) inlineTable() bool {
-	found, table := len(g.findings), g.key
+	table := g.key
 	if g.depth > 1 {
 		g.instance++
 	}
@@ -123,10 +123,13 @@ func (g *guard) inlineTable() bool {
 		case c == '}':
 			g.pos++
 			g.out = append(g.out, '}')
-			return len(g.findings) == found
+			return true
 		case c == ',' && wantComma:
 			g.pos++
-			g.out = append(g.out, ',')
+			// The decoder takes no comma where a refused key was left out.
+			if last := g.out[len(g.out)-1]; last != '{' && last != ',' {
+				g.out = append(g.out, ',')
+			}
 			wantComma = false
 		case wantComma || c == ',':
 			g.report(g.line, "a comma is missing or superfluous before %s: write { a = \"1\", b = \"2\" }", quoted(g.restOfLine()))
@@ -178,7 +181,10 @@ func plainNumber(word string) bool {
 
 func (g *guard) scalarHint(word, whole string) string {
 	key := g.key[strings.LastIndexByte(g.key, '.')+1:]
-	if word == "" {
+	switch {
+	case word == "" && g.depth > 0:
+		return "a value is missing before " + quoted(whole) + ": write one, or remove the comma"
+	case word == "":
 		return "has no value: write " + key + ` = "…", or remove the line`
 	}
 	switch strings.ToLower(word) {
@@ -188,6 +194,9 @@ func (g *guard) scalarHint(word, whole string) string {
 		return quoted(word) + " is not understood: write false"
 	}
 	if c := word[0]; c == '+' || c == '-' || c >= '0' && c <= '9' {
+		if n := strings.TrimLeft(word, "0"); n != "" && strings.Trim(n, "0123456789") == "" {
+			return fmt.Sprintf("%s is not understood: numbers have no zeros in front: write %s", quoted(word), n)
+		}
 		if n, ok := new(big.Int).SetString(word, 0); ok && len(word) <= 20 {
 			return fmt.Sprintf("%s is not understood: numbers are written in decimal: write %s", quoted(word), n)
 		}

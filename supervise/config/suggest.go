@@ -18,7 +18,10 @@ func nearest(word string, candidates []string) string {
 		cost := distance(plain, target)
 		// A forgotten or superfluous last part (restart_delay for
 		// restart_delay_ms, port for ports) is close, however long it is.
-		if len(plain) > 2 && (strings.HasPrefix(target, plain+"_") || strings.HasPrefix(plain, target+"_")) {
+		switch {
+		case len(plain) > 2 && strings.HasPrefix(target, plain+"_"):
+			cost = 0
+		case strings.HasPrefix(plain, target+"_"), len(target) > 5 && strings.HasPrefix(plain, target):
 			cost = 1
 		}
 		if cost < bestCost || cost == bestCost && best == "" {

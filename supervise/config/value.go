@@ -73,8 +73,14 @@ func (v value) integer(least, most int64) (int64, bool) {
 			v.fail("must be a number of milliseconds, not %s: write %s = %d", describe(v.entry.value), v.short(), ms)
 			return 0, false
 		}
+		if f, ok := v.entry.value.(float64); ok && f >= 1 && f < 1e15 {
+			v.fail("must be a whole number, not %s: write %s = %.0f", meant, v.short(), f)
+			return 0, false
+		}
 		if _, err := strconv.ParseInt(meant, 10, 64); err != nil {
-			meant = "1000"
+			if meant = "10"; strings.HasSuffix(v.key, "_ms") {
+				meant = "1000"
+			}
 		}
 		v.fail("must be a number without quotes, not %s: write %s = %s", describe(v.entry.value), v.short(), meant)
 		return 0, false

@@ -76,7 +76,7 @@ func (f *file) add(findings ...finding) {
 }
 
 func (f *file) report(severity Severity, line int, key, format string, args ...any) {
-	f.findings = append(f.findings, finding{line, key, severity, fmt.Sprintf(format, args...)})
+	f.findings = append(f.findings, finding{line, printable(key, 100), severity, printable(fmt.Sprintf(format, args...), 1000)})
 	f.failed = f.failed || severity == Error
 }
 
@@ -110,7 +110,7 @@ func (f *file) service(root *tomlTable) *Service {
 		}
 	case tables["target"] != nil:
 		s.Target = true
-	case !slices.Contains(f.refused, "service") && !slices.Contains(f.refused, "target"):
+	case !f.mentions(root, "service") && !f.mentions(root, "target"):
 		f.report(Error, 0, "", "there is no [service] and no [target]: begin the file with [service]")
 	}
 	for i := range sections {
@@ -129,6 +129,13 @@ func (f *file) service(root *tomlTable) *Service {
 	}
 	f.check(s, tables)
 	return s
+}
+
+// mentions tells whether the file has a key or table of that name at its top,
+// even a wrong one: then that was reported, and nothing is missing.
+func (f *file) mentions(root *tomlTable, name string) bool {
+	return slices.Contains(f.refused, name) ||
+		slices.ContainsFunc(root.entries, func(e tomlEntry) bool { return e.key == name })
 }
 
 // tables finds the tables of the sections at the top level, and reports what else

@@ -1,0 +1,305 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const services = "../../testdata/services"
+
+// sources returns the texts of a folder of test files by their names.
+func sources(t testing.TB, folder string) map[string][]byte {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(services, folder, "*.toml"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no files in %s: %v", folder, err)
+	}
+	texts := make(map[string][]byte)
+	for _, p := range paths {
+		text, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[filepath.Base(p)] = text
+	}
+	return texts
+}
+
+func TestGoodFilesHaveNoProblems(t *testing.T) {
+	for name, text := range sources(t, "good") {
+		svc, problems := Parse(name, text)
+		if svc == nil || len(problems) > 0 {
+			t.Errorf("%s: %v", name, problems)
+		}
+	}
+}
+
+func TestBadFilesSayWhatIsWrongAndWhatToDo(t *testing.T) {
+	for name, text := range sources(t, "bad") {
+		svc, problems := Parse(name, text)
+		var got strings.Builder
+		fatal := false
+		for _, p := range problems {
+			got.WriteString(p.String() + "\n")
+			fatal = fatal || p.Severity == Error
+			if p.File != name || p.Service == "" || p.Message == "" {
+				t.Errorf("%s: incomplete: %+v", name, p)
+			}
+		}
+		if fatal == (svc != nil) {
+			t.Errorf("%s: errors %v, service %v", name, fatal, svc != nil)
+		}
+		golden := filepath.Join(services, "bad", strings.TrimSuffix(name, ".toml")+".txt")
+		if *update {
+			if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil || string(want) != got.String() {
+			t.Errorf("%s: got\n%swant\n%s(%v)", name, got.String(), want, err)
+		}
+	}
+}
+
+func good(t *testing.T, name string) *Service {
+	t.Helper()
+	svc, problems := LoadFile(filepath.Join(services, "good", name+".toml"))
+	if svc == nil {
+		t.Fatalf("%s: %v", name, problems)
+	}
+	return svc
+}
+
+func defaults(name, exec string, argv ...string) *Service {
+	return &Service{
+		Name: name, Exec: exec, Command: Command{Argv: argv},
+		Lifecycle: Lifecycle{
+			RestartDelay: time.Second, RestartDelayMax: 300 * time.Second, MaxRestarts: 10,
+			StabilityPeriod: 30 * time.Second, StartTimeout: 30 * time.Second, StopTimeout: 10 * time.Second, StopSignal: 15,
+		},
+		Logging: Logging{BufferLines: 1000, BufferBytes: 4 << 20},
+	}
+}
+
+func TestFilesBecomeServices(t *testing.T) {
+	app := defaults("my-app", "/usr/bin/my-app --daemon", "/usr/bin/my-app", "--daemon")
+	app.Dir = "/var/lib/my-app"
+	app.Requires, app.After, app.Wants, app.Conflicts = []string{"database"}, []string{"logger"}, []string{"metrics"}, []string{"legacy-app"}
+	app.Lifecycle.RestartDelayMax, app.Lifecycle.MaxRestarts = time.Minute, 0
+	app.Health = &Health{
+		Kind: ProbeHTTP, Target: "http://localhost:8080/health", ExpectStatus: 200,
+		Interval: 10 * time.Second, Timeout: 5 * time.Second, Retries: 3,
+	}
+
+	target := defaults("multi-user", "")
+	target.Target, target.Requires = true, []string{"network", "logger", "database"}
+
+	critical := defaults("sysinit", "")
+	critical.Target, critical.Critical = true, true
+	critical.Requires, critical.Wants = []string{"sysvol"}, []string{"udev-trigger"}
+
+	set := defaults("x5", "sleep 2002", "sleep", "2002")
+	set.Dir, set.Env = "/tmp", []string{"A=1"}
+	set.After, set.Requires, set.Wants = []string{"log"}, []string{"x1"}, []string{"metrics"}
+	set.Lifecycle.Restart, set.Lifecycle.RestartExplicit = RestartAlways, true
+	set.Lifecycle.RestartDelay, set.Lifecycle.MaxRestarts = 50*time.Millisecond, 3
+	set.Health = &Health{
+		Target: "127.0.0.1:1", ExpectStatus: 200,
+		Interval: 10 * time.Second, Timeout: 5 * time.Second, Retries: 3,
+	}
+
+	every := &Service{
+		Name: "every.key_1-x", Exec: `/usr/sbin/app -g 'daemon off;' --name "my app"`,
+		Command: Command{Argv: []string{"/usr/sbin/app", "-g", "daemon off;", "--name", "my app"}},
+		Dir:     "/srv", Env: []string{"A=", "B=two words", "with.dot=é"}, Oneshot: true,
+		Status: StatusIgnore, Class: ClassSystem, Critical: true, Ports: []uint16{80, 8443}, KillOthers: true,
+		ProcessFilters: []string{"nginx", "apache"},
+		Requires:       []string{"a"}, After: []string{"b"}, Wants: []string{"c"}, Conflicts: []string{"d", "e"},
+		Lifecycle: Lifecycle{
+			Restart: RestartAlways, RestartExplicit: true, RestartDelayMax: 7 * time.Millisecond, MaxRestarts: 1<<31 - 1,
+			StartTimeout: time.Millisecond, StopTimeout: 2 * time.Millisecond, StopSignal: 12, KillMode: KillCgroup,
+		},
+		Health: &Health{
+			Kind: ProbeExec, Target: "/bin/check && echo ok", ExpectStatus: 200,
+			Command:  Command{Argv: []string{"/bin/sh", "-c", "/bin/check && echo ok"}, Shell: true, ShellWhy: "the operator &&"},
+			Interval: 3 * time.Millisecond, Timeout: 4 * time.Millisecond, Retries: 5, StartPeriod: 6 * time.Millisecond, ReportOnly: true,
+		},
+		Logging: Logging{BufferLines: 8, BufferBytes: 64 << 10, File: "/var/log/app.log"},
+	}
+
+	for name, want := range map[string]*Service{
+		"readme-example": app, "readme-target": target, "system-target": critical, "written-by-set": set,
+		"minimal": defaults("minimal", "/bin/true", "/bin/true"), "every-key": every,
+	} {
+		got := *good(t, name)
+		if got.Source != filepath.Join(services, "good", name+".toml") || got.Digest == [32]byte{} {
+			t.Errorf("%s: source %q, digest %x", name, got.Source, got.Digest)
+		}
+		got.Source, got.Digest = "", [32]byte{}
+		if !reflect.DeepEqual(&got, want) {
+			t.Errorf("%s:\n got %+v health %+v\nwant %+v health %+v", name, got, got.Health, *want, want.Health)
+		}
+	}
+}
+
+func TestTextsMeanWhatTomlSays(t *testing.T) {
+	s := good(t, "tricky-text")
+	exec := "sh -c \"echo \"quoted\" # no comment\n  and one line\" '\no escape' "
+	env := []string{
+		"HASH=#", "MULTI=first ''quoted''\nsecond", `QUOTES=a "quoted" one""`, "TAB=a\tb", "UNICODE=é😀",
+	}
+	if s.Name != "tricky" || s.Exec != exec || s.Dir != `C:\not a path # really` || !slices.Equal(s.Env, env) ||
+		!slices.Equal(s.Ports, []uint16{80, 443}) || !slices.Equal(s.Requires, []string{"a", "b"}) {
+		t.Errorf("got %+v", s)
+	}
+	w := good(t, "windows")
+	if w.Exec != "one\ntwo" || w.Lifecycle.Restart != RestartOnFailure || !w.Lifecycle.RestartExplicit {
+		t.Errorf("got %+v", w)
+	}
+}
+
+func TestLinesAreRightBehindTextsOfManyLines(t *testing.T) {
+	text := "[service]\r\nname = \"a\"\r\nexec = '''\r\n\r\nb\r\n'''\r\nports = [\r\n 1, # x\r\n # y\r\n 0,\r\n]\r\nstatus = \"x\"\r\n"
+	_, problems := Parse("a.toml", []byte(text))
+	var lines []int
+	for _, p := range problems {
+		lines = append(lines, p.Line)
+	}
+	if !slices.Equal(lines, []int{10, 12}) {
+		t.Errorf("got %v", problems)
+	}
+}
+
+func TestTheDigestIsThatOfTheText(t *testing.T) {
+	a, _ := Parse("x", []byte("[service]\nname='a'\nexec='b'\n"))
+	b, _ := Parse("x", []byte("[service]\nname='a'\nexec='b'\n\n"))
+	c, _ := Parse("y", []byte("[service]\nname='a'\nexec='b'\n"))
+	if a.Digest == b.Digest || a.Digest != c.Digest {
+		t.Error("digests do not follow the texts")
+	}
+}
+
+func TestLimitsStandBeforeTheDecoder(t *testing.T) {
+	head := "[service]\nname = \"a\"\nexec = \"/bin/true\"\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"size", head + strings.Repeat("#\n", MaxFile/2), "larger than 1 MiB"},
+		{"values", head + "ports = [" + strings.Repeat("1,", 100000) + "]", "more than 20000 values"},
+		{"open lists", head + "ports = " + strings.Repeat("[", 500000), "nested more than 16 deep"},
+		{"open tables", head + "env = " + strings.Repeat("{a=", 300000), "nested more than 16 deep"},
+	} {
+		svc, problems := Parse("a.toml", []byte(c.text))
+		if svc != nil || len(problems) == 0 || !strings.Contains(problems[0].Message, c.want) {
+			t.Errorf("%s: got %v", c.name, problems)
+		}
+	}
+	// What is large but allowed costs no more than its size.
+	long := head + "env = { A = '" + strings.Repeat("x", 500000) + "' }\n[health]\ntype = \"exec\"\ntarget = \"\"\"" +
+		strings.Repeat("word\\\\ ", 60000) + "\"\"\"\n"
+	if svc, problems := Parse("a.toml", []byte(long)); svc == nil {
+		t.Errorf("long texts: %v", problems)
+	}
+}
+
+func TestProblemsNameTheServiceEvenInABrokenFile(t *testing.T) {
+	for text, want := range map[string]string{
+		"[service]\nname = 'a'\nexec = [": "a", "[target]\nname = 'b'\n[": "b", "name = 'c'": "file",
+		"[service]\nname = '../x'\n": "file", "[service]\nname = 5\n": "file", "\xff": "file",
+		"[target]\nname='t'\n[service]\nname='s'\n[x": "s",
+	} {
+		_, problems := Parse("/etc/file.toml", []byte(text))
+		if len(problems) == 0 || problems[0].Service != want {
+			t.Errorf("%q: got %+v, want %s", text, problems, want)
+		}
+	}
+}
+
+func TestNamesAreChecked(t *testing.T) {
+	for _, name := range []string{"a", "A-b_c.9", ".", strings.Repeat("x", 128), "a..b", "-", "_"} {
+		if err := CheckName(name); (err != nil) != (name == ".") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for name, want := range map[string]string{
+		"": "cannot be empty", "a b": "'a b' contains invalid characters (use alphanumeric, dash, underscore)",
+		"..": "begins with a dot", ".x": "begins with a dot", "a/b": "invalid characters", "a\nb": `'a\x0ab' contains`,
+		"a\x00": `'a\x00' contains`, "é": "invalid characters", strings.Repeat("x", 129): "is 129 bytes long", strings.Repeat("x", 4096): "is 4096 bytes long",
+	} {
+		if err := CheckName(name); err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 200 {
+			t.Errorf("%q: got %v", name, err)
+		}
+	}
+}
+
+func TestSignalsHaveNames(t *testing.T) {
+	for text, want := range map[string]string{
+		"SIGTERM": "SIGTERM", " term ": "SIGTERM", "9": "SIGKILL", "iot": "SIGABRT", "SigPoll": "SIGIO", "31": "SIGSYS", "sighup": "SIGHUP",
+	} {
+		sig, err := ParseSignal(text)
+		if err != nil || SignalName(sig) != want {
+			t.Errorf("%q: got %v %v", text, sig, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"0": "from 1 to 31", "32": "from 1 to 31", "-5": "from 1 to 31", "": "not a valid signal", "SIG": "not a valid signal",
+		"SIGTREM": "did you mean SIGTERM?", "HUPP": "did you mean SIGHUP?",
+	} {
+		if _, err := ParseSignal(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+	if got := SignalName(40); got != "signal 40" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestEveryKeyIsNamedOnce(t *testing.T) {
+	names := Names()
+	if slices.Sort(names); len(slices.Compact(names)) != len(Names()) || !slices.Contains(names, "lifecycle.kill_mode") {
+		t.Errorf("got %v", names)
+	}
+	for _, p := range planned {
+		for _, k := range strings.Fields(p.keys) {
+			if slices.Contains(names, p.table+"."+k) {
+				t.Errorf("%s.%s is known and planned", p.table, k)
+			}
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, folder := range []string{"good", "bad"} {
+		for _, text := range sources(f, folder) {
+			f.Add(text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		svc, problems := Parse("a.toml", text)
+		errors := slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == Error })
+		if errors == (svc != nil) {
+			t.Fatalf("service %v and errors %v", svc, problems)
+		}
+		lines := strings.Count(string(text), "\n") + 1
+		for _, p := range problems {
+			if p.Line < 0 || p.Line > lines || strings.ContainsAny(p.String(), "\x00\x1b") {
+				t.Errorf("bad problem %+v", p)
+			}
+		}
+		if svc != nil && (CheckName(svc.Name) != nil || !svc.Target && len(svc.Command.Argv) == 0) {
+			t.Errorf("invalid service %+v", svc)
+		}
+		for _, p := range problems {
+			if strings.Contains(p.Message, "cannot be decoded") || strings.Contains(p.Message, "invalid TOML syntax") {
+				t.Errorf("the guard let something through: %v", p)
+			}
+		}
+	})
+}
