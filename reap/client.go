@@ -1,0 +1,266 @@
+package reap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Client is the server's end of the channel. Its methods only queue; none of
+// them waits, and all are safe for concurrent use. Requests of one key are carried
+// out in the order of the calls.
+//
+// Keys are at most a kilobyte long.
+type Client struct {
+	requests int // channel 1
+	files    int // channel 2
+	events   chan []Event
+	wake     chan struct{} // capacity 1
+
+	mu   sync.Mutex
+	lost bool // guarded by mu; the keeper is gone, requests are dropped
+	// What is not sent yet, guarded by mu. A descriptor must be with the holder
+	// before the process that writes into it is started, so kept is sent before asked
+	// whenever both are taken.
+	asked []packet
+	kept  []packet
+	plan  []packet // the last plan, replaced as a whole
+}
+
+// Connect takes over both channels and waits for the inventory.
+func Connect(requests, files int) (*Client, Inventory, error) {
+	unix.CloseOnExec(requests)
+	unix.CloseOnExec(files)
+	c := &Client{
+		requests: requests, files: files,
+		events: make(chan []Event, 16),
+		wake:   make(chan struct{}, 1),
+	}
+	inv := Inventory{Runs: make(map[string]uint64), Kept: make(map[string]*os.File)}
+	recv := &receiver{fd: requests}
+	var early []Event
+	if err := readInventory(recv, &inv, &early); err != nil {
+		return nil, Inventory{}, fmt.Errorf("cannot read inventory of the keeper: %w", err)
+	}
+	if err := readKept(files, inv.Kept); err != nil {
+		return nil, Inventory{}, fmt.Errorf("cannot read kept descriptors: %w", err)
+	}
+	go c.send()
+	go c.listen(recv, early)
+	return c, inv, nil
+}
+
+func readInventory(recv *receiver, inv *Inventory, early *[]Event) error {
+	for complete := false; !complete; {
+		data, files, _, err := recv.next()
+		if err != nil {
+			return err
+		}
+		(&packet{files: files}).close()
+		if data[0] != version {
+			return fmt.Errorf("it speaks version %d of the channel, this program version %d", data[0], version)
+		}
+		decodePacket(data, func(m message) {
+			if complete {
+				*early = appendEvent(*early, m)
+				return
+			}
+			switch m := m.(type) {
+			case *helloMessage:
+				inv.Stage = m.Stage
+			case *Child:
+				inv.Children = append(inv.Children, *m)
+			case *Exited:
+				inv.Exits = append(inv.Exits, *m)
+			case *knownMessage:
+				inv.Runs[m.Key] = m.Run
+			case *completeMessage:
+				complete = true
+			}
+		})
+	}
+	return nil
+}
+
+func readKept(fd int, kept map[string]*os.File) error {
+	recv := &receiver{fd: fd}
+	for complete := false; !complete; {
+		data, files, lost, err := recv.next()
+		if err != nil {
+			return err
+		}
+		if lost {
+			return unix.EMFILE
+		}
+		decodePacket(data, func(m message) {
+			switch m := m.(type) {
+			case *keepMessage:
+				if len(files) > 0 {
+					kept[m.Name] = os.NewFile(uintptr(files[0]), m.Name)
+					files = files[1:]
+				}
+			case *completeMessage:
+				complete = true
+			}
+		})
+		(&packet{files: files}).close()
+	}
+	return nil
+}
+
+// Events is where the keeper's events arrive, in order, several at a time. It is
+// closed after KeeperLost. Whoever does not read it lets the keeper's outbox fill,
+// no more.
+func (c *Client) Events() <-chan []Event { return c.events }
+
+func appendEvent(list []Event, m message) []Event {
+	switch m := m.(type) {
+	case *Spawned:
+		return append(list, *m)
+	case *SpawnFailed:
+		return append(list, *m)
+	case *Exited:
+		return append(list, *m)
+	case *GroupGone:
+		return append(list, *m)
+	case *Signaled:
+		return append(list, *m)
+	}
+	return list
+}
+
+func (c *Client) listen(recv *receiver, batch []Event) {
+	for {
+		if len(batch) > 0 {
+			c.events <- batch
+			c.confirm(batch)
+		}
+		data, files, _, err := recv.next()
+		if err != nil {
+			c.lose()
+			if err == errClosed {
+				err = errors.New("the keeper closed the channel")
+			}
+			c.events <- []Event{KeeperLost{Err: err}}
+			close(c.events)
+			return
+		}
+		(&packet{files: files}).close()
+		batch = nil
+		decodePacket(data, func(m message) { batch = appendEvent(batch, m) })
+	}
+}
+
+// confirm tells the keeper which signals need not be handed to another server.
+func (c *Client) confirm(batch []Event) {
+	for _, e := range batch {
+		if s, ok := e.(Signaled); ok {
+			c.ask(&tookMessage{s.Signal})
+		}
+	}
+}
+
+// lose drops what nobody will carry out any more.
+func (c *Client) lose() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost = true
+	for _, list := range [][]packet{c.asked, c.kept, c.plan} {
+		for i := range list {
+			list[i].close()
+		}
+	}
+	c.asked, c.kept, c.plan = nil, nil, nil
+	notify(c.wake)
+}
+
+// send is the only sender. It may wait for the keeper; the callers do not.
+func (c *Client) send() {
+	for range c.wake {
+		c.mu.Lock()
+		kept, asked := c.kept, append(c.asked, c.plan...)
+		c.kept, c.asked, c.plan = nil, nil, nil
+		lost := c.lost
+		c.mu.Unlock()
+		sendAll(c.files, kept)
+		sendAll(c.requests, asked)
+		if lost {
+			return
+		}
+	}
+}
+
+func sendAll(fd int, list []packet) {
+	for i := range list {
+		for {
+			err := send(fd, &list[i], 0)
+			if err != unix.ETOOMANYREFS && err != unix.ENOBUFS && err != unix.ENOMEM {
+				break // sent, or the keeper is gone, which the listener tells
+			}
+			// Too many descriptors are under way, or no memory for more. Nothing tells
+			// when that is over.
+			<-time.After(retryAfter)
+		}
+		list[i].close()
+	}
+}
+
+// ask queues a request without descriptors.
+func (c *Client) ask(m message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.askLocked(m, nil)
+}
+
+func (c *Client) askLocked(m message, files []int) {
+	if c.lost {
+		(&packet{files: files}).close()
+		return
+	}
+	c.asked = appendMessage(c.asked, m, files)
+	notify(c.wake)
+}
+
+// Signal sends a signal to a run of a key, after every earlier request for that
+// key. A run that is gone is not an error: its exit is under way.
+func (c *Client) Signal(key string, run uint64, sig syscall.Signal, scope Scope) {
+	c.ask(&signalMessage{key, run, sig, scope})
+}
+
+// Ack says that the exit of that run, and of earlier ones, need not be repeated
+// to another server.
+func (c *Client) Ack(key string, run uint64) { c.ask(&ackMessage{runID{key, run}}) }
+
+// Ready says that this server has taken over.
+func (c *Client) Ready() { c.ask(new(readyMessage)) }
+
+// Draining says that a shutdown begins: the keeper is in StageDrain from then on.
+func (c *Client) Draining() { c.ask(new(drainingMessage)) }
+
+// Plan replaces the stop waves that the keeper follows when no server can, and
+// the time that they take at worst.
+func (c *Client) Plan(steps []PlanStep, worst time.Duration) {
+	var pages []packet
+	page := planMessage{Reset: true, Worst: worst}
+	size := 0
+	for i := range steps {
+		if size += len(steps[i].Key) + 32; size > maxInline {
+			pages = appendMessage(pages, &page, nil)
+			page, size = planMessage{Worst: worst}, 0
+		}
+		page.Steps = append(page.Steps, steps[i])
+	}
+	page.Complete = true
+	pages = appendMessage(pages, &page, nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.lost {
+		c.plan = pages
+		notify(c.wake)
+	}
+}

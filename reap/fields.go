@@ -1,0 +1,131 @@
+package reap
+
+import (
+	"math"
+	"time"
+)
+
+// One method per message lists its fields in the order of the wire. A new field
+// goes to the end.
+
+func (m *spawnMessage) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	c.flag(&m.Group)
+	c.flag(&m.Stdout)
+	c.flag(&m.Stderr)
+	c.flag(&m.Fd)
+	if !m.Fd {
+		m.Args.fields(c)
+	}
+}
+
+func (m *spawnArgs) fields(c *coder) {
+	c.str(&m.Path)
+	c.str(&m.Dir)
+	c.strs(&m.Argv)
+	c.strs(&m.Env)
+}
+
+// size is a bound on what the fields take.
+func (m *spawnArgs) size() int {
+	n := len(m.Path) + len(m.Dir) + 64
+	for _, s := range m.Argv {
+		n += len(s) + 4
+	}
+	for _, s := range m.Env {
+		n += len(s) + 4
+	}
+	return n
+}
+
+func (m *declinedMessage) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Errno)
+}
+
+func (m *signalMessage) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Signal)
+	field(c, &m.Scope)
+}
+
+func (m *runID) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+}
+
+func (m *planMessage) fields(c *coder) {
+	c.flag(&m.Reset)
+	c.flag(&m.Complete)
+	worst := uint64(max(m.Worst, 0))
+	c.num(&worst)
+	m.Worst = time.Duration(min(worst, math.MaxInt64))
+	n := uint64(len(m.Steps))
+	c.num(&n)
+	if c.reading {
+		if n > uint64(len(c.buf)) {
+			c.bad = true
+		}
+		if c.bad {
+			return
+		}
+		m.Steps = make([]PlanStep, n)
+	}
+	for i := range m.Steps {
+		m.Steps[i].fields(c)
+	}
+}
+
+func (m *PlanStep) fields(c *coder) {
+	c.str(&m.Key)
+	field(c, &m.Wave)
+	field(c, &m.Signal)
+	field(c, &m.Scope)
+	field(c, &m.Timeout)
+}
+
+func (m *tookMessage) fields(c *coder)  { field(c, &m.Signal) }
+func (m *nameMessage) fields(c *coder)  { c.str(&m.Name) }
+func (m *helloMessage) fields(c *coder) { field(c, &m.Stage) }
+func (*emptyMessage) fields(*coder)     {}
+
+func (m *Child) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Pid)
+	c.num(&m.Start)
+	c.flag(&m.Group)
+	c.flag(&m.MainGone)
+}
+
+func (m *Spawned) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Pid)
+	c.num(&m.Start)
+}
+
+func (m *SpawnFailed) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Errno)
+	c.str(&m.Refused)
+}
+
+func (m *Exited) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Pid)
+	c.status(&m.Status)
+	c.flag(&m.Lingers)
+}
+
+func (m *GroupGone) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+}
+
+func (m *Signaled) fields(c *coder) { field(c, &m.Signal) }

@@ -1,0 +1,267 @@
+package reap
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Keeper spawns, reaps, signals and keeps, for one server after the other. It
+// is safe for concurrent use; there is one in a process.
+type Keeper struct {
+	log     func(format string, args ...any)
+	table   *Table
+	lanes   *lanes
+	kept    *Kept
+	null    int // standard input of every child; output too where none was given
+	notices chan Notice
+	changed chan struct{} // capacity 1
+	recv    *receiver     // used by one session after the other
+	calm    calm
+
+	// mu is a leaf: it is taken under the table's lock, never around it.
+	mu      sync.Mutex
+	stage   Stage            // guarded by mu
+	session *session         // guarded by mu; nil before the first server
+	records map[string]*life // guarded by mu; by key, for ever
+	pending []syscall.Signal // guarded by mu; forwarded, taken by no server yet
+	plan    plan             // guarded by mu
+}
+
+// A life is what is remembered of a key when its process is gone.
+type life struct {
+	run  uint64  // the highest ever accepted
+	main int     // pid of the main process that is not reaped, or 0
+	exit *Exited // of run, not acknowledged
+}
+
+type plan struct {
+	steps []PlanStep
+	worst time.Duration
+	next  []PlanStep // pages that came without the last one
+}
+
+const (
+	maxPlan    = 1 << 17 // steps
+	maxPending = 16      // forwarded signals
+)
+
+// serverKey is the key of the server's own process; no name of a service is
+// empty.
+const serverKey = ""
+
+// NewKeeper prepares this process for being a keeper: it becomes the child
+// subreaper, makes the threads that will be needed and starts to reap. It is to
+// be called once, before descriptors that must not be duplicated are opened: the
+// thread that keeps descriptors has a copy of what is open now. log is called for
+// what an operator should know, from any goroutine, and must not wait long.
+func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
+	runtime.GOMAXPROCS(4)
+	debug.SetGCPercent(20)
+	parkThreads()
+	catchIgnored()
+	if os.Getpid() != 1 {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			log("cannot become child subreaper: %v: processes that lose their parent are not seen", err)
+		}
+	}
+	null, err := openNull()
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a standard input for children: %w", err)
+	}
+	kept, private, err := newKept(log)
+	if err != nil {
+		unix.Close(null)
+		return nil, fmt.Errorf("cannot start the holder of descriptors: %w", err)
+	}
+	if !private {
+		log("cannot unshare the descriptor table: spawns get slower with each descriptor kept")
+	}
+	k := &Keeper{
+		log:     log,
+		lanes:   newLanes(),
+		kept:    kept,
+		null:    null,
+		notices: make(chan Notice, 64),
+		changed: make(chan struct{}, 1),
+		recv:    new(receiver),
+		records: make(map[string]*life),
+	}
+	k.table = NewTable(Hooks{Born: k.born, Ended: k.ended, GroupGone: k.groupGone, Settled: k.settled})
+	go forever(log, "reaper", func() { k.table.Run(nil) })
+	masked := maskInherited()
+	for range spawnWorkers {
+		go forever(log, "spawn worker", func() {
+			if masked {
+				clearMask()
+			}
+			k.lanes.work(k.carryOut, k.carriedOut)
+		})
+	}
+	return k, nil
+}
+
+// openNull opens what children read from: /dev/null, or, where there is none, a
+// pipe without a writer. Reading from that ends at once, and writing fails
+// without a signal.
+func openNull() (int, error) {
+	fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		return fd, nil
+	}
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return -1, err
+	}
+	unix.Close(ends[1])
+	return ends[0], nil
+}
+
+// Stage is how far the keeper is with its own life.
+func (k *Keeper) Stage() Stage {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.stage
+}
+
+// SetStage changes it. In StageDrain the keeper refuses to spawn what is not a
+// probe or hook (a key with a slash). The server learns it when it connects; a
+// server that says Draining sets it too.
+func (k *Keeper) SetStage(stage Stage) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stage = stage
+}
+
+// Plan is the stop waves that the server sent last, and how long they take at
+// worst.
+func (k *Keeper) Plan() (steps []PlanStep, worst time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.plan.steps), k.plan.worst
+}
+
+// Children lists the children and lingering groups, without the server.
+func (k *Keeper) Children() []Child {
+	return slices.DeleteFunc(k.table.Children(), func(c Child) bool { return c.Key == serverKey })
+}
+
+// Orphans is how many processes ended that were not spawned here but left to
+// this process by their parents, and the last 1,024 of them.
+func (k *Keeper) Orphans() (count uint64, last []Orphan) { return k.table.Orphans() }
+
+// Signal signals a child; errors as in Table.Signal. The caller knows from
+// Children which run lives.
+func (k *Keeper) Signal(key string, run uint64, sig syscall.Signal, scope Scope) error {
+	return k.table.Signal(key, run, sig, scope)
+}
+
+// SignalServer signals the server; ESRCH if there is none.
+func (k *Keeper) SignalServer(sig syscall.Signal) error {
+	k.mu.Lock()
+	s := k.session
+	k.mu.Unlock()
+	if s == nil {
+		return unix.ESRCH
+	}
+	return k.table.Signal(serverKey, s.number, sig, ScopeMain)
+}
+
+// Changed receives after a child has ended; several ends may share one.
+func (k *Keeper) Changed() <-chan struct{} { return k.changed }
+
+// Forward hands a signal that the keeper received to the server, or to the next
+// one, until one has taken it.
+func (k *Keeper) Forward(sig syscall.Signal) {
+	k.mu.Lock()
+	if len(k.pending) < maxPending {
+		k.pending = append(k.pending, sig)
+		k.tellLocked(&Signaled{sig})
+	}
+	s := k.session
+	k.mu.Unlock()
+	s.flush()
+}
+
+// born, ended and groupGone are called by the table under its lock.
+
+func (k *Keeper) born(c Child) {
+	if c.Key == serverKey {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.records[c.Key].main = c.Pid
+	k.tellLocked(&Spawned{c.Key, c.Run, c.Pid, c.Start})
+}
+
+func (k *Keeper) ended(e Exited) {
+	if e.Key == serverKey {
+		k.serverEnded(e)
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r := k.records[e.Key]
+	r.main = 0
+	if r.run == e.Run {
+		r.exit = &e
+	}
+	k.tellLocked(&e)
+}
+
+func (k *Keeper) groupGone(key string, run uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r := k.records[key]; r != nil && r.exit != nil && r.exit.Run == run {
+		gone := *r.exit // the outbox may still hold the old one
+		gone.Lingers = false
+		r.exit = &gone
+	}
+	k.tellLocked(&GroupGone{key, run})
+}
+
+// tellLocked queues an event for the server, if there is one; k.mu is held.
+func (k *Keeper) tellLocked(m message) {
+	if k.session != nil {
+		k.session.out.add(m)
+	}
+}
+
+// settled is called after a round of reaping.
+func (k *Keeper) settled() {
+	notify(k.changed)
+	k.current().flush()
+	k.calm.stir()
+}
+
+func (k *Keeper) current() *session {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.session
+}
+
+// A calm gives memory back to the kernel some time after a burst. Its timer runs
+// once for each burst, so it wakes nobody up in the steady state.
+type calm struct{ armed atomic.Bool }
+
+const calmAfter = 20 * time.Second
+
+func (c *calm) stir() {
+	if c.armed.CompareAndSwap(false, true) {
+		time.AfterFunc(calmAfter, c.check)
+	}
+}
+
+func (c *calm) check() {
+	c.armed.Store(false)
+	debug.FreeOSMemory()
+}

@@ -1,0 +1,142 @@
+package reap
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// retryAfter is the pause after the kernel had no memory for a packet.
+const retryAfter = 10 * time.Millisecond
+
+// An outbox sends the keeper's events to one server without ever waiting for it.
+// Whoever adds an event only appends; whoever flushes sends what the socket takes
+// and leaves the rest to the outbox's own goroutine, which may wait. Events that
+// come together share a packet.
+//
+// Invariant: it holds at most three records per child that the keeper ever
+// accepted (Spawned, Exited, GroupGone), so it needs no bound of its own.
+type outbox struct {
+	fd   int
+	wake chan struct{} // capacity 1: there is something to send that may block
+
+	mu      sync.Mutex
+	packets []packet // guarded by mu; the last one takes further records
+	sending bool     // guarded by mu; somebody is in sendmsg, order is theirs
+	closed  bool     // guarded by mu; nobody will read what is sent
+	unused  bool     // guarded by mu; close was called, fd goes with the last sender
+}
+
+func newOutbox(fd int) *outbox {
+	return &outbox{fd: fd, wake: make(chan struct{}, 1)}
+}
+
+// add appends a message; it costs no system call.
+func (o *outbox) add(m message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return
+	}
+	o.packets = appendMessage(o.packets, m, nil)
+}
+
+// appendMessage adds a message with its descriptors to the last packet, or begins
+// another one.
+func appendMessage(packets []packet, m message, files []int) []packet {
+	if n := len(packets); n > 0 {
+		last := &packets[n-1]
+		mark := len(last.buf)
+		last.buf = appendRecord(last.buf, m)
+		if last.room(0, len(files)) {
+			last.files = append(last.files, files...)
+			return packets
+		}
+		last.buf = last.buf[:mark]
+	}
+	return append(packets, packet{buf: appendRecord(nil, m), files: files})
+}
+
+// flush sends what the socket takes at once. It never waits: if another goroutine
+// is sending, that one takes along what was added.
+func (o *outbox) flush() {
+	if o.drain(unix.MSG_DONTWAIT) != nil {
+		notify(o.wake)
+	}
+}
+
+// run sends what flush could not, until the outbox is closed. It may wait in the
+// kernel for a server that does not read.
+func (o *outbox) run() {
+	for range o.wake {
+		err := o.drain(0)
+		if o.isClosed() {
+			return
+		}
+		if err != nil { // out of kernel memory: nothing tells when there is some again
+			time.AfterFunc(retryAfter, func() { notify(o.wake) })
+		}
+	}
+}
+
+func (o *outbox) isClosed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed
+}
+
+func (o *outbox) drain(flags int) error {
+	for {
+		o.mu.Lock()
+		if o.sending || o.closed || len(o.packets) == 0 {
+			o.mu.Unlock()
+			return nil
+		}
+		p := o.packets[0]
+		o.packets = o.packets[1:]
+		o.sending = true
+		o.mu.Unlock()
+
+		err := send(o.fd, &p, flags)
+
+		o.mu.Lock()
+		o.sending = false
+		switch {
+		case err == unix.EAGAIN || err == unix.ENOBUFS || err == unix.ENOMEM:
+			o.packets = append([]packet{p}, o.packets...)
+		case err != nil:
+			o.closed, o.packets = true, nil
+		}
+		if len(o.packets) == 0 {
+			o.packets = nil // a burst's memory is not kept
+		}
+		if o.unused {
+			unix.Close(o.fd)
+		}
+		o.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// close drops what is left, ends run and closes the socket as soon as nobody is
+// sending. The caller has shut the socket down, so that nobody sends for long.
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed, o.unused, o.packets = true, true, nil
+	if !o.sending {
+		unix.Close(o.fd)
+	}
+	notify(o.wake)
+}
+
+// notify wakes the reader of a channel of capacity 1.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,156 @@
+package reap
+
+import (
+	"os"
+	"os/signal"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// reapBatch bounds how long forks and signals wait for a round of reaping.
+	reapBatch = 64
+	// recheckGroups bounds how many lingering groups a round looks at on suspicion.
+	recheckGroups = 8
+)
+
+// Run reaps until quit is closed; it then returns after the next process that
+// ends. It waits in the kernel, so an idle table costs nothing.
+func (t *Table) Run(quit <-chan struct{}) {
+	for {
+		select {
+		case <-quit:
+			return
+		default:
+		}
+		var info siginfo
+		switch errno := waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT); errno {
+		case 0:
+			t.reap(info.pid())
+			if t.hooks.Settled != nil {
+				t.hooks.Settled()
+			}
+		default: // ECHILD; nothing else is possible, and it must not become a spin
+			t.idle.wait(quit)
+		}
+	}
+}
+
+// reap takes the dead children, the first of which was seen to be pid.
+func (t *Table) reap(pid int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var info siginfo
+	orphaned := false
+	for range reapBatch {
+		c, ok := t.reg.byPid[pid]
+		if ok {
+			t.reapChild(c)
+		} else {
+			orphaned = t.reapOrphan(pid) || orphaned
+		}
+		if waitNow(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT) != 0 || info.pid() == 0 {
+			break
+		}
+		pid = info.pid()
+	}
+	if orphaned {
+		t.recheckLocked()
+	}
+}
+
+// reapChild takes the status of a process that Start made. The registry is ours
+// alone while the write side is held, so its own lock is only for those who read.
+func (t *Table) reapChild(c *Child) {
+	var info siginfo
+	if errno := waitNow(unix.P_PID, c.Pid, &info, unix.WEXITED); errno != 0 || info.pid() == 0 {
+		return // it was another one of that number that was seen; this one lives
+	}
+	exit := Exited{Key: c.Key, Run: c.Run, Pid: c.Pid, Status: info.status()}
+	exit.Lingers = c.Group && groupLives(c.Pid)
+	t.reg.mu.Lock()
+	delete(t.reg.byPid, c.Pid)
+	if exit.Lingers {
+		c.MainGone = true
+		t.reg.lingering[c.Pid] = c
+	} else {
+		delete(t.reg.byRun, runID{c.Key, c.Run})
+	}
+	t.reg.mu.Unlock()
+	if t.hooks.Ended != nil {
+		t.hooks.Ended(exit)
+	}
+}
+
+// reapOrphan takes a process that Start did not make. It reports whether there
+// was one: a fork whose exec failed is taken by the fork itself.
+func (t *Table) reapOrphan(pid int) bool {
+	// Both can only be asked while it is not reaped.
+	o := Orphan{Pid: pid}
+	pgid := 0
+	if len(t.reg.lingering) > 0 {
+		pgid, _ = unix.Getpgid(pid) // 0 matches no group
+	}
+	o.Start, _ = StartTime(pid) // 0 says unknown
+	var info siginfo
+	if errno := waitNow(unix.P_PID, pid, &info, unix.WEXITED); errno != 0 || info.pid() == 0 {
+		return false
+	}
+	o.Status = info.status()
+	t.reg.mu.Lock()
+	t.reg.orphans.add(o)
+	_, lingers := t.reg.lingering[pgid]
+	t.reg.mu.Unlock()
+	if lingers && !groupLives(pgid) {
+		t.forgetGroup(pgid)
+	}
+	return true
+}
+
+// recheckLocked looks at a few lingering groups, other ones each time: a process
+// that moved to another group empties one without ending in it.
+func (t *Table) recheckLocked() {
+	n := 0
+	for pgid := range t.reg.lingering {
+		if n++; n > recheckGroups {
+			return
+		}
+		if !groupLives(pgid) {
+			t.forgetGroup(pgid)
+		}
+	}
+}
+
+// reaperIdle is how the reaper waits while there is no child at all.
+type reaperIdle struct {
+	waiting atomic.Bool
+	spawned chan struct{} // capacity 1
+}
+
+func (r *reaperIdle) wake() {
+	if r.waiting.Load() {
+		notify(r.spawned)
+	}
+}
+
+// wait returns when there may be a child again: after a fork of ours, or after
+// SIGCHLD, since a process from outside a PID namespace can leave its children to
+// process 1.
+func (r *reaperIdle) wait(quit <-chan struct{}) {
+	chld := make(chan os.Signal, 1)
+	signal.Notify(chld, unix.SIGCHLD)
+	defer signal.Stop(chld)
+	r.waiting.Store(true)
+	defer r.waiting.Store(false)
+	// Ask again now that nothing can slip by.
+	var info siginfo
+	if waitNow(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT) == 0 {
+		return
+	}
+	select {
+	case <-r.spawned:
+	case <-chld:
+	case <-quit:
+	}
+}

@@ -1,0 +1,282 @@
+package reap
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// receive reads the requests of a server until its channel is at its end.
+func (k *Keeper) receive(s *session) {
+	k.recv.fd = s.fd
+	for {
+		data, files, _, err := k.recv.next()
+		if err != nil {
+			return
+		}
+		k.dispatch(s, data, files)
+	}
+}
+
+// dispatch carries out the requests of one packet. Descriptors that a request
+// should have and that are not there were lost to a full table.
+func (k *Keeper) dispatch(s *session, data []byte, files []int) {
+	in := intake{files: files}
+	alone := single(data)
+	ok := decodePacket(data, func(m message) {
+		switch m := m.(type) {
+		case *spawnMessage:
+			r := in.spawn(m)
+			if alone && k.lanes.idle() {
+				// Nothing to do it beside: spare the way over a worker.
+				k.carryOut(func() { k.spawn(r) })
+				return
+			}
+			k.lanes.put(m.Key, func() { k.spawn(r) })
+		case *declinedMessage:
+			k.lanes.put(m.Key, func() { k.decline(m) })
+		case *signalMessage:
+			do := func() { k.signal(m) }
+			if k.lanes.busy(m.Key) {
+				k.lanes.put(m.Key, do)
+			} else {
+				k.carryOut(do)
+			}
+		case *ackMessage:
+			k.ack(m.runID)
+		case *planMessage:
+			k.takePlan(m)
+		case *tookMessage:
+			k.took(m.Signal)
+		case *readyMessage:
+			k.serverReady(s)
+		case *drainingMessage:
+			k.serverDrains(s)
+		}
+	})
+	in.close()
+	if !ok {
+		k.log("cannot understand a packet of the server: %d bytes", len(data))
+	}
+	s.flush()
+}
+
+// single reports whether a packet holds one record and no more.
+func single(data []byte) bool {
+	return len(data) > headerSize && len(data) == 1+headerSize+int(binary.LittleEndian.Uint32(data[2:]))
+}
+
+// A request is a spawn with its descriptors.
+type request struct {
+	spawnMessage
+	stdout, stderr, args int // -1: none
+	missing              bool
+}
+
+// An intake deals the descriptors of a packet out to its requests, in order.
+type intake struct{ files []int }
+
+func (in *intake) take(want bool, missing *bool) int {
+	if !want {
+		return -1
+	}
+	if len(in.files) == 0 {
+		*missing = true
+		return -1
+	}
+	fd := in.files[0]
+	in.files = in.files[1:]
+	return fd
+}
+
+func (in *intake) spawn(m *spawnMessage) *request {
+	r := &request{spawnMessage: *m}
+	r.stdout = in.take(m.Stdout, &r.missing)
+	r.stderr = in.take(m.Stderr, &r.missing)
+	r.args = in.take(m.Fd, &r.missing)
+	return r
+}
+
+func (in *intake) close() {
+	for _, fd := range in.files {
+		unix.Close(fd)
+	}
+}
+
+func (r *request) close() {
+	for _, fd := range [...]int{r.stdout, r.stderr, r.args} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// carryOut runs one request; a panic in it is survived.
+func (k *Keeper) carryOut(request func()) { survive(k.log, "request", request) }
+
+// carriedOut is called by a worker after a request. While others wait their
+// answers are worth collecting; the last one sends.
+func (k *Keeper) carriedOut(waiting int) {
+	if waiting%8 == 0 {
+		k.current().flush()
+	}
+	if waiting == 0 {
+		k.calm.stir()
+	}
+}
+
+func (k *Keeper) spawn(r *request) {
+	defer r.close()
+	failed := &SpawnFailed{Key: r.Key, Run: r.Run}
+	failed.Refused = k.accept(r.Key, r.Run, false)
+	if failed.Refused == "" {
+		failed.Errno = k.start(r)
+	}
+	if failed.Refused != "" || failed.Errno != 0 {
+		k.tell(failed)
+	}
+}
+
+func (k *Keeper) start(r *request) syscall.Errno {
+	if r.missing {
+		return unix.EMFILE
+	}
+	if r.args >= 0 {
+		if err := readArgs(r.args, &r.Args); err != nil {
+			return errnoOf(err)
+		}
+	}
+	files := [3]uintptr{uintptr(k.null), uintptr(k.null), uintptr(k.null)}
+	if r.stdout >= 0 {
+		files[1] = uintptr(r.stdout)
+	}
+	if r.stderr >= 0 {
+		files[2] = uintptr(r.stderr)
+	}
+	_, err := k.table.Start(Child{Key: r.Key, Run: r.Run, Group: r.Group}, r.Args.Path, r.Args.Argv, &syscall.ProcAttr{
+		Dir: r.Args.Dir, Env: r.Args.Env, Files: files[:],
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return errnoOf(err)
+	}
+	return 0
+}
+
+func errnoOf(err error) syscall.Errno {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return unix.EIO
+}
+
+// accept notes the run number of a key, or says why the keeper will not start it.
+// A newer run acknowledges the older ones.
+func (k *Keeper) accept(key string, run uint64, declined bool) (refused string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if key == serverKey {
+		return "a key must not be empty"
+	}
+	r := k.records[key]
+	if r == nil {
+		r = new(life)
+		k.records[key] = r
+	}
+	if run <= r.run {
+		return fmt.Sprintf("run %d is not newer than run %d", run, r.run)
+	}
+	if !declined && k.stage == StageDrain && !strings.Contains(key, "/") {
+		return "a shutdown is under way"
+	}
+	if r.main != 0 && !declined {
+		return fmt.Sprintf("pid %d of run %d is alive", r.main, r.run)
+	}
+	r.run, r.exit = run, nil
+	return ""
+}
+
+// decline answers for a request that the client could not make.
+func (k *Keeper) decline(m *declinedMessage) {
+	failed := &SpawnFailed{Key: m.Key, Run: m.Run, Errno: m.Errno}
+	failed.Refused = k.accept(m.Key, m.Run, true)
+	k.tell(failed)
+}
+
+// signal carries out a request to signal. That the process is gone by now is told
+// by its exit; everything else says that the server asked for the impossible.
+func (k *Keeper) signal(m *signalMessage) {
+	if m.Key == serverKey {
+		return
+	}
+	err := k.table.Signal(m.Key, m.Run, m.Signal, m.Scope)
+	if err != nil && err != unix.ESRCH {
+		k.log("cannot send signal %d to %s, run %d: %v", m.Signal, m.Key, m.Run, err)
+	}
+}
+
+func (k *Keeper) tell(m message) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tellLocked(m)
+}
+
+func (k *Keeper) ack(id runID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r := k.records[id.Key]; r != nil && r.exit != nil && r.exit.Run <= id.Run {
+		r.exit = nil
+	}
+}
+
+func (k *Keeper) took(sig syscall.Signal) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, s := range k.pending {
+		if s == sig {
+			k.pending = append(k.pending[:i], k.pending[i+1:]...)
+			return
+		}
+	}
+}
+
+func (k *Keeper) takePlan(m *planMessage) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if m.Reset {
+		k.plan.next = nil
+	}
+	if len(k.plan.next)+len(m.Steps) <= maxPlan {
+		k.plan.next = append(k.plan.next, m.Steps...)
+	}
+	if m.Complete {
+		k.plan = plan{steps: k.plan.next, worst: m.Worst}
+	}
+}
+
+func (k *Keeper) serverReady(s *session) {
+	s.mu.Lock()
+	first := !s.ready
+	s.ready = true
+	pid := s.pid
+	s.mu.Unlock()
+	if first {
+		k.notice(ServerReady{pid})
+	}
+}
+
+func (k *Keeper) serverDrains(s *session) {
+	s.mu.Lock()
+	first := !s.draining
+	s.draining = true
+	s.mu.Unlock()
+	k.SetStage(StageDrain)
+	if first {
+		k.notice(Draining{})
+	}
+}

@@ -1,0 +1,99 @@
+package reap
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// A packet is one datagram of a channel with the descriptors that it carries.
+type packet struct {
+	buf   []byte
+	files []int // owned by the packet; closed once they are sent
+}
+
+func (p *packet) close() {
+	for _, fd := range p.files {
+		unix.Close(fd)
+	}
+	p.files = nil
+}
+
+// room reports whether a record of that size and so many descriptors still fits.
+func (p *packet) room(size, files int) bool {
+	return len(p.buf)+size <= maxPacket && len(p.files)+files <= maxFiles
+}
+
+// socketPair makes the two ends of a channel, close-on-exec and blocking.
+func socketPair() (a, b int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, os.NewSyscallError("socketpair", err)
+	}
+	return pair[0], pair[1], nil
+}
+
+// send sends one packet; with flags MSG_DONTWAIT it answers EAGAIN instead of
+// waiting.
+func send(fd int, p *packet, flags int) error {
+	var rights []byte
+	if len(p.files) > 0 {
+		rights = unix.UnixRights(p.files...)
+	}
+	for {
+		_, err := unix.SendmsgN(fd, p.buf, rights, nil, flags|unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// errClosed says that the other end of a channel is closed and everything that it
+// had sent has been read.
+var errClosed = errors.New("channel closed")
+
+// A receiver reads packets; its buffers are used again for each.
+type receiver struct {
+	fd  int
+	buf [recvBuffer]byte
+	oob [2048]byte
+}
+
+// next waits for a packet. The bytes are valid until the next call; the
+// descriptors belong to the caller. lost says that the kernel could not install
+// all of them (the descriptor table is full).
+func (r *receiver) next() (data []byte, files []int, lost bool, err error) {
+	for {
+		n, oobn, flags, _, err := unix.Recvmsg(r.fd, r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC)
+		switch {
+		case err == unix.EINTR || err == unix.ECONNRESET:
+			// A reset is how the kernel tells that the other end died before it read
+			// all of ours. What it had sent is still there to be read.
+			continue
+		case err != nil:
+			return nil, nil, false, err
+		case n == 0 && oobn == 0:
+			return nil, nil, false, errClosed
+		}
+		files = parseRights(r.oob[:oobn])
+		return r.buf[:n], files, flags&unix.MSG_CTRUNC != 0, nil
+	}
+}
+
+func parseRights(oob []byte) []int {
+	if len(oob) == 0 {
+		return nil
+	}
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil
+	}
+	var files []int
+	for i := range messages {
+		if fds, err := unix.ParseUnixRights(&messages[i]); err == nil {
+			files = append(files, fds...)
+		}
+	}
+	return files
+}

@@ -1,0 +1,98 @@
+package reap
+
+import (
+	"bytes"
+	"strconv"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// auxClockTick is the key of the kernel's USER_HZ in the auxiliary vector.
+const auxClockTick = 17
+
+// A startClock tells when a process started, in the ticks of /proc/PID/stat. The
+// kernel takes the time inside fork, so when the tick did not change from before
+// the fork to after it, that tick is the answer and /proc need not be read (three
+// system calls per spawn) nor be there at all.
+type startClock struct {
+	tick  int64        // nanoseconds
+	trust atomic.Int32 // 0: not compared with /proc yet, 1: agrees, -1: does not
+}
+
+func newStartClock() *startClock {
+	hz := int64(100)
+	if aux, err := unix.Auxv(); err == nil {
+		for _, pair := range aux {
+			if pair[0] == auxClockTick && pair[1] > 0 {
+				hz = int64(pair[1])
+			}
+		}
+	}
+	return &startClock{tick: 1e9 / hz}
+}
+
+// now is the current tick since boot; 0 when the kernel does not say.
+func (c *startClock) now() uint64 {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return 0
+	}
+	return uint64(ts.Nano() / c.tick)
+}
+
+// of is the start time of a process that was forked after now answered before.
+func (c *startClock) of(pid int, before uint64) uint64 {
+	after := c.now()
+	if before == after && after != 0 && c.trust.Load() > 0 {
+		return after
+	}
+	start, err := StartTime(pid)
+	if err != nil {
+		if before == after && c.trust.Load() == 0 {
+			return after // no /proc: the clock is all there is
+		}
+		return 0
+	}
+	if before == after && c.trust.Load() == 0 {
+		c.trust.Store(-1)
+		if start == after {
+			c.trust.Store(1)
+		}
+	}
+	return start
+}
+
+// StartTime is the start time of a process in clock ticks since boot, as
+// /proc/PID/stat has it; with the pid it tells a process from a later one of the
+// same number.
+func StartTime(pid int) (uint64, error) {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	var buf [1024]byte
+	n, err := unix.Read(fd, buf[:])
+	if err != nil {
+		return 0, err
+	}
+	return parseStartTime(buf[:n])
+}
+
+// parseStartTime finds field 22; the name in field 2 may hold anything, so the
+// fields count from the last parenthesis.
+func parseStartTime(stat []byte) (uint64, error) {
+	rest := stat[bytes.LastIndexByte(stat, ')')+1:]
+	for field := 3; ; field++ {
+		rest = bytes.TrimLeft(rest, " ")
+		end := bytes.IndexByte(rest, ' ')
+		if end < 0 {
+			return 0, unix.EINVAL
+		}
+		if field == 22 {
+			return strconv.ParseUint(string(rest[:end]), 10, 64)
+		}
+		rest = rest[end:]
+	}
+}
