@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"zinit/applets/env"
+	"zinit/sock"
+)
+
+// start starts services and says at once when one is held up or has failed.
+func start(s *session) int {
+	return s.change("Started", sock.Running, func(name string) error {
+		if s.call.has("tree") {
+			if err := s.startWaitedOn(name); err != nil {
+				return err
+			}
+		}
+		params := sock.StartParams{Name: name, NoDeps: s.call.has("no-deps")}
+		return s.ask(sock.MethodStart, params, nil)
+	})
+}
+
+// startWaitedOn starts by hand what the service waits on, one level deep.
+func (s *session) startWaitedOn(name string) error {
+	var reply sock.WhyBlocked
+	if err := s.ask(sock.MethodWhy, sock.NameParams{Name: name}, &reply); err != nil {
+		return named(name, err)
+	}
+	for _, other := range reply.WaitingOn {
+		s.printf("Starting dependency: %s\n", escape(other))
+		if err := s.ask(sock.MethodStart, sock.StartParams{Name: other}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop stops services, and what requires them.
+func stop(s *session) int {
+	return s.change("Stopped", sock.Exited, func(name string) error {
+		return s.ask(sock.MethodStop, sock.StartParams{Name: name}, nil)
+	})
+}
+
+// restart stops services and starts them again.
+func restart(s *session) int {
+	return s.change("Restarted", sock.Running, func(name string) error {
+		return s.ask(sock.MethodRestart, sock.StartParams{Name: name}, nil)
+	})
+}
+
+// change does something to every NAME. With --wait it then waits for all of them
+// at once: what is independent starts side by side.
+func (s *session) change(done, state string, do func(name string) error) int {
+	limit, err := s.timeout()
+	if err != nil {
+		return s.usage(err)
+	}
+	waiting := s.call.has("wait")
+	if !waiting && s.call.has("timeout") {
+		return s.usage(errors.New("--timeout goes with --wait: add it"))
+	}
+	var changed []string
+	code := s.each(s.call.words, func(name string) error {
+		if err := do(name); err != nil {
+			return err
+		}
+		changed = append(changed, name)
+		if waiting {
+			return nil
+		}
+		s.printf("%s: %s\n", done, name)
+		if done == "Started" {
+			return s.afterStart(name)
+		}
+		return nil
+	})
+	if !waiting || len(changed) == 0 {
+		return code
+	}
+	if failed := s.awaitChange(changed, done, state, limit); code == env.ExitDone {
+		code = failed
+	}
+	return code
+}
+
+// afterStart tells what a start came to when it did not come to a process. A
+// failure that shows only later is for --wait.
+func (s *session) afterStart(name string) error {
+	var reply sock.ServiceStatus
+	if err := s.ask(sock.MethodStatus, sock.NameParams{Name: name}, &reply); err != nil {
+		return named(name, err)
+	}
+	switch reply.State {
+	case sock.Failed:
+		text := reply.Reason
+		if text == "" {
+			text = name + ": " + joined(reply.Error, failedCode(reply.ExitCode))
+		}
+		return errors.New(text)
+	case sock.Blocked:
+		// Server and options decide whether its dependencies were started too.
+		tip := fmt.Sprintf("use 'zinit why %s' to see what holds it up", name)
+		if s.call.has("no-deps") {
+			tip = fmt.Sprintf("use 'zinit start %s --tree' to start dependencies too", name)
+		}
+		why := ""
+		if reply.Error != "" {
+			why = ": " + escape(reply.Error)
+		} else if reply.Reason != "" {
+			why = ": " + strings.TrimPrefix(escape(reply.Reason), name+": ")
+		}
+		s.printf("\nService is blocked%s\n\nTip: %s\n", why, tip)
+	}
+	return nil
+}
+
+func failedCode(code *int) string {
+	if code == nil {
+		return ""
+	}
+	return fmt.Sprintf("exit code %d", *code)
+}
+
+// awaitChange waits until the services are where the change leads, and prints
+// the line of each that got there.
+func (s *session) awaitChange(names []string, done, state string, limit time.Duration) int {
+	result, err := s.wait(names, state, limit)
+	if err != nil {
+		return s.fail(err)
+	}
+	code := env.ExitDone
+	for _, w := range result.Services {
+		if w.Reached || atGoal(state, w.State) {
+			s.printf("%s: %s\n", done, w.Name)
+			continue
+		}
+		code = s.fail(notReached(w, limit))
+	}
+	return code
+}
+
+// atGoal says whether a service that is not in the state waited for did what was
+// asked all the same: a oneshot that was started has ended with success, and
+// stopping leaves a service without a process in more than one state.
+func atGoal(wanted, state string) bool {
+	switch wanted {
+	case sock.Running:
+		return state == sock.Exited
+	case sock.Exited:
+		return state == sock.Inactive || state == sock.Blocked || state == sock.Failed
+	}
+	return false
+}

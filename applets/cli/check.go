@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"zinit/applets/env"
+	"zinit/supervise/config"
+)
+
+// check looks at service files as a server would, without one.
+func check(s *session) int {
+	sets, err := s.checkSets()
+	if err != nil {
+		return s.fail(err)
+	}
+	var all report
+	for _, set := range sets {
+		problems := append(slices.Clone(set.Problems), relations(set)...)
+		all.add(len(set.Services), problems)
+	}
+	if s.call.has("json") {
+		s.printJSON(&all)
+	} else {
+		for _, p := range all.Problems {
+			s.printf("%s\n", escape(p.text))
+		}
+		s.printf("%s in %s: %s, %s\n", plural(int64(all.Services), "service"),
+			s.checkedWhere(), plural(int64(all.Errors), "error"), plural(int64(all.Warnings), "warning"))
+	}
+	if all.Errors > 0 {
+		return env.ExitFailed
+	}
+	return env.ExitDone
+}
+
+func (s *session) checkedWhere() string {
+	if len(s.call.words) == 0 {
+		return escape(s.env.ConfigDir(""))
+	}
+	return escape(strings.Join(s.call.words, ", "))
+}
+
+// checkSets loads what the command line names: each directory is a set of its
+// own, the files together are another one.
+func (s *session) checkSets() ([]*config.Set, error) {
+	places := s.call.words
+	if len(places) == 0 {
+		places = []string{s.env.ConfigDir("")}
+	}
+	var sets []*config.Set
+	var files []string
+	for _, place := range places {
+		info, err := os.Stat(place)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("%s does not exist: name a directory of service files, or a file", place)
+		case err != nil:
+			return nil, fmt.Errorf("cannot look at %s: %s", place, bareReason(err))
+		case !info.IsDir():
+			files = append(files, place)
+			continue
+		}
+		set, err := config.LoadDir(place)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, set)
+	}
+	if len(files) > 0 {
+		sets = append(sets, loadFiles(files))
+	}
+	return sets, nil
+}
+
+func loadFiles(files []string) *config.Set {
+	set := &config.Set{}
+	owner := map[string]string{}
+	for _, file := range files {
+		svc, problems := config.LoadFile(file)
+		set.Problems = append(set.Problems, problems...)
+		if svc == nil {
+			continue
+		}
+		if other, taken := owner[svc.Name]; taken {
+			set.Problems = append(set.Problems, config.Problem{
+				File: file, Service: svc.Name, Severity: config.Error,
+				Message: fmt.Sprintf("%q is also the name in %s: give each its own name", svc.Name, other),
+			})
+			continue
+		}
+		owner[svc.Name] = file
+		set.Services = append(set.Services, svc)
+	}
+	return set
+}
+
+// A report is what check found, and its answer in JSON.
+type report struct {
+	Services int       `json:"services"` // that can be loaded
+	Errors   int       `json:"errors"`
+	Warnings int       `json:"warnings"`
+	Problems []finding `json:"problems"`
+}
+
+// A finding is one problem.
+type finding struct {
+	File     string `json:"file"`
+	Line     int    `json:"line"` // 0: the file as a whole
+	Key      string `json:"key"`  // "": no key in particular
+	Service  string `json:"service"`
+	Severity string `json:"severity"` // error or warning
+	Message  string `json:"message"`
+
+	text string // the line for people
+}
+
+func (r *report) add(services int, problems []config.Problem) {
+	slices.SortStableFunc(problems, func(a, b config.Problem) int {
+		if c := strings.Compare(a.File, b.File); c != 0 {
+			return c
+		}
+		return a.Line - b.Line
+	})
+	r.Services += services
+	if r.Problems == nil {
+		r.Problems = []finding{} // [] in JSON, not null
+	}
+	for _, p := range problems {
+		severity := "error"
+		if p.Severity == config.Warning {
+			severity = "warning"
+			r.Warnings++
+		} else {
+			r.Errors++
+		}
+		r.Problems = append(r.Problems, finding{p.File, p.Line, p.Key, p.Service, severity, p.Message, p.String()})
+	}
+}

@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"zinit/applets/env"
+	"zinit/sock"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const goldenDir = "../../testdata/cli"
+
+// A stage runs command lines and writes down what happens, as a transcript:
+// stdout as it is, lines of stderr after "! ".
+type stage struct {
+	script   bytes.Buffer
+	env      map[string]string
+	terminal bool
+	hide     []string // path, placeholder, ...
+}
+
+func (s *stage) run(args ...string) int {
+	var out, errs bytes.Buffer
+	e := &env.Env{
+		Args: append([]string{"zinit"}, args...), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+		Getenv: func(key string) string { return s.env[key] }, UID: 1000,
+	}
+	now := func() time.Time { return time.UnixMilli(startedAt).UTC() }
+	code := run(e, s.terminal, now)
+	hide := strings.NewReplacer(s.hide...)
+	fmt.Fprintf(&s.script, "$ zinit %s\n%s", hide.Replace(strings.Join(args, " ")), hide.Replace(out.String()))
+	for line := range strings.Lines(hide.Replace(errs.String())) {
+		s.script.WriteString("! " + line)
+	}
+	fmt.Fprintf(&s.script, "[exit %d]\n\n", code)
+	return code
+}
+
+func (s *stage) compare(t *testing.T, golden string) {
+	t.Helper()
+	file := filepath.Join(goldenDir, golden+".golden")
+	if *update {
+		if err := os.WriteFile(file, s.script.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.script.String(); got != string(want) {
+		t.Errorf("%s differs; go test -update rewrites it\n%s", file, firstDifference(got, string(want)))
+	}
+}
+
+func firstDifference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			return fmt.Sprintf("line %d\n got %q\nwant %q", i+1, g[i], w[i])
+		}
+	}
+	return fmt.Sprintf("got %d lines, want %d", len(g), len(w))
+}
+
+func TestTranscripts(t *testing.T) {
+	conf := sock.ServiceInfo{Name: "conf", State: sock.ServiceState{State: sock.Blocked}}
+	for _, test := range []struct {
+		golden   string
+		terminal bool
+		env      map[string]string
+		lines    []string
+	}{
+		{golden: "list", lines: []string{"list", "ls", "list --json", "list --color always", "list web"}},
+		{golden: "list-terminal", terminal: true, lines: []string{"list", "list --color never"}},
+		{golden: "list-no-color", terminal: true, env: map[string]string{"NO_COLOR": "1"}, lines: []string{"list"}},
+		{golden: "status", lines: []string{
+			"status web", "status api shot p1", "status typo", "status nosuch", "status nosuch db",
+			"status web --json", "status db log --json", "status nosuch --json", "status nosuch log --json", "status",
+		}},
+		{golden: "status-terminal", terminal: true, lines: []string{"status web", "status missing"}},
+		{golden: "start", lines: []string{
+			"start web", "start web db", "start multi-user", "start multi-user --no-deps", "start multi-user --tree",
+			"start p1", "start api", "start conf", "start nosuch", "start nosuch web", "start nosuch --tree",
+			"start web shot --wait", "start api web --wait", "start x9 --wait --timeout 30s",
+			"start web --timeout 3s", "start web --wait --timeout soon", "start", "start web --json",
+		}},
+		{golden: "stop", lines: []string{"stop web", "stop nosuch", "stop shot api metrics --wait", "stop x1 --wait --timeout 10"}},
+		{golden: "restart", lines: []string{"restart web", "restart nosuch", "restart web --wait"}},
+		{golden: "kill", lines: []string{
+			"kill web", "kill web HUP", "kill web sigusr1", "kill -s hup web", "kill web --signal=9", "kill web -sFOO",
+			"kill shot", "kill nosuch", "kill web HUP -s TERM", "kill web HUP extra",
+		}},
+		{golden: "logs", lines: []string{
+			"logs web", "logs web -n 2", "logs -n1 web", "logs web --lines=2 --json", "logs db", "logs db --json",
+			"logs nosuch", "logs web -n many", "logs",
+		}},
+		{golden: "logs-terminal", terminal: true, lines: []string{"logs web", "logs web --color never"}},
+		{golden: "why", lines: []string{
+			"why multi-user", "why conf", "why p1", "why web missing", "why nosuch", "why conf --json", "why conf web --json",
+		}},
+		{golden: "tree", lines: []string{"tree", "tree --json"}},
+		{golden: "wait", lines: []string{
+			"wait web db", "wait shot --state exited", "wait shot --state EXITED --json", "wait api web --timeout 1s", "wait x9 --timeout 500ms",
+			"wait api --json", "wait nosuch", "wait web --state runing", "wait web --state up", "wait web --timeout -3s",
+		}},
+		{golden: "ping", lines: []string{"ping", "ping --json"}},
+	} {
+		t.Run(test.golden, func(t *testing.T) {
+			f := newFake(t, append(world(), conf))
+			s := &stage{terminal: test.terminal, env: map[string]string{"ZINIT_SOCKET": f.path}}
+			for key, value := range test.env {
+				s.env[key] = value
+			}
+			s.hide = []string{f.path, "$SOCKET"}
+			for _, line := range test.lines {
+				s.run(strings.Fields(line)...)
+			}
+			s.compare(t, test.golden)
+		})
+	}
+}
+
+func TestNothingConfigured(t *testing.T) {
+	f := newFake(t, nil)
+	s := &stage{env: map[string]string{"ZINIT_SOCKET": f.path}}
+	for _, line := range []string{"list", "list --json", "status", "status --json"} {
+		s.run(strings.Fields(line)...)
+	}
+	s.compare(t, "empty")
+}
+
+func TestHelp(t *testing.T) {
+	s := &stage{env: map[string]string{}}
+	s.run()
+	s.run("help")
+	s.run("-h")
+	s.run("help", "nonsense")
+	for _, v := range table() {
+		s.run("help", v.name)
+	}
+	s.compare(t, "help")
+}
+
+func TestHelpFitsTheScreen(t *testing.T) {
+	texts := map[string]string{"overview": overview()}
+	for _, v := range table() {
+		texts[v.name] = v.helpText()
+	}
+	for name, text := range texts {
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		if len(lines) > 23 {
+			t.Errorf("%s: %d lines and a prompt do not fit 24", name, len(lines))
+		}
+		for _, line := range lines {
+			if len(line) > 79 {
+				t.Errorf("%s: %d columns: %s", name, len(line), line)
+			}
+		}
+	}
+}
+
+func TestEveryHelpFormSaysTheSame(t *testing.T) {
+	for _, v := range table() {
+		for _, args := range [][]string{{v.name, "--help"}, {v.name, "-h"}, {"-h", v.name}, {"help", v.name}} {
+			var out bytes.Buffer
+			e := &env.Env{Args: append([]string{"zinit"}, args...), Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" }}
+			if code := Main(e); code != env.ExitDone || out.String() != v.helpText() {
+				t.Errorf("%v: exit %d\n%s", args, code, out.String())
+			}
+		}
+	}
+}
+
+func TestMistypedCommandLines(t *testing.T) {
+	s := &stage{env: map[string]string{}}
+	for _, line := range []string{
+		"stauts", "lst", "restrat web", "frobnicate", "rhai", "rhai setup.rhai", "setup.rhai",
+		"list --jsno", "list -x", "logs web --lines", "logs web -n", "list --color=blue", "list --json=yes", "--wat list", "--json start web",
+	} {
+		s.run(strings.Fields(line)...)
+	}
+	s.compare(t, "usage")
+}
+
+func TestNoServer(t *testing.T) {
+	dir := t.TempDir()
+	s := &stage{env: map[string]string{"HOME": dir, "XDG_RUNTIME_DIR": dir + "/run"}, hide: []string{dir, "$HOME"}}
+	if _, err := os.Stat(env.DefaultSocket); errors.Is(err, os.ErrNotExist) {
+		s.run("list")
+		s.run("start", "a", "b")
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run("ping", "--socket", file)
+	s.run("-s", dir+"/none.sock", "shutdown")
+	s.env["ZINIT_SOCKET"] = dir + "/other.sock"
+	s.run("wait", "a")
+	s.compare(t, "no-server")
+}
+
+func TestTheFirstSocketThatAcceptsIsUsed(t *testing.T) {
+	f := newFake(t, world())
+	home := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, "hero/var"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(f.path, filepath.Join(home, "hero/var/zinit.sock")); err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{env: map[string]string{"HOME": home, "XDG_RUNTIME_DIR": home}}
+	if _, err := os.Stat(env.DefaultSocket); err == nil {
+		s.env["ZINIT_SOCKET"] = f.path // a server of the machine's own would answer first
+	}
+	if code := s.run("ping"); code != env.ExitDone {
+		t.Fatal(s.script.String())
+	}
+}
+
+func TestListIsOneRequest(t *testing.T) {
+	f := newFake(t, world())
+	s := &stage{env: map[string]string{}}
+	s.run("list", "-s", f.path)
+	if got := f.requests.Load(); got != 1 {
+		t.Errorf("list sent %d requests", got)
+	}
+}
+
+func TestShutdownReturnsWhenTheServerHasGone(t *testing.T) {
+	f := newFake(t, world())
+	s := &stage{env: map[string]string{}, hide: []string{f.path, "$SOCKET"}}
+	s.run("shutdown", "-s", f.path)
+	select {
+	case <-f.gone:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the server is still there")
+	}
+	s.run("ping", "-s", f.path)
+	s.compare(t, "shutdown")
+}
+
+func TestCheck(t *testing.T) {
+	dir, err := filepath.Abs(filepath.Join(goldenDir, "check"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{env: map[string]string{"ZINIT_CONFIG_DIR": dir + "/good"}, hide: []string{dir, "$DIR"}}
+	s.run("check")
+	s.run("check", dir+"/good", "--json")
+	s.run("check", dir+"/warn")
+	s.run("check", dir+"/bad")
+	s.run("check", dir+"/bad", "--json")
+	s.run("check", dir+"/good/web.toml")
+	s.run("check", dir+"/good/web.toml", dir+"/good/db.toml")
+	s.run("check", dir+"/good", dir+"/bad/twin.toml", dir+"/bad/twin.toml")
+	s.run("check", dir+"/none")
+	s.compare(t, "check")
+}
+
+// A failing writer is a full disk.
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
+	f := newFake(t, world())
+	var errs bytes.Buffer
+	e := &env.Env{Args: []string{"zinit", "list", "-s", f.path}, Stdout: failing{}, Stderr: &errs, Getenv: func(string) string { return "" }}
+	if code := Main(e); code != env.ExitFailed || !strings.Contains(errs.String(), "no space left") {
+		t.Errorf("exit %d, %q", code, errs.String())
+	}
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"zinit/sock"
+)
+
+const (
+	// connectTimeout bounds the search for a server; a socket whose queue is full
+	// would hold us for ever otherwise.
+	connectTimeout = 3 * time.Second
+	// answerTimeout bounds every request that does not wait by its nature. The
+	// keeper holds the socket while the server restarts, so an answer may take a
+	// moment.
+	answerTimeout = 30 * time.Second
+)
+
+// noServer says where a server was looked for, and how to start one.
+type noServer struct {
+	tried []string // "PATH: REASON"
+	start string   // the command line
+}
+
+func (e *noServer) Error() string {
+	return "no zinit server answers\n  looked at " + strings.Join(e.tried, "\n  looked at ") +
+		"\nIs zinit-server running? Start one with: " + e.start
+}
+
+// connect dials the first candidate that accepts.
+func (s *session) connect() error {
+	if s.client != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	missing := &noServer{start: "zinit-server --config-dir " + s.env.ConfigDir("")}
+	named := s.call.value("socket", "")
+	for _, path := range s.env.SocketCandidates(named) {
+		client, err := sock.Dial(ctx, path)
+		if err == nil {
+			s.client, s.path = client, path
+			return nil
+		}
+		missing.tried = append(missing.tried, path+": "+bareReason(err))
+	}
+	if named != "" {
+		missing.start += " --socket " + named
+	}
+	return missing
+}
+
+// bareReason strips what the line that shows it says already.
+func bareReason(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
+
+func (s *session) close() {
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+// ask sends one request and decodes the result into what the pointer result
+// points to.
+func (s *session) ask(method string, params, result any) error {
+	return s.askFor(answerTimeout, method, params, result)
+}
+
+// askFor is ask with a bound of its own; 0 is none.
+func (s *session) askFor(bound time.Duration, method string, params, result any) error {
+	if err := s.connect(); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if bound > 0 {
+		limited, cancel := context.WithTimeout(ctx, bound)
+		defer cancel()
+		ctx = limited
+	}
+	err := s.client.Call(ctx, method, params, result)
+	var refused *sock.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		return withDetails(refused)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the server on %s has not answered within %s: look at its log", s.path, bound)
+	}
+	return &noServer{
+		tried: []string{s.path + ": connected, but " + bareReason(err)},
+		start: "zinit-server --config-dir " + s.env.ConfigDir("") + " --socket " + s.path,
+	}
+}
+
+// withDetails adds the list of problems that some refusals carry: the message
+// alone does not say what to mend.
+func withDetails(refused *sock.Error) error {
+	data, _ := refused.Data.(map[string]any)
+	list, _ := data["errors"].([]any)
+	text := refused.Message
+	for _, item := range list {
+		if line, ok := item.(string); ok {
+			text += "\n  " + line
+		}
+	}
+	if len(list) == 0 {
+		return refused
+	}
+	return &sock.Error{Code: refused.Code, Message: text, Data: refused.Data}
+}
+
+// relay prints the server's result as it is, for --json.
+func (s *session) relay(method string, params any) int {
+	var raw json.RawMessage
+	if err := s.ask(method, params, &raw); err != nil {
+		return s.fail(err)
+	}
+	s.printf("%s\n", raw)
+	return 0
+}
+
+// relayEach prints the results for the names as they are: as an object when the
+// command line has one NAME, otherwise as an array. A name that fails is left out.
+func (s *session) relayEach(method string, names []string) int {
+	var results [][]byte
+	code := s.each(names, func(name string) error {
+		var raw json.RawMessage
+		err := s.ask(method, sock.NameParams{Name: name}, &raw)
+		if err == nil {
+			results = append(results, raw)
+		}
+		return named(name, err)
+	})
+	switch {
+	case len(s.call.words) != 1:
+		s.printArray(results)
+	case len(results) == 1:
+		s.printf("%s\n", results[0])
+	}
+	return code
+}
+
+// named adds the name that the refusal of a reading method leaves out.
+func named(name string, err error) error {
+	var refused *sock.Error
+	if !errors.As(err, &refused) || refused.Code != sock.CodeServiceNotFound {
+		return err
+	}
+	return &sock.Error{Code: refused.Code, Message: refused.Message + ": " + name, Data: refused.Data}
+}
+
+func (s *session) printArray(items [][]byte) {
+	s.print("[")
+	for i, item := range items {
+		if i > 0 {
+			s.print(",")
+		}
+		s.out.Write(item)
+	}
+	s.print("]\n")
+}
+
+// printJSON prints a value of our own.
+func (s *session) printJSON(v any) {
+	encoder := json.NewEncoder(&s.out)
+	encoder.SetEscapeHTML(false)
+	// Only our own plain structs come here: there is nothing that can fail.
+	if err := encoder.Encode(v); err != nil {
+		panic(err)
+	}
+}

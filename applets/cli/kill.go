@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"zinit/applets/env"
+	"zinit/sock"
+)
+
+// kill sends a signal to one service.
+func kill(s *session) int {
+	name, signal := s.call.words[0], s.call.value("signal", "")
+	if len(s.call.words) == 2 {
+		if s.call.has("signal") {
+			return s.usage(errors.New("the signal is given twice: use NAME SIG or -s SIG"))
+		}
+		signal = s.call.words[1]
+	}
+	err := s.ask(sock.MethodKill, sock.KillParams{Name: name, Signal: signal}, nil)
+	if err != nil {
+		return s.fail(err)
+	}
+	s.printf("Sent %s to: %s\n", fullName(signal), name)
+	return env.ExitDone
+}
+
+// fullName is the signal with its prefix: SIGHUP for hup, "signal 1" for 1. The
+// numbers are the server's: those of another system may differ.
+func fullName(signal string) string {
+	name := strings.TrimPrefix(strings.ToUpper(signal), "SIG")
+	switch {
+	case name == "":
+		return "SIGTERM"
+	case name[0] >= '0' && name[0] <= '9':
+		return "signal " + name
+	}
+	return "SIG" + name
+}

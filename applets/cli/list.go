@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"zinit/sock"
+)
+
+// list shows all services in the order in which the server has them.
+func list(s *session) int {
+	if s.call.has("json") {
+		return s.relay(sock.MethodListFull, nil)
+	}
+	var services []sock.ServiceInfo
+	if err := s.ask(sock.MethodListFull, nil, &services); err != nil {
+		return s.fail(err)
+	}
+	if len(services) == 0 {
+		s.print("No services configured\n")
+		return 0
+	}
+	s.printList(services)
+	return 0
+}
+
+// printList prints one line for each service. A line begins as in zinit 0.3.9,
+// GLYPH NAME State (pid: N), and goes on with a column for the rest.
+func (s *session) printList(services []sock.ServiceInfo) {
+	var names, states, uptimes int
+	rows := make([]row, len(services))
+	for i := range services {
+		r := s.row(&services[i])
+		rows[i] = r
+		names = max(names, utf8.RuneCountInString(r.name))
+		states = max(states, len(r.word)+len(r.pid))
+		if r.restarts != "" {
+			uptimes = max(uptimes, len(r.uptime))
+		}
+	}
+	for i := range rows {
+		r := &rows[i]
+		s.print(s.paint(r.colour, r.glyph) + " ")
+		s.print(r.name)
+		s.pad(names - utf8.RuneCountInString(r.name))
+		s.print(" " + s.paint(r.colour, r.word) + r.pid)
+		rest := r.uptime
+		if r.restarts != "" {
+			rest = fmt.Sprintf("%-*s  %s", uptimes, r.uptime, r.restarts)
+		}
+		if r.reason != "" {
+			rest = r.reason
+		}
+		if rest != "" {
+			s.pad(states - len(r.word) - len(r.pid) + 3)
+			s.print(rest)
+		}
+		s.print("\n")
+	}
+}
+
+func (s *session) pad(n int) {
+	for range n {
+		s.out.WriteByte(' ')
+	}
+}
+
+// A row is the parts of a line of list.
+type row struct {
+	glyph, colour, name, word, pid string
+	uptime, restarts, reason       string
+}
+
+func (s *session) row(info *sock.ServiceInfo) row {
+	r := row{name: escape(info.Name)}
+	r.glyph, r.word, r.colour = look(info.State.State)
+	if info.State.PID > 0 {
+		r.pid = fmt.Sprintf(" (pid: %d)", info.State.PID)
+	}
+	if info.State.State == sock.Running && info.SinceMs > 0 {
+		r.uptime = "up " + span(s.since(info.SinceMs))
+	}
+	if info.Restarts > 0 {
+		r.restarts = plural(info.Restarts, "restart")
+	}
+	if info.Problem != "" || info.State.State != sock.Running {
+		r.reason = s.reason(info.Name, info.State, &info.Details)
+	}
+	return r
+}
+
+// reason says in one line why a service is as it is, and what comes next: "exit
+// code 3; restarts in 4s (2 restarts so far)". It is empty when there is nothing
+// to say.
+func (s *session) reason(name string, state sock.ServiceState, d *sock.Details) string {
+	text := d.Problem
+	if text == "" {
+		text = d.Reason
+	}
+	if text == "" {
+		text = plainReason(state)
+	}
+	// The line names the service already.
+	text = strings.TrimPrefix(escape(text), name+": ")
+	if d.NextStartMs > 0 {
+		next := "restarts " + s.until(d.NextStartMs)
+		if d.Restarts > 0 {
+			next += " (" + plural(d.Restarts, "restart") + " so far)"
+		}
+		text = joined(text, next)
+	}
+	return text
+}
+
+// plainReason is the reason of a server that tells only the state.
+func plainReason(state sock.ServiceState) string {
+	status := sock.NewStatus("", state)
+	switch {
+	case status.Error != "":
+		return status.Error
+	case status.ExitCode != nil && *status.ExitCode != 0:
+		return fmt.Sprintf("exit code %d", *status.ExitCode)
+	}
+	return ""
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+// since is how long ago a moment was, and never negative: the server's clock is
+// ours, but it may have been set meanwhile.
+func (s *session) since(ms int64) time.Duration {
+	return max(0, s.now().Sub(time.UnixMilli(ms)))
+}
+
+func (s *session) until(ms int64) string {
+	left := time.UnixMilli(ms).Sub(s.now())
+	if left < time.Second {
+		return "now"
+	}
+	return "in " + span(left)
+}
+
+// span shows a length of time with its two largest units: 28s, 1m30s, 2h5m, 3d4h.
+func span(d time.Duration) string {
+	sec := int64(d / time.Second)
+	switch {
+	case sec < 60:
+		return fmt.Sprintf("%ds", sec)
+	case sec < 3600:
+		return units(sec/60, "m", sec%60, "s")
+	case sec < 86400:
+		return units(sec/3600, "h", sec%3600/60, "m")
+	}
+	return units(sec/86400, "d", sec%86400/3600, "h")
+}
+
+func units(big int64, unit string, little int64, lesser string) string {
+	if little == 0 {
+		return fmt.Sprintf("%d%s", big, unit)
+	}
+	return fmt.Sprintf("%d%s%d%s", big, unit, little, lesser)
+}

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"zinit/applets/env"
+	"zinit/sock"
+)
+
+// Main runs the command line in e.Args and returns its exit code. It blocks until
+// the server has answered, or for as long as a verb that waits has to wait.
+func Main(e *env.Env) int {
+	return run(e, isTerminal(e.Stdout), time.Now)
+}
+
+// run is Main with what a test replaces: whether stdout is a terminal, and the
+// clock, whose location is also the one in which times are shown.
+func run(e *env.Env, terminal bool, now func() time.Time) int {
+	var args []string
+	if len(e.Args) > 1 {
+		args = e.Args[1:]
+	}
+	s := &session{env: e, terminal: terminal, now: now}
+	c, err := parse(table(), args)
+	s.call = c
+	code := env.ExitUsage
+	switch {
+	case err != nil:
+		fmt.Fprintln(e.Stderr, err)
+	case c.verb == nil && c.has("help"):
+		s.print(overview())
+		code = env.ExitDone
+	case c.verb == nil:
+		io.WriteString(e.Stderr, overview()) // nobody is left to tell when this fails
+	case c.has("help"):
+		s.print(c.verb.helpText())
+		code = env.ExitDone
+	default:
+		s.colour = wantsColour(c.value("color", "auto"), terminal, e.Getenv)
+		code = c.verb.run(s)
+	}
+	s.close()
+	if err := s.flush(); err != nil && code == env.ExitDone {
+		return s.fail(fmt.Errorf("cannot write the output: %w", err))
+	}
+	return code
+}
+
+// A session is one command being carried out.
+type session struct {
+	env      *env.Env
+	call     call
+	terminal bool // stdout is one
+	colour   bool
+	now      func() time.Time
+
+	out    bytes.Buffer // what goes to stdout, in one write
+	client *sock.Client // nil until the first request
+	path   string       // the socket of client
+}
+
+func (s *session) print(text string)              { s.out.WriteString(text) }
+func (s *session) printf(format string, a ...any) { fmt.Fprintf(&s.out, format, a...) }
+
+// flush writes what was printed so far.
+func (s *session) flush() error {
+	if s.out.Len() == 0 {
+		return nil
+	}
+	_, err := s.env.Stdout.Write(s.out.Bytes())
+	s.out.Reset()
+	return err
+}
+
+// fail shows an error and returns the exit code that belongs to it.
+func (s *session) fail(err error) int {
+	// Control bytes in what a server says must not reach a terminal, and whether
+	// stderr is one is not known here.
+	text := "Error: " + escapeLines(err.Error()) + "\n"
+	io.WriteString(s.env.Stderr, text) // nobody is left to tell when this fails
+	return exitCode(err)
+}
+
+// exitCode tells scripts apart what text tells people.
+func exitCode(err error) int {
+	var missing *noServer
+	var lost *sock.Error
+	switch {
+	case errors.As(err, &missing):
+		return env.ExitNoServer
+	case !errors.As(err, &lost):
+		return env.ExitFailed
+	case lost.Code == sock.CodeServiceNotFound, lost.Word() == sock.WordServiceNotFound:
+		return env.ExitUnknown
+	case lost.Code == sock.CodeNotRunning, lost.Word() == sock.WordNotRunning:
+		return env.ExitState
+	}
+	return env.ExitFailed
+}
+
+// each does something for every name. It goes on after a refusal, but not without
+// a server; the first failure decides the exit code.
+func (s *session) each(names []string, do func(name string) error) int {
+	code := env.ExitDone
+	for _, name := range names {
+		if err := do(name); err != nil {
+			// Results first, so that text and errors of several names appear in
+			// their order.
+			if err := s.flush(); err != nil {
+				return s.fail(fmt.Errorf("cannot write the output: %w", err))
+			}
+			if failed := s.fail(err); code == env.ExitDone {
+				code = failed
+			}
+			var missing *noServer
+			if errors.As(err, &missing) {
+				return code
+			}
+		}
+	}
+	return code
+}
+
+// plural is "1 restart" and "2 restarts".
+func plural(n int64, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, strings.TrimSuffix(word, "s"))
+}

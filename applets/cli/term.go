@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"zinit/sock"
+)
+
+// isTerminal says whether people look at w. Other character devices count too:
+// colour in /dev/null harms nobody.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// wantsColour decides about colour: the flag, then NO_COLOR, then the terminal.
+func wantsColour(when string, terminal bool, getenv func(string) string) bool {
+	switch when {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+}
+
+// look is how a state is shown.
+func look(state string) (glyph, word, colour string) {
+	switch state {
+	case sock.Inactive:
+		return "○", "Inactive", "90"
+	case sock.Blocked:
+		return "○", "Blocked", "33"
+	case sock.Starting:
+		return "◐", "Starting", "33"
+	case sock.Running:
+		return "●", "Running", "32"
+	case sock.Stopping:
+		return "◑", "Stopping", "35"
+	case sock.Exited:
+		return "◌", "Exited", "36"
+	case sock.Failed:
+		return "✗", "Failed", "31"
+	case "":
+		return "?", "unknown", "90"
+	}
+	return "?", strings.ToUpper(state[:1]) + state[1:], "90"
+}
+
+// paint colours text when colour is wanted.
+func (s *session) paint(colour, text string) string {
+	if !s.colour || text == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// escape makes text harmless to a terminal: what is not printable, and bytes that
+// are not UTF-8, appear as \xNN or \uNNNN. Tabs stay.
+func escape(text string) string {
+	clean := true
+	for i := 0; i < len(text) && clean; i++ {
+		clean = text[i] >= 0x20 && text[i] < 0x7f || text[i] == '\t'
+	}
+	if clean {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && n == 1, r < 0x20 && r != '\t', r == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case r == '\t', unicode.IsPrint(r):
+			b.WriteString(text[i : i+n])
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// escapeLines is escape for text of several lines.
+func escapeLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = escape(line)
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"zinit/applets/env"
+	"zinit/sock"
+)
+
+// wait returns when all services are in a state, or when that cannot be.
+func wait(s *session) int {
+	state := strings.ToLower(s.call.value("state", sock.Running))
+	if !slices.Contains(sock.States(), state) {
+		text := fmt.Sprintf("unknown state %q", state)
+		if near := nearest(state, sock.States()); near != "" {
+			text += ": did you mean " + near + "?"
+		} else {
+			text += ": it is one of " + strings.Join(sock.States(), ", ")
+		}
+		return s.usage(errors.New(text))
+	}
+	limit, err := s.timeout()
+	if err != nil {
+		return s.usage(err)
+	}
+	result, err := s.wait(s.call.words, state, limit)
+	if err != nil {
+		return s.fail(err)
+	}
+	code := env.ExitDone
+	if s.call.has("json") {
+		s.printJSON(result)
+		if !result.Reached {
+			code = env.ExitFailed
+		}
+		return code
+	}
+	for _, w := range result.Services {
+		if w.Reached {
+			s.printf("%s is %s\n", escape(w.Name), w.State)
+			continue
+		}
+		code = s.fail(notReached(w, limit))
+	}
+	return code
+}
+
+// wait asks the server to answer when all services are in the state, when one of
+// them can no longer get there, or when the limit has passed; 0 is no limit.
+func (s *session) wait(names []string, state string, limit time.Duration) (sock.WaitResult, error) {
+	params := sock.WaitParams{Names: names, State: state, TimeoutMs: limit.Milliseconds()}
+	bound := time.Duration(0)
+	if limit > 0 {
+		// The server keeps the time; this is for one that does not answer.
+		bound = limit + answerTimeout
+	}
+	var result sock.WaitResult
+	err := s.askFor(bound, sock.MethodWait, params, &result)
+	return result, err
+}
+
+// notReached says where a service is instead.
+func notReached(w sock.WaitedService, limit time.Duration) error {
+	text := strings.TrimPrefix(w.Error, w.Name+": ")
+	if text != "" {
+		text = ": " + text
+	} else if limit > 0 {
+		text = fmt.Sprintf(" after %s: zinit why %s tells more", limit, w.Name)
+	}
+	return fmt.Errorf("%s is %s%s", w.Name, w.State, text)
+}
+
+// timeout is the value of --timeout, 0 when there is none.
+func (s *session) timeout() (time.Duration, error) {
+	text := s.call.value("timeout", "")
+	if !s.call.has("timeout") {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		// A bare number is meant as seconds, as timeout(1) has it.
+		d, err = time.ParseDuration(text + "s")
+	}
+	if err != nil || d < time.Millisecond {
+		return 0, fmt.Errorf("--timeout %s is no length of time: write 500ms, 10s or 2m", text)
+	}
+	return d, nil
+}
+
+// usage shows what is wrong with the values on the command line.
+func (s *session) usage(err error) int {
+	fmt.Fprintf(s.env.Stderr, "zinit %s: %s\n", s.call.verb.name, err)
+	return env.ExitUsage
+}

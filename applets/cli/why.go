@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"zinit/applets/env"
+	"zinit/sock"
+)
+
+// why explains what keeps services from running.
+func why(s *session) int {
+	if s.call.has("json") {
+		return s.relayEach(sock.MethodWhy, s.call.words)
+	}
+	first := true
+	return s.each(s.call.words, func(name string) error {
+		var reply sock.WhyBlocked
+		if err := s.ask(sock.MethodWhy, sock.NameParams{Name: name}, &reply); err != nil {
+			return named(name, err)
+		}
+		if !first {
+			s.print("\n")
+		}
+		first = false
+		s.printWhy(name, &reply)
+		return nil
+	})
+}
+
+func (s *session) printWhy(name string, r *sock.WhyBlocked) {
+	if !r.Blocked {
+		s.printf("%s is not blocked\n", name)
+	} else {
+		s.print(strings.TrimRight(escapeLines(r.ASCII), "\n") + "\n")
+	}
+	if len(r.WaitingOn) > 0 {
+		s.printf("\nWaiting on: %s\n", escape(strings.Join(r.WaitingOn, ", ")))
+	}
+	if len(r.ConflictsWith) > 0 {
+		s.printf("Conflicts with: %s\n", escape(strings.Join(r.ConflictsWith, ", ")))
+	}
+	if r.PortConflict != "" {
+		s.printf("Port conflict: %s\n", escape(r.PortConflict))
+	}
+	if p := r.ProcessConflict; p != nil {
+		var list []string
+		for _, other := range p.Processes {
+			list = append(list, fmt.Sprintf("%s (pid %d)", other.Name, other.PID))
+		}
+		s.printf("Process conflict: %s matches %s\n", escape(p.Filter), escape(strings.Join(list, ", ")))
+	}
+	if r.Reason != "" {
+		s.printf("Reason: %s\n", strings.TrimPrefix(escape(r.Reason), name+": "))
+	}
+}
+
+// tree shows all services with what they depend on.
+func tree(s *session) int {
+	if s.call.has("json") {
+		return s.relay(sock.MethodTree, nil)
+	}
+	var reply sock.Tree
+	if err := s.ask(sock.MethodTree, nil, &reply); err != nil {
+		return s.fail(err)
+	}
+	text := strings.TrimRight(escapeLines(reply.ASCII), "\n")
+	if text == "" {
+		text = "No services configured"
+	}
+	s.print(text + "\n")
+	return env.ExitDone
+}
