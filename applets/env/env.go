@@ -1,6 +1,3 @@
-// Package env is what an applet gets from its surroundings: arguments, streams
-// and environment, and the paths that follow from them. Applets take an *Env and
-// return an exit code, so that each of them runs in-process in a test.
 package env
 
 import "io"

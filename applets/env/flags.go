@@ -1,0 +1,194 @@
+package env
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ServerFlags is what a server and its keeper are told on the command line. Both
+// parse it, before anything is forked.
+type ServerFlags struct {
+	// ConfigDir, Socket and LogLevel are resolved: never empty, the flag first,
+	// then the environment, then the default.
+	ConfigDir, Socket, LogLevel string
+
+	// Pid1Mode adds what a server under process 1 does: the system directory,
+	// critical services and the intake of /dev/log.
+	Pid1Mode bool
+
+	// Container says that the machine is not ours, whatever the kernel shows.
+	Container bool
+
+	// Help and Version ask for a text instead of a server.
+	Help, Version bool
+}
+
+// LogLevels lists the levels that --log-level takes, most talkative first.
+func LogLevels() []string { return []string{"trace", "debug", "info", "warn", "error"} }
+
+// A Dialect is one of the ways in which servers have been started. They share
+// the long flags and differ in what the short ones mean.
+type Dialect uint8
+
+const (
+	// DialectServer is zinit-server: -c DIR, -s PATH.
+	DialectServer Dialect = iota
+	// DialectPid1 is zinit-pid1, whose -c is --container.
+	DialectPid1
+	// DialectInit is init as zinit 0.2 has it: -c or --config DIR, -b N, -d.
+	DialectInit
+)
+
+// serverFlag is one row of the table of flags.
+type serverFlag struct {
+	names []string // with dashes, the longest first
+	value string   // what the help calls the value; empty for a switch
+	help  string
+	set   func(f *ServerFlags, value string) error
+}
+
+// ParseServerFlags reads the arguments that follow the applet's name. A flag
+// that is given twice counts as given last; "--flag=value" and "--flag value" are
+// the same. An error is worth showing as it is, with the usage beneath.
+func (e *Env) ParseServerFlags(d Dialect) (ServerFlags, error) {
+	var f ServerFlags
+	var args []string
+	if len(e.Args) > 1 {
+		args = e.Args[1:]
+	}
+	var wrong []error
+	table := d.table()
+	for len(args) > 0 {
+		used, err := f.take(table, args)
+		if err != nil {
+			wrong = append(wrong, err)
+		}
+		args = args[used:]
+	}
+	f.ConfigDir = e.ConfigDir(f.ConfigDir)
+	f.Socket = e.SocketPath(f.Socket)
+	f.LogLevel = strings.ToLower(e.LogLevel(f.LogLevel))
+	// A level from the environment may be meant for another program (RUST_LOG
+	// holds whole filters): it never keeps a server from starting.
+	if checkLevel(f.LogLevel) != nil {
+		f.LogLevel = "info"
+	}
+	return f, errors.Join(wrong...)
+}
+
+// take understands the first of args and says how many words that used. After an
+// error the rest can still be understood: process 1 of a machine has to make the
+// best of what the kernel passes on.
+func (f *ServerFlags) take(table []serverFlag, args []string) (used int, err error) {
+	name, value, glued := strings.Cut(args[0], "=")
+	if !strings.HasPrefix(name, "-") || name == "-" {
+		return 1, fmt.Errorf("unexpected argument %q", args[0])
+	}
+	i := slices.IndexFunc(table, func(row serverFlag) bool { return slices.Contains(row.names, name) })
+	if i < 0 {
+		return 1, fmt.Errorf("unknown flag %s", name)
+	}
+	row := table[i]
+	switch {
+	case row.value == "" && glued:
+		return 1, fmt.Errorf("%s takes no value", name)
+	case row.value != "" && !glued && len(args) == 1:
+		return 1, fmt.Errorf("%s needs a value: %s %s", name, name, row.value)
+	case row.value != "" && !glued:
+		value = args[1]
+		used = 1
+	}
+	if row.value != "" && value == "" {
+		return used + 1, fmt.Errorf("%s needs a value that is not empty", name)
+	}
+	return used + 1, row.set(f, value)
+}
+
+// table lists the flags of a dialect in the order of its help.
+func (d Dialect) table() []serverFlag {
+	config := serverFlag{[]string{"--config-dir", "-c"}, "DIR", "directory of service files",
+		func(f *ServerFlags, v string) error { f.ConfigDir = v; return nil }}
+	container := serverFlag{[]string{"--container"}, "", "this is a container: end instead of powering off",
+		func(f *ServerFlags, _ string) error { f.Container = true; return nil }}
+	var own []serverFlag
+	switch d {
+	case DialectPid1:
+		config.names = config.names[:1]
+		container.names = append(container.names, "-c")
+	case DialectInit:
+		config.names = append(config.names, "--config")
+		own = []serverFlag{
+			{[]string{"--debug", "-d"}, "", "the same as --log-level debug",
+				func(f *ServerFlags, _ string) error { f.LogLevel = "debug"; return nil }},
+			{[]string{"--buffer", "-b"}, "N", "accepted for zinit 0.2; each service has its own buffer now",
+				func(*ServerFlags, string) error { return nil }},
+		}
+	}
+	return slices.Concat([]serverFlag{
+		config,
+		{[]string{"--socket", "-s"}, "PATH", "where to listen for clients",
+			func(f *ServerFlags, v string) error { f.Socket = v; return nil }},
+		{[]string{"--log-level"}, "LEVEL", strings.Join(LogLevels(), ", "),
+			func(f *ServerFlags, v string) error { f.LogLevel = v; return checkLevel(v) }},
+	}, own, []serverFlag{
+		container,
+		{[]string{"--pid1-mode"}, "", "load the system directory too, as under process 1",
+			func(f *ServerFlags, _ string) error { f.Pid1Mode = true; return nil }},
+		{[]string{"--help", "-h"}, "", "show this help",
+			func(f *ServerFlags, _ string) error { f.Help = true; return nil }},
+		{[]string{"--version", "-V"}, "", "show the version",
+			func(f *ServerFlags, _ string) error { f.Version = true; return nil }},
+	})
+}
+
+func checkLevel(level string) error {
+	if slices.Contains(LogLevels(), strings.ToLower(level)) {
+		return nil
+	}
+	return fmt.Errorf("unknown log level %q: use one of %s", level, strings.Join(LogLevels(), ", "))
+}
+
+// ServerUsage is the help of a server applet, with a newline at its end.
+func (e *Env) ServerUsage(d Dialect) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "usage: %s [flags]\n\nflags:\n", e.Name())
+	for _, row := range d.table() {
+		long, short := row.names[0], ""
+		for _, n := range row.names[1:] {
+			if len(n) == 2 {
+				short = n + ", "
+			}
+		}
+		if row.value != "" {
+			long += " " + row.value
+		}
+		fmt.Fprintf(&b, "  %4s%-18s  %s\n", short, long, row.help)
+	}
+	fmt.Fprintf(&b, "\nconfig dir %s, socket %s, log level %s unless told otherwise\n",
+		e.ConfigDir(""), e.SocketPath(""), "info")
+	b.WriteString("environment: ZINIT_CONFIG_DIR, ZINIT_SOCKET, ZINIT_LOG_LEVEL\n")
+	return b.String()
+}
+
+// Args renders the flags so that ParseServerFlags in DialectServer gives the same
+// again, whatever the environment is by then.
+func (f ServerFlags) Args() []string {
+	args := []string{"--config-dir=" + f.ConfigDir, "--socket=" + f.Socket, "--log-level=" + f.LogLevel}
+	if f.Pid1Mode {
+		args = append(args, "--pid1-mode")
+	}
+	if f.Container {
+		args = append(args, "--container")
+	}
+	return args
+}
+
+// Name is the name under which the applet was found, "zinit" when there is none.
+func (e *Env) Name() string {
+	if len(e.Args) == 0 {
+		return "zinit"
+	}
+	return e.Args[0]
+}

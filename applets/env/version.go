@@ -1,0 +1,4 @@
+package env
+
+// Version is the version of every applet; it follows semantic versioning.
+const Version = "0.4.0"
