@@ -11,8 +11,9 @@ import (
 // Limits of one file, beside [MaxFile]. The decoder is recursive and takes a
 // hundred bytes of memory for each character, so it sees nothing beyond them.
 const (
-	maxDepth  = 16    // arrays and inline tables in each other
-	maxValues = 20000 // values, elements of arrays included
+	maxProblems = 100   // that are reported of one file
+	maxDepth    = 16    // arrays and inline tables in each other
+	maxValues   = 20000 // values, elements of arrays included, and headers
 )
 
 // guard stands in front of the decoder. It lexes the text, and what it hands on
@@ -145,6 +146,9 @@ func (g *guard) restOfLine() string {
 }
 
 func (g *guard) report(line int, format string, args ...any) {
+	if len(g.findings) >= maxProblems {
+		g.fatal = true // mostly this is no configuration file at all
+	}
 	g.findings = append(g.findings, finding{line: line, key: g.key, message: fmt.Sprintf(format, args...)})
 }
 
@@ -175,6 +179,9 @@ func (g *guard) header() bool {
 	}
 	g.pos += len(closing)
 	g.instance++
+	if !g.oneMore() {
+		return false
+	}
 	g.table = strings.Join(parts, ".")
 	g.out = append(g.out, open...)
 	for i, p := range parts {
@@ -185,6 +192,15 @@ func (g *guard) header() bool {
 	}
 	g.out = append(g.out, closing...)
 	return true
+}
+
+// oneMore counts values and headers, and says when there are too many.
+func (g *guard) oneMore() bool {
+	if g.values++; g.values > maxValues {
+		g.report(g.line, "the file holds more than %d values: split it", maxValues)
+		g.fatal = true
+	}
+	return !g.fatal
 }
 
 // keyParts takes a key: bare or quoted parts with dots between them. It returns
@@ -261,7 +277,7 @@ func (g *guard) keyValue(table string, inline bool) bool {
 	ok := g.assignment(table)
 	if !ok && !g.fatal {
 		g.out = g.out[:mark]
-		g.skip(inline)
+		g.skip(inline, line)
 		for range g.line - line {
 			g.out = append(g.out, '\n')
 		}
@@ -311,9 +327,10 @@ func (g *guard) assignment(table string) bool {
 	return true
 }
 
-// skip passes over what could not be understood.
-func (g *guard) skip(inline bool) {
-	if !inline && g.pos > 0 && g.src[g.pos-1] == '\n' {
+// skip passes over the rest of what could not be understood and began in line
+// start.
+func (g *guard) skip(inline bool, start int) {
+	if g.line > start && g.src[g.pos-1] == '\n' {
 		return // at the beginning of the next statement already
 	}
 	for c := g.peek(); c != 0 && c != '\n'; c = g.peek() {

@@ -13,9 +13,7 @@ import (
 // refused; what it consumed then may end anywhere on the line.
 func (g *guard) value() bool {
 	g.blanks()
-	if g.values++; g.values > maxValues {
-		g.report(g.line, "the file holds more than %d values: split it", maxValues)
-		g.fatal = true
+	if !g.oneMore() {
 		return false
 	}
 	switch c := g.peek(); c {

@@ -28,6 +28,7 @@ type file struct {
 	refused    []string       // keys that the guard left out
 	lines      map[string]int // of the keys that are given, and of the tables
 	name       string         // the service concerned, for problems
+	more       bool           // findings than maxProblems
 	failed     bool
 	probeKnown bool // health.type is given and good
 }
@@ -76,7 +77,11 @@ func (f *file) add(findings ...finding) {
 }
 
 func (f *file) report(severity Severity, line int, key, format string, args ...any) {
-	f.findings = append(f.findings, finding{line, printable(key, 100), severity, printable(fmt.Sprintf(format, args...), 1000)})
+	if len(f.findings) >= maxProblems {
+		f.more = true
+	} else {
+		f.findings = append(f.findings, finding{line, printable(key, 100), severity, printable(fmt.Sprintf(format, args...), 1000)})
+	}
 	f.failed = f.failed || severity == Error
 }
 
@@ -88,6 +93,13 @@ func (f *file) problems() []Problem {
 		problems = append(problems, Problem{
 			File: f.path, Line: x.line, Key: x.key, Service: f.name, Severity: x.severity, Message: x.message,
 		})
+	}
+	if f.more {
+		p := Problem{File: f.path, Service: f.name, Severity: Warning, Message: "there are more problems than these: mend them first"}
+		if f.failed {
+			p.Severity = Error
+		}
+		problems = append(problems, p)
 	}
 	return problems
 }

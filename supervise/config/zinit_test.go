@@ -201,6 +201,11 @@ func TestLimitsStandBeforeTheDecoder(t *testing.T) {
 			t.Errorf("%s: got %v", c.name, problems)
 		}
 	}
+	for _, text := range []string{strings.Repeat("x\n", 1000), head + "[logging]\n" + manyKeys(1000), head + "[service.env]\n" + strings.ReplaceAll(manyKeys(1000), `"`, "")} {
+		if _, problems := Parse("a.toml", []byte(text)); len(problems) != maxProblems+1 || !strings.Contains(problems[maxProblems].Message, "more problems") {
+			t.Errorf("%.20q: got %d problems", text, len(problems))
+		}
+	}
 	// What is large but allowed costs no more than its size.
 	long := head + "env = { A = '" + strings.Repeat("x", 500000) + "' }\n[health]\ntype = \"exec\"\ntarget = \"\"\"" +
 		strings.Repeat("word\\\\ ", 60000) + "\"\"\"\n"
