@@ -98,7 +98,7 @@ func (s *session) afterStart(name string) error {
 	case sock.Failed:
 		text := reply.Reason
 		if text == "" {
-			text = name + ": " + joined(reply.Error, failedCode(reply.ExitCode))
+			text = fmt.Sprintf("%s: %s: look at zinit logs %s", name, joined(reply.Error, failedCode(reply.ExitCode)), name)
 		}
 		return errors.New(text)
 	case sock.Blocked:
@@ -126,21 +126,27 @@ func failedCode(code *int) string {
 }
 
 // awaitChange waits until the services are where the change leads, and prints
-// the line of each that got there.
+// the line of each that got there. One request for each: a request for all would
+// end at the first that cannot get there, while others are on their way.
 func (s *session) awaitChange(names []string, done, state string, limit time.Duration) int {
-	result, err := s.wait(names, state, limit)
-	if err != nil {
-		return s.fail(err)
-	}
-	code := env.ExitDone
-	for _, w := range result.Services {
-		if w.Reached || atGoal(state, w.State) {
-			s.printf("%s: %s\n", done, w.Name)
-			continue
+	end := s.now().Add(limit)
+	return s.each(names, func(name string) error {
+		left := time.Duration(0)
+		if limit > 0 {
+			left = max(time.Millisecond, end.Sub(s.now()))
 		}
-		code = s.fail(notReached(w, limit))
-	}
-	return code
+		result, err := s.wait([]string{name}, state, left)
+		if err != nil {
+			return err
+		}
+		for _, w := range result.Services {
+			if !w.Reached && !atGoal(state, w.State) {
+				return notReached(w, state)
+			}
+		}
+		s.printf("%s: %s\n", done, name)
+		return s.flush() // the next one may take long
+	})
 }
 
 // atGoal says whether a service that is not in the state waited for did what was

@@ -20,8 +20,7 @@ func check(s *session) int {
 	}
 	var all report
 	for _, set := range sets {
-		problems := append(slices.Clone(set.Problems), relations(set)...)
-		all.add(len(set.Services), problems)
+		all.add(len(set.Services), append(slices.Clone(set.Problems), relations(set)...))
 	}
 	if s.call.has("json") {
 		s.printJSON(&all)
@@ -45,14 +44,21 @@ func (s *session) checkedWhere() string {
 	return escape(strings.Join(s.call.words, ", "))
 }
 
+// A checkSet is a set of services, complete when it is a whole directory: then a
+// name that it does not have is nowhere.
+type checkSet struct {
+	*config.Set
+	complete bool
+}
+
 // checkSets loads what the command line names: each directory is a set of its
 // own, the files together are another one.
-func (s *session) checkSets() ([]*config.Set, error) {
+func (s *session) checkSets() ([]checkSet, error) {
 	places := s.call.words
 	if len(places) == 0 {
 		places = []string{s.env.ConfigDir("")}
 	}
-	var sets []*config.Set
+	var sets []checkSet
 	var files []string
 	for _, place := range places {
 		info, err := os.Stat(place)
@@ -62,17 +68,19 @@ func (s *session) checkSets() ([]*config.Set, error) {
 		case err != nil:
 			return nil, fmt.Errorf("cannot look at %s: %s", place, bareReason(err))
 		case !info.IsDir():
-			files = append(files, place)
+			if !slices.Contains(files, place) {
+				files = append(files, place)
+			}
 			continue
 		}
 		set, err := config.LoadDir(place)
 		if err != nil {
 			return nil, err
 		}
-		sets = append(sets, set)
+		sets = append(sets, checkSet{set, true})
 	}
 	if len(files) > 0 {
-		sets = append(sets, loadFiles(files))
+		sets = append(sets, checkSet{loadFiles(files), false})
 	}
 	return sets, nil
 }

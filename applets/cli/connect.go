@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"strings"
+	"syscall"
 	"time"
 
 	"zinit/sock"
@@ -56,19 +57,19 @@ func (s *session) connect() error {
 	return missing
 }
 
-// bareReason strips what the line that shows it says already.
+// bareReason is the innermost reason: the line that shows it says the rest.
 func bareReason(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it closed the connection"
 	}
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner
 	}
+	return err.Error()
 }
 
 func (s *session) close() {
@@ -103,6 +104,8 @@ func (s *session) askFor(bound time.Duration, method string, params, result any)
 		return withDetails(refused)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("the server on %s has not answered within %s: look at its log", s.path, bound)
+	case !errors.As(err, new(syscall.Errno)) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return err
 	}
 	return &noServer{
 		tried: []string{s.path + ": connected, but " + bareReason(err)},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"zinit/applets/env"
@@ -89,15 +88,15 @@ func (s *session) fail(err error) int {
 // exitCode tells scripts apart what text tells people.
 func exitCode(err error) int {
 	var missing *noServer
-	var lost *sock.Error
+	var refused *sock.Error
 	switch {
 	case errors.As(err, &missing):
 		return env.ExitNoServer
-	case !errors.As(err, &lost):
+	case !errors.As(err, &refused):
 		return env.ExitFailed
-	case lost.Code == sock.CodeServiceNotFound, lost.Word() == sock.WordServiceNotFound:
+	case refused.Code == sock.CodeServiceNotFound, refused.Word() == sock.WordServiceNotFound:
 		return env.ExitUnknown
-	case lost.Code == sock.CodeNotRunning, lost.Word() == sock.WordNotRunning:
+	case refused.Code == sock.CodeNotRunning, refused.Word() == sock.WordNotRunning:
 		return env.ExitState
 	}
 	return env.ExitFailed
@@ -131,5 +130,5 @@ func plural(n int64, word string) string {
 	if n == 1 {
 		return "1 " + word
 	}
-	return fmt.Sprintf("%d %ss", n, strings.TrimSuffix(word, "s"))
+	return fmt.Sprintf("%d %ss", n, word)
 }

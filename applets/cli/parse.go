@@ -156,7 +156,7 @@ func (p *parser) short(letters string) error {
 func (p *parser) set(f flag, as, value string, given bool) error {
 	if f.arg != "" && !given {
 		if len(p.rest) == 0 {
-			return p.wrong("%s needs a %s: see zinit help%s", as, f.arg, p.topic())
+			return p.wrong("%s needs a value: see zinit help%s", as, p.topic())
 		}
 		value, p.rest = p.rest[0], p.rest[1:]
 	}

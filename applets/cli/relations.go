@@ -12,7 +12,7 @@ import (
 
 // relations finds what is wrong between the services of a set: cycles, names that
 // nobody has, and contradictions.
-func relations(set *config.Set) []config.Problem {
+func relations(set checkSet) []config.Problem {
 	byName := make(map[string]*config.Service, len(set.Services))
 	nodes := make([]depgraph.Node, len(set.Services))
 	for i, svc := range set.Services {
@@ -21,7 +21,7 @@ func relations(set *config.Set) []config.Problem {
 			Name: svc.Name, Requires: svc.Requires, After: svc.After, Wants: svc.Wants, Conflicts: svc.Conflicts,
 		}
 	}
-	c := relationCheck{byName: byName, broken: map[string]bool{}}
+	c := relationCheck{byName: byName, broken: map[string]bool{}, complete: set.complete}
 	for _, p := range set.Problems {
 		if p.Severity == config.Error {
 			c.broken[p.Service] = true
@@ -42,6 +42,7 @@ func relations(set *config.Set) []config.Problem {
 type relationCheck struct {
 	byName   map[string]*config.Service
 	broken   map[string]bool // named by a file that cannot be loaded
+	complete bool
 	problems []config.Problem
 }
 
@@ -74,6 +75,9 @@ func (c *relationCheck) strangers(svc *config.Service) {
 			case rel.key == "requires" && c.broken[name]:
 				c.add(svc, rel.key, name, config.Error,
 					fmt.Sprintf("%s cannot be loaded: mend its file first", name))
+			case !c.complete:
+				c.add(svc, rel.key, name, config.Warning,
+					fmt.Sprintf("%s is not among the files that are checked: check the directory as a whole", name))
 			case rel.key == "requires":
 				c.add(svc, rel.key, name, config.Error, c.unknown(name)+": add it, or drop it from requires")
 			default:

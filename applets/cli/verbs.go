@@ -22,7 +22,7 @@ type flag struct {
 
 var (
 	waitFlag    = flag{"wait", "", "", "return when it has happened"}
-	timeoutFlag = flag{"timeout", "", "D", "wait at most that long: 500ms, 10s, 2m (default: no limit)"}
+	timeoutFlag = flag{"timeout", "", "D", "wait at most that long: 500ms, 10s, 2m"}
 )
 
 // table lists the verbs in the order of the help.

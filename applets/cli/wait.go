@@ -44,7 +44,7 @@ func wait(s *session) int {
 			s.printf("%s is %s\n", escape(w.Name), w.State)
 			continue
 		}
-		code = s.fail(notReached(w, limit))
+		code = s.fail(notReached(w, state))
 	}
 	return code
 }
@@ -64,14 +64,12 @@ func (s *session) wait(names []string, state string, limit time.Duration) (sock.
 }
 
 // notReached says where a service is instead.
-func notReached(w sock.WaitedService, limit time.Duration) error {
-	text := strings.TrimPrefix(w.Error, w.Name+": ")
-	if text != "" {
-		text = ": " + text
-	} else if limit > 0 {
-		text = fmt.Sprintf(" after %s: zinit why %s tells more", limit, w.Name)
+func notReached(w sock.WaitedService, state string) error {
+	why := strings.TrimPrefix(w.Error, w.Name+": ")
+	if why == "" {
+		why = "zinit status " + w.Name + " tells more"
 	}
-	return fmt.Errorf("%s is %s%s", w.Name, w.State, text)
+	return fmt.Errorf("%s is %s, not %s: %s", w.Name, w.State, state, why)
 }
 
 // timeout is the value of --timeout, 0 when there is none.
