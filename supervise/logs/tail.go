@@ -15,7 +15,10 @@ import (
 const chunk = 64 << 10
 
 // tail derives the last n lines from a store.
-func tail(st *pump.Store, n int) ([]Line, error) {
+func tail(st *pump.Store, n int) ([]Line, error) { return tailBy(st, n, chunk) }
+
+// tailBy reads size bytes at first, then twice as many, and so on.
+func tailBy(st *pump.Store, n int, size int64) ([]Line, error) {
 	v, err := st.View()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -23,7 +26,7 @@ func tail(st *pump.Store, n int) ([]Line, error) {
 	if err != nil || n <= 0 {
 		return nil, err
 	}
-	b, from, err := readBack(&v, n+pump.Streams)
+	b, from, err := readBack(&v, n+pump.Streams, size)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read log store: %w", err)
 	}
@@ -38,10 +41,10 @@ func tail(st *pump.Store, n int) ([]Line, error) {
 }
 
 // readBack reads the end of the store, so much that n newlines are in it, or all.
-func readBack(v *pump.View, n int) (b []byte, from int64, err error) {
+func readBack(v *pump.View, n int, size int64) (b []byte, from int64, err error) {
 	var chunks [][]byte
 	from = v.Size
-	for size := int64(chunk); from > v.Freed && n > 0; size *= 2 {
+	for ; from > v.Freed && n > 0; size *= 2 {
 		c := make([]byte, min(size, from-v.Freed))
 		from -= int64(len(c))
 		if _, err := v.ReadAt(c, from); err != nil && err != io.EOF {

@@ -51,7 +51,7 @@ func (st *Store) openLocked(create bool) error {
 
 func (st *Store) openFile(ext string, create bool) (*os.File, error) {
 	if st.dir == "" {
-		return memory(st.name + ext)
+		return memory()
 	}
 	flags := os.O_RDWR | unix.O_NOFOLLOW
 	if create {
@@ -68,8 +68,9 @@ func (st *Store) openFile(ext string, create bool) (*os.File, error) {
 	return f, nil
 }
 
-func memory(name string) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name[:min(len(name), 200)], unix.MFD_CLOEXEC)
+func memory() (*os.File, error) {
+	const name = "zinit-log"
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
@@ -150,9 +151,7 @@ func (st *Store) Unlink() {
 func (st *Store) Restore() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	var s unix.Stat_t
-	if st.closed || st.dir == "" || st.log == nil ||
-		unix.Fstat(int(st.log.Fd()), &s) == nil && s.Nlink > 0 && st.inPlace(&s) {
+	if st.closed || st.dir == "" || st.log == nil || st.inPlaceLocked() {
 		return
 	}
 	old := st.files
@@ -171,10 +170,11 @@ func (st *Store) Restore() {
 	st.settleLocked()
 }
 
-// inPlace: the name still leads to the file.
-func (st *Store) inPlace(s *unix.Stat_t) bool {
-	var now unix.Stat_t
-	return unix.Stat(st.path(".log"), &now) == nil && now.Dev == s.Dev && now.Ino == s.Ino
+// inPlaceLocked: the name still leads to the file.
+func (st *Store) inPlaceLocked() bool {
+	var s unix.Stat_t
+	err := unix.Fstat(int(st.log.Fd()), &s)
+	return err == nil && identity(st.path(".log")) == fileID{uint64(s.Dev), s.Ino}
 }
 
 // copyFrom fills new files, at the same offsets.

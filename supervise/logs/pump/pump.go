@@ -27,6 +27,7 @@ type Pump struct {
 	ep     int    // epoll
 	event  int    // eventfd: wakes the goroutine
 	notify int    // inotify, or -1
+	dirID  fileID // of dir, as watched; owned by the goroutine
 	done   chan struct{}
 
 	mu      sync.Mutex // guards all below; never held while another lock is taken
@@ -96,7 +97,7 @@ func (p *Pump) handle(e unix.EpollEvent) bool {
 		var b [8]byte
 		unix.Read(p.event, b[:]) // only its having happened matters
 	case p.notify:
-		p.directoryGone()
+		p.directoryChanged()
 	default:
 		p.mu.Lock()
 		s := p.sources[e.Fd]

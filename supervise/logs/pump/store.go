@@ -122,42 +122,37 @@ func (st *Store) Append(text string) {
 	if st.openLocked(true) == nil {
 		st.settleLocked()
 	}
-	st.appendLocked(text)
+	if n := st.appendLocked(text); n <= len(text) {
+		st.lost += int64(len(text) + 1 - n)
+	}
 }
 
-// appendLocked reports whether the line was written.
-func (st *Store) appendLocked(text string) bool {
+// appendLocked writes a line of our own and returns how many bytes of it.
+func (st *Store) appendLocked(text string) int {
 	line := append([]byte(text), '\n')
 	// Our own lines do not wait for a slow reader, so they may pass the cap by one
 	// step; what is more is dropped, or a hanging disk would cost memory.
 	full := !st.roomLocked() && st.size+int64(len(line))-st.freed > st.cap+st.step
 	if st.openLocked(true) != nil || full {
-		st.lost += int64(len(line))
-		return false
+		return 0
 	}
 	st.intendLocked(Zinit, true)
-	n, err := st.log.WriteAt(line, st.size)
+	n, _ := st.log.WriteAt(line, st.size) // n says all that matters
 	st.movedLocked(int64(n))
-	if err != nil {
-		st.lost += int64(len(line) - n)
-	}
-	return err == nil
+	return n
 }
 
 // settleLocked writes what waits to be said, now that the store is open.
 func (st *Store) settleLocked() {
 	for len(st.notes) > 0 {
-		note := st.notes[0]
-		st.notes = st.notes[1:]
-		if !st.appendLocked(note) {
+		if note := st.notes[0]; st.appendLocked(note) <= len(note) {
 			return
 		}
+		st.notes = st.notes[1:]
 	}
 	if st.lost > 0 {
-		lost := st.lost
-		st.lost = 0
-		if !st.appendLocked(lostText(lost)) {
-			st.lost = lost
+		if text := lostText(st.lost); st.appendLocked(text) > len(text) {
+			st.lost = 0
 		}
 	}
 }

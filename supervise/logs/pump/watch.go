@@ -2,11 +2,17 @@ package pump
 
 import (
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-const goneMask = unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
+// The deletion of a directory is told by its parent: its own end comes only when
+// the last deleted file in it is closed, and we hold them open.
+const (
+	dirMask    = unix.IN_MOVE_SELF | unix.IN_ONLYDIR
+	parentMask = unix.IN_MOVE_SELF | unix.IN_DELETE | unix.IN_ONLYDIR
+)
 
 // watchDirectory asks to be told when the directory of the stores goes. Without
 // the watch only those stores are made again that are opened later.
@@ -18,27 +24,47 @@ func (p *Pump) watchDirectory() {
 	if err != nil {
 		return
 	}
-	if _, err = unix.InotifyAddWatch(fd, p.dir, goneMask); err == nil {
-		err = p.add(fd)
-	}
-	if err != nil {
+	if err = p.add(fd); err != nil {
 		unix.Close(fd)
 		return
 	}
 	p.notify = fd
+	p.watchPaths()
 }
 
-func (p *Pump) directoryGone() {
+// watchPaths watches what the path leads to now; the same again is no change.
+func (p *Pump) watchPaths() {
+	_, _ = unix.InotifyAddWatch(p.notify, filepath.Dir(p.dir), parentMask)
+	_, _ = unix.InotifyAddWatch(p.notify, p.dir, dirMask)
+	p.dirID = identity(p.dir)
+}
+
+// fileID is which file a path leads to; the zero fileID is none.
+type fileID struct{ dev, ino uint64 }
+
+func identity(path string) fileID {
+	var s unix.Stat_t
+	if unix.Stat(path, &s) != nil {
+		return fileID{}
+	}
+	return fileID{uint64(s.Dev), s.Ino}
+}
+
+// directoryChanged answers the events of inotify.
+func (p *Pump) directoryChanged() {
 	var b [4096]byte
 	for {
 		if n, err := unix.Read(p.notify, b[:]); n <= 0 || err != nil {
 			break
 		}
 	}
-	// A directory that cannot be made or watched again leaves the stores as they
-	// are: deleted files go on working for those who have them open.
-	if os.MkdirAll(p.dir, 0o700) == nil {
-		_, _ = unix.InotifyAddWatch(p.notify, p.dir, goneMask)
+	if id := identity(p.dir); id != (fileID{}) && id == p.dirID {
+		p.watchPaths() // a number may come back
+		return
 	}
+	// What cannot be made again stays as it is: deleted files go on working for
+	// those who have them open.
+	_ = os.MkdirAll(p.dir, 0o700)
+	p.watchPaths()
 	p.gone()
 }
