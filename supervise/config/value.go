@@ -211,6 +211,8 @@ func describe(v any) string {
 		return "the bare word " + plain(v)
 	case []tomlEntry:
 		return "a list"
+	case []*tomlTable:
+		return "tables in double brackets"
 	}
 	return "a table"
 }
