@@ -5,6 +5,7 @@ import (
 	"errors"
 	stdflag "flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -256,6 +257,42 @@ func TestShutdownReturnsWhenTheServerHasGone(t *testing.T) {
 	}
 	s.run("ping", "-s", f.path)
 	s.compare(t, "shutdown")
+}
+
+// The keeper may hold the socket longer than the server lives, or start another
+// server that ends the shutdown: connections end, and others can still be made.
+func TestTheEndOfOneConnectionIsNotTheEnd(t *testing.T) {
+	dir, err := os.MkdirTemp("", "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "z.sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan int, 1)
+	go func() {
+		turns := 0
+		defer func() { ended <- turns }()
+		defer listener.Close()
+		for ; turns < 3; turns++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	witness, err := dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitEnd(path, witness)
+	if turns := <-ended; turns != 3 {
+		t.Errorf("it was over after %d of 3 connections", turns)
+	}
 }
 
 func TestCheck(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"time"
 
 	"zinit/applets/env"
 	"zinit/sock"
@@ -50,9 +51,9 @@ func shutdown(s *session) int {
 // awaitEnd returns when nothing answers on the socket any more. The server may
 // be replaced in the middle of a shutdown, and the keeper holds the socket a
 // moment longer than the server lives: so the end of one connection is not the
-// end. No turn of the loop passes without a connection that ends.
+// end. Whoever holds the socket then ends the next one, too, by closing it.
 func awaitEnd(path string, witness net.Conn) {
-	for {
+	for turn := 0; ; turn++ {
 		// A reset is an end too.
 		_, _ = io.Copy(io.Discard, witness)
 		witness.Close()
@@ -61,6 +62,10 @@ func awaitEnd(path string, witness net.Conn) {
 			return
 		}
 		witness = next
+		if turn > 0 {
+			// A server that turns everybody away must not make us spin.
+			<-time.After(20 * time.Millisecond)
+		}
 	}
 }
 

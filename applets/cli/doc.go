@@ -19,7 +19,8 @@
 //   - What a service wrote never drives the terminal; away from a terminal it is
 //     passed on untouched.
 //   - With --json the server's own result is printed, so that what the server
-//     adds is there at once.
+//     adds is there at once; lines of logs are taken apart, and check has a shape
+//     of its own.
 //
 // What it refuses to know: how services are run. Everything but check comes from
 // a server.

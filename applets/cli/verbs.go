@@ -1,5 +1,7 @@
 package cli
 
+import "slices"
+
 // A verb is one row of the command line.
 type verb struct {
 	name    string
@@ -25,8 +27,14 @@ var (
 	timeoutFlag = flag{"timeout", "", "D", "wait at most that long: 500ms, 10s, 2m"}
 )
 
-// table lists the verbs in the order of the help.
+// table lists the verbs in the order of the help. It is made when it is asked
+// for: package-level work would run in every applet, process 1 included.
 func table() []verb {
+	return slices.Concat(questions(), changes(), aboutServer())
+}
+
+// questions is the verbs that change nothing.
+func questions() []verb {
 	return []verb{
 		{
 			name: "list", aliases: []string{"ls"}, flags: []flag{jsonFlag},
@@ -44,6 +52,48 @@ often it was restarted, or why it is not running.
 			example: "zinit status web\nzinit status web --json",
 			run:     status,
 		},
+		{
+			name: "why", args: "NAME...", min: 1, max: -1, flags: []flag{jsonFlag},
+			summary: "explain why a service is not running",
+			example: "zinit why web",
+			run:     why,
+		},
+		{
+			name: "tree", flags: []flag{jsonFlag},
+			summary: "show services with their dependencies",
+			help:    "In the order in which they start.\n",
+			example: "zinit tree",
+			run:     tree,
+		},
+		{
+			name: "logs", args: "NAME", min: 1, max: 1,
+			flags:   []flag{{"lines", "n", "N", "the last N lines (default: 100)"}, jsonFlag},
+			summary: "show what a service printed",
+			help: `Each line is MILLISECONDS [STREAM] TEXT. On a terminal the time is readable and
+control characters are escaped.
+`,
+			example: "zinit logs web\nzinit logs web -n 20",
+			run:     logs,
+		},
+		{
+			name: "wait", args: "NAME...", min: 1, max: -1,
+			flags: []flag{
+				{"state", "", "S", "inactive, blocked, starting, running (default),\nstopping, exited or failed"},
+				timeoutFlag, jsonFlag,
+			},
+			summary: "wait until services are in a state",
+			help: `The exit code is 0 when all of them are in the state, and 1 when the time is up
+or one of them can no longer get there by itself.
+`,
+			example: "zinit wait db web --timeout 30s\nzinit wait migrate --state exited",
+			run:     wait,
+		},
+	}
+}
+
+// changes is the verbs that act on services.
+func changes() []verb {
+	return []verb{
 		{
 			name: "start", args: "NAME...", min: 1, max: -1,
 			flags: []flag{
@@ -84,42 +134,12 @@ by it is up to its restart policy; zinit stop ends it for good.
 			example: "zinit kill web HUP\nzinit kill web -s SIGUSR1",
 			run:     kill,
 		},
-		{
-			name: "logs", args: "NAME", min: 1, max: 1,
-			flags:   []flag{{"lines", "n", "N", "the last N lines (default: 100)"}, jsonFlag},
-			summary: "show what a service printed",
-			help: `Each line is MILLISECONDS [STREAM] TEXT. On a terminal the time is readable and
-control characters are escaped.
-`,
-			example: "zinit logs web\nzinit logs web -n 20",
-			run:     logs,
-		},
-		{
-			name: "why", args: "NAME...", min: 1, max: -1, flags: []flag{jsonFlag},
-			summary: "explain why a service is not running",
-			example: "zinit why web",
-			run:     why,
-		},
-		{
-			name: "tree", flags: []flag{jsonFlag},
-			summary: "show services with their dependencies",
-			help:    "In the order in which they start.\n",
-			example: "zinit tree",
-			run:     tree,
-		},
-		{
-			name: "wait", args: "NAME...", min: 1, max: -1,
-			flags: []flag{
-				{"state", "", "S", "inactive, blocked, starting, running (default),\nstopping, exited or failed"},
-				timeoutFlag, jsonFlag,
-			},
-			summary: "wait until services are in a state",
-			help: `The exit code is 0 when all of them are in the state, and 1 when the time is up
-or one of them can no longer get there by itself.
-`,
-			example: "zinit wait db web --timeout 30s\nzinit wait migrate --state exited",
-			run:     wait,
-		},
+	}
+}
+
+// aboutServer is the verbs that concern the server or need none.
+func aboutServer() []verb {
+	return []verb{
 		{
 			name: "check", args: "[DIR|FILE...]", max: -1, flags: []flag{jsonFlag},
 			summary: "check service files; needs no server",
