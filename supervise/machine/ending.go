@@ -38,6 +38,9 @@ func (l *life) over(why Cause, outcome Outcome) {
 		l.State = Failed{Why: l.Fault, At: l.now}
 	case why.Failure():
 		at, givenUp := l.nextTry(true)
+		if soonest := l.now.Add(spawnPause); why.Kind == SpawnError && !at.IsZero() && at.Before(soonest) {
+			at = soonest
+		}
 		l.State = Failed{Why: why, At: l.now, RestartAt: at, GivenUp: givenUp}
 	case why.Kind == Ended:
 		at, givenUp := l.nextTry(false)

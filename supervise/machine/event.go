@@ -27,6 +27,9 @@ type (
 	// Mended: it can again.
 	Mended struct{}
 
+	// Configured: other rules apply from now on.
+	Configured struct{ Rules *Rules }
+
 	// Adopted: a process of an earlier server was found alive.
 	Adopted struct{ Run Run }
 
@@ -64,6 +67,7 @@ func (DepsHeld) isEvent()    {}
 func (DepsLost) isEvent()    {}
 func (Broken) isEvent()      {}
 func (Mended) isEvent()      {}
+func (Configured) isEvent()  {}
 func (Adopted) isEvent()     {}
 func (Spawned) isEvent()     {}
 func (SpawnFailed) isEvent() {}

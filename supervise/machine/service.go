@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"syscall"
 	"time"
 )
@@ -61,6 +62,10 @@ type Health struct {
 // the gap doubles up to the interval. Only one failure per interval counts, so
 // that a quick look does not use up the retries.
 const firstGap = 50 * time.Millisecond
+
+// spawnPause is the least back-off after a spawn that failed: with a delay of 0 a
+// missing program would otherwise keep a processor busy and start nothing.
+const spawnPause = 100 * time.Millisecond
 
 // killAgain is the pause between two SIGKILL to the same run; it doubles up to
 // killAgainMax. A run that is still there after the first pause is stuck.
@@ -178,3 +183,34 @@ func earlier(a, b time.Time) time.Time {
 
 // due reports that the moment at is set and has come.
 func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+// Reason is why the service is in its state, for people; empty when the state
+// says it all.
+func (s Service) Reason() string {
+	switch st := s.State.(type) {
+	case Blocked:
+		if s.On != "" {
+			return "waiting on: " + s.On
+		}
+	case Starting:
+		return st.Probe.LastErr
+	case Running:
+		if st.Unhealthy {
+			return "unhealthy: " + st.Probe.LastErr
+		}
+	case Stopping:
+		return st.Why.String()
+	case Exited:
+		return ended(st.Outcome.String(), st.GivenUp, s.Rules)
+	case Failed:
+		return ended(st.Why.String(), st.GivenUp, s.Rules)
+	}
+	return ""
+}
+
+func ended(text string, givenUp bool, r *Rules) string {
+	if givenUp {
+		text += fmt.Sprintf("; given up after %d restarts", r.MaxRestarts)
+	}
+	return text
+}

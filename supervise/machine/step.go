@@ -28,6 +28,8 @@ func Step(s Service, ev Event, now time.Time) (Service, []Action) {
 		l.broken(e.Why)
 	case Mended:
 		l.mended()
+	case Configured:
+		l.configured(e.Rules)
 	case Adopted:
 		l.adopted(e.Run)
 	case Spawned:
@@ -189,6 +191,35 @@ func (l *life) mended() {
 	if _, ok := l.State.(Failed); ok {
 		l.State = Inactive{}
 		l.attempt()
+	}
+}
+
+// configured lets a living run go on under other rules; what its process was
+// started with stays as it is.
+func (l *life) configured(r *Rules) {
+	had := l.Rules.Health != nil
+	l.Rules = r
+	l.Delay = max(r.Delay, min(l.Delay, r.DelayMax))
+	switch st := l.State.(type) {
+	case Starting:
+		switch {
+		case r.Health == nil && st.Up:
+			l.State = Running{Run: st.Run, Since: l.now}
+		case r.Health == nil:
+			st.ReadyBy = time.Time{}
+			l.State = st
+		case !had:
+			st.ReadyBy = l.now.Add(r.StartTimeout)
+			l.State = st
+		}
+	case Running:
+		switch {
+		case r.Health == nil:
+			st.Probe, st.Unhealthy = Probing{}, false
+		case !had && !r.Target:
+			st.Probe = Probing{At: l.now}
+		}
+		l.State = st
 	}
 }
 

@@ -1,0 +1,149 @@
+package supervise
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"zinit/reap"
+	"zinit/supervise/config"
+	"zinit/supervise/logs"
+	"zinit/supervise/machine"
+)
+
+// conclude ends one event: settle, then act.
+func (c *core) conclude() {
+	c.settle()
+	c.act()
+}
+
+// act carries out what the settling has collected. What goes wrong at once comes
+// back as an event and is settled too.
+func (c *core) act() {
+	for n := 0; n < len(c.orders); n++ {
+		o := c.orders[n]
+		switch a := o.action.(type) {
+		case machine.Spawn:
+			if err := c.spawn(o.rec, uint64(a.Run)); err != nil {
+				c.step(o.rec, machine.SpawnFailed{Run: a.Run, Text: err.Error()})
+				c.settle()
+			}
+		case machine.Signal:
+			c.Keeper.Signal(o.rec.name, uint64(a.Run), a.Sig, reap.Scope(a.Scope))
+			c.noteKill(o.rec, a)
+		case machine.Probe:
+			c.probeService(o.rec, a.Run)
+		}
+		c.orders[n] = order{}
+	}
+	c.orders = c.orders[:0]
+}
+
+// noteKill says so where a stop had to become a kill.
+func (c *core) noteKill(r *record, a machine.Signal) {
+	st, stopping := r.m.State.(machine.Stopping)
+	if a.Sig != syscall.SIGKILL || !stopping || st.Gone {
+		return
+	}
+	text := fmt.Sprintf("did not end within %s of the stop signal: killed", r.m.Rules.StopTimeout)
+	if r.m.Stuck() {
+		text = "survived SIGKILL: the kernel holds it; nothing more can be done from here"
+	}
+	c.Log.Warn(text, "service", r.name, "pid", r.pid)
+	c.Logs.Append(r.name, text)
+}
+
+// spawn asks the keeper for the main process of a run.
+func (c *core) spawn(r *record, run uint64) error {
+	cfg := r.cfg
+	env := r.environ(c.Environ)
+	path, err := c.Resolve(cfg.Command.Argv[0], env, cfg.Dir)
+	if err != nil {
+		return c.explainMissing(cfg, err)
+	}
+	pipes, err := c.Logs.Pipes(r.name, run)
+	if err != nil {
+		return err
+	}
+	c.Keeper.Spawn(reap.Spec{
+		Key: r.name, Run: run,
+		Path: path, Argv: cfg.Command.Argv, Env: env, Dir: cfg.Dir,
+		Stdout: pipes.Stdout, Stderr: pipes.Stderr, Keep: pipes.Keep,
+		Group: cfg.Lifecycle.KillMode != config.KillProcess,
+	})
+	return nil
+}
+
+// explainMissing says in full what a system without a shell cannot run.
+func (c *core) explainMissing(cfg *config.Service, err error) error {
+	if !cfg.Command.Shell {
+		return err
+	}
+	return fmt.Errorf("exec needs a shell for %s, and there is no /bin/sh here: write it without, or name a program", cfg.Command.ShellWhy)
+}
+
+// environ is the record's whole environment: the server's, and its own on top.
+func (r *record) environ(base []string) []string {
+	if len(r.cfg.Env) == 0 {
+		return base
+	}
+	if r.env == nil {
+		own := map[string]bool{}
+		for _, kv := range r.cfg.Env {
+			k, _, _ := strings.Cut(kv, "=")
+			own[k] = true
+		}
+		env := make([]string, 0, len(base)+len(r.cfg.Env))
+		for _, kv := range base {
+			if k, _, _ := strings.Cut(kv, "="); !own[k] {
+				env = append(env, kv)
+			}
+		}
+		r.env = append(env, r.cfg.Env...)
+	}
+	return r.env
+}
+
+// spawnError puts a refused fork or exec into words: what, why, and where to
+// look.
+func spawnError(cfg *config.Service, ev reap.SpawnFailed) string {
+	if ev.Refused != "" {
+		return ev.Refused
+	}
+	word := ""
+	if len(cfg.Command.Argv) > 0 {
+		word = cfg.Command.Argv[0]
+	}
+	switch ev.Errno {
+	case syscall.EAGAIN:
+		return "cannot fork: " + ev.Errno.Error() + " (the limit on processes is reached)"
+	case syscall.ENOMEM:
+		return "cannot fork: " + ev.Errno.Error()
+	case syscall.EMFILE, syscall.ENFILE:
+		return "cannot start " + word + ": " + ev.Errno.Error()
+	case syscall.E2BIG:
+		return "cannot execute " + word + ": " + ev.Errno.Error() + " (arguments and environment are over the kernel's limit)"
+	case syscall.ENOEXEC:
+		return "cannot execute " + word + ": " + ev.Errno.Error() + " (not a program for this machine, or a script without #! line)"
+	}
+	if cfg.Dir != "" {
+		if st, err := os.Stat(cfg.Dir); err != nil {
+			return "cannot enter dir: " + err.Error()
+		} else if !st.IsDir() {
+			return "cannot enter dir: " + cfg.Dir + " is not a directory"
+		}
+	}
+	if ev.Errno == syscall.ENOENT && filepath.IsAbs(word) {
+		if _, err := os.Stat(word); err == nil {
+			return "cannot execute " + word + ": its interpreter does not exist"
+		}
+	}
+	return "cannot execute " + word + ": " + ev.Errno.Error()
+}
+
+// outputs is what the log store is told about a service.
+func outputs(cfg *config.Service) logs.Options {
+	return logs.Options{BufferLines: cfg.Logging.BufferLines, BufferBytes: cfg.Logging.BufferBytes, File: cfg.Logging.File}
+}

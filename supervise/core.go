@@ -1,0 +1,273 @@
+package supervise
+
+import (
+	"context"
+	"container/heap"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"zinit/depgraph"
+	"zinit/reap"
+	"zinit/supervise/config"
+	"zinit/supervise/logs"
+	"zinit/supervise/machine"
+)
+
+// A Keeper carries out what the core decides about processes. No method blocks.
+// *reap.Client is one.
+type Keeper interface {
+	Spawn(reap.Spec)
+	Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope)
+	Ack(key string, run uint64)
+	Release(name string)
+	Plan(steps []reap.PlanStep, worst time.Duration)
+	Draining()
+}
+
+// Logs takes in what services write. No method blocks. *logs.Logs is one.
+type Logs interface {
+	Configure(service string, o logs.Options)
+	Pipes(service string, run uint64) (logs.Pipes, error)
+	Start(service string, run uint64)
+	Discard(service string, run uint64)
+	Ended(service string, run uint64)
+	Append(service, text string)
+	Remove(service string)
+}
+
+// A Prober carries out tcp and http checks: it calls done exactly once, from any
+// goroutine, within the check's timeout or soon after. Exec checks are processes,
+// and go to the keeper.
+type Prober interface {
+	Check(h *config.Health, done func(error))
+}
+
+// Parts is what a core is built from.
+type Parts struct {
+	Keeper Keeper
+	Logs   Logs
+	Prober Prober
+	// Resolve finds the file that a command executes; config.LookPath is one.
+	Resolve func(file string, env []string, dir string) (string, error)
+	Environ []string // what every service inherits
+	Log     *slog.Logger
+	// Post has the loop run a function later; the core calls it from probes.
+	Post func(func(*core))
+}
+
+// core is the state of the supervisor. All of it is owned by the loop.
+type core struct {
+	Parts
+	now time.Time // of the event under way
+
+	graph  *depgraph.Graph
+	recs   []*record // by graph index
+	order  []*record // in load order
+	byName map[string]*record
+	going  int // records that are leaving
+	// floor is the highest run number of any service that is gone: the keeper
+	// remembers it, should another one of that name come.
+	floor uint64
+
+	// The settling: records whose bits, or whose permission, must be looked at.
+	stale   []*record
+	pending []*record
+
+	wakes  wakeHeap
+	orders []order // collected actions
+
+	waiters  map[*waiter]struct{}
+	problems []config.Problem // of the configuration now in force
+	draining bool
+	answers  []chan struct{} // of requests, closed at the end of the turn
+	changes  uint64 // counts changes that a snapshot shows
+}
+
+// An order is one action of the machine, to be carried out after the settling.
+type order struct {
+	rec    *record
+	action machine.Action
+}
+
+// A record is all the core knows about one service.
+type record struct {
+	name    string
+	cfg     *config.Service // a bare one when only a problem is known
+	problem string          // what is wrong with its configuration; empty: nothing
+	m       machine.Service
+	i       int32 // index in the graph
+	pid     int
+	since   time.Time // when the state was entered
+
+	// What it was told and may not do before those that depend on it are down.
+	wish     wish
+	breaking *machine.Cause
+	knotted  bool // on a dependency cycle: no order holds for it
+	leaving  bool // no longer configured: goes as soon as it is down
+
+	bits   bits
+	counts counts
+	queued uint8 // in stale, in pending
+
+	probe   probe
+	lastWhy string // last failure, kept over the states that have none
+	env     []string
+
+	wake    time.Time
+	heapPos int // in wakes; -1: not there
+	view    *View
+}
+
+// A wish is what somebody asked for and is not yet carried out.
+type wish uint8
+
+const (
+	noWish wish = iota
+	wishDown
+	wishRestart
+)
+
+func newCore(p Parts) *core {
+	return &core{
+		Parts:   p,
+		byName:  map[string]*record{},
+		waiters: map[*waiter]struct{}{},
+		graph:   emptyGraph(),
+	}
+}
+
+func emptyGraph() *depgraph.Graph {
+	g, _ := depgraph.Build(nil)
+	return g
+}
+
+// step gives one record an event and collects what follows. It is the only place
+// where a state changes.
+func (c *core) step(r *record, ev machine.Event) {
+	before := r.m.State
+	next, actions := machine.Step(r.m, ev, c.now)
+	r.m = next
+	for _, a := range actions {
+		c.orders = append(c.orders, order{r, a})
+	}
+	if before.String() != next.State.String() {
+		r.since = c.now
+		c.announce(r, before)
+	}
+	if !next.Active() {
+		r.pid = 0
+	}
+	c.touch(r)
+	c.setWake(r)
+	c.markStale(r)
+}
+
+// announce is the one place where transitions are logged.
+func (c *core) announce(r *record, before machine.State) {
+	why := r.m.Reason()
+	if failed, ok := r.m.State.(machine.Failed); ok {
+		r.lastWhy = failed.Why.String()
+	}
+	if st, ok := r.m.State.(machine.Stopping); ok && st.Why.Failure() {
+		r.lastWhy = st.Why.String()
+	}
+	level := slog.LevelInfo
+	switch r.m.State.(type) {
+	case machine.Blocked, machine.Inactive, machine.Starting:
+		level = slog.LevelDebug
+	case machine.Failed:
+		level = slog.LevelWarn
+	}
+	if !c.Log.Enabled(context.Background(), level) {
+		return
+	}
+	args := []any{"service", r.name, "run", uint64(r.m.Last), "from", before.String(), "to", r.m.State.String()}
+	if r.pid != 0 {
+		args = append(args, "pid", r.pid)
+	}
+	if why != "" {
+		args = append(args, "why", why)
+	}
+	c.Log.Log(context.Background(), level, "state", args...)
+	if _, failed := r.m.State.(machine.Failed); failed && r.m.Last > 0 {
+		c.Logs.Append(r.name, why)
+	}
+}
+
+// touch notes that the record's view is out of date.
+func (c *core) touch(r *record) {
+	r.view = nil
+	c.changes++
+}
+
+// tick gives every record whose moment has come its Ticked, and ends probes that
+// took too long.
+func (c *core) tick() {
+	for len(c.wakes) > 0 && !c.wakes[0].wake.After(c.now) {
+		r := c.wakes[0]
+		c.probeDue(r)
+		if at := r.m.Deadline(); !at.IsZero() && !at.After(c.now) {
+			c.step(r, machine.Ticked{})
+			c.conclude()
+		}
+		c.setWake(r)
+	}
+}
+
+// nextWake is when tick is next needed; zero: not before the next event.
+func (c *core) nextWake() time.Time {
+	if len(c.wakes) == 0 {
+		return time.Time{}
+	}
+	return c.wakes[0].wake
+}
+
+// setWake files the record under the moment that it next needs.
+func (c *core) setWake(r *record) {
+	at := r.m.Deadline()
+	if p := r.probe.deadline; !p.IsZero() && (at.IsZero() || p.Before(at)) {
+		at = p
+	}
+	switch {
+	case at.IsZero() && r.heapPos >= 0:
+		heap.Remove(&c.wakes, r.heapPos)
+	case at.IsZero():
+	case r.heapPos >= 0:
+		if !r.wake.Equal(at) {
+			r.wake = at
+			heap.Fix(&c.wakes, r.heapPos)
+		}
+	default:
+		r.wake = at
+		heap.Push(&c.wakes, r)
+	}
+}
+
+// wakeHeap orders records by the moment they next need; ties by name keep the
+// simulation exact.
+type wakeHeap []*record
+
+func (h wakeHeap) Len() int { return len(h) }
+func (h wakeHeap) Less(i, j int) bool {
+	if h[i].wake.Equal(h[j].wake) {
+		return h[i].name < h[j].name
+	}
+	return h[i].wake.Before(h[j].wake)
+}
+func (h wakeHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].heapPos, h[j].heapPos = i, j
+}
+func (h *wakeHeap) Push(x any) {
+	r := x.(*record)
+	r.heapPos = len(*h)
+	*h = append(*h, r)
+}
+func (h *wakeHeap) Pop() any {
+	old := *h
+	r := old[len(old)-1]
+	*h = old[:len(old)-1]
+	r.heapPos = -1
+	return r
+}

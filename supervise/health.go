@@ -1,0 +1,137 @@
+package supervise
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"zinit/reap"
+	"zinit/supervise/config"
+	"zinit/supervise/machine"
+)
+
+// probeSuffix makes the key of a service's probes from its name; no name holds a
+// slash.
+const probeSuffix = "/health"
+
+// A probe is the exec check of a service that is under way. Tcp and http checks
+// bound themselves.
+type probe struct {
+	last     uint64      // highest run number of the probe's own key
+	alive    bool        // its process has not been seen to end
+	of       machine.Run // the run that it checks; 0: the result is no longer wanted
+	deadline time.Time   // when it is ended; zero: none is under way
+	timeout  time.Duration
+}
+
+// probeService checks the health of a run once.
+func (c *core) probeService(r *record, run machine.Run) {
+	h := r.cfg.Health
+	if h == nil {
+		return
+	}
+	if h.Kind == config.ProbeExec {
+		c.spawnProbe(r, run, h)
+		return
+	}
+	c.Prober.Check(h, func(err error) {
+		c.Post(func(c *core) {
+			if now := c.byName[r.name]; now == r {
+				c.probed(r, run, err)
+			}
+		})
+	})
+}
+
+func (c *core) probed(r *record, run machine.Run, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+		c.Log.Debug("health check failed", "service", r.name, "error", text)
+	}
+	c.step(r, machine.Probed{Run: run, Err: text})
+	c.settle()
+}
+
+// spawnProbe runs an exec check as a process with the service's surroundings.
+func (c *core) spawnProbe(r *record, run machine.Run, h *config.Health) {
+	if r.probe.alive {
+		// At most one process of a key: the one before was killed and is not
+		// gone. That is a failed check of its own.
+		c.probed(r, run, fmt.Errorf("the check before has not ended"))
+		return
+	}
+	env := r.environ(c.Environ)
+	path, err := c.Resolve(h.Command.Argv[0], env, r.cfg.Dir)
+	if err != nil {
+		c.probed(r, run, err)
+		return
+	}
+	r.probe.last++
+	r.probe.alive, r.probe.of = true, run
+	r.probe.timeout, r.probe.deadline = h.Timeout, c.now.Add(h.Timeout)
+	c.setWake(r)
+	c.Keeper.Spawn(reap.Spec{
+		Key: r.name + probeSuffix, Run: r.probe.last,
+		Path: path, Argv: h.Command.Argv, Env: env, Dir: r.cfg.Dir,
+		Group: true,
+	})
+}
+
+// probeDue ends a probe that took too long, with everything it started.
+func (c *core) probeDue(r *record) {
+	if at := r.probe.deadline; at.IsZero() || at.After(c.now) {
+		return
+	}
+	of := r.probe.of
+	c.endProbe(r)
+	if of != 0 {
+		c.probed(r, of, fmt.Errorf("timed out after %s", r.probe.timeout))
+	}
+}
+
+// cancelProbe ends the probe of a run that is over.
+func (c *core) cancelProbe(r *record) {
+	if r.probe.alive && r.probe.of != 0 {
+		c.endProbe(r)
+	}
+}
+
+func (c *core) endProbe(r *record) {
+	c.Keeper.Signal(r.name+probeSuffix, r.probe.last, syscall.SIGKILL, reap.ScopeGroup)
+	r.probe.of, r.probe.deadline = 0, time.Time{}
+	c.setWake(r)
+}
+
+func (c *core) probeSpawnFailed(service string, e reap.SpawnFailed) {
+	if r := c.byName[service]; r != nil && e.Run == r.probe.last {
+		c.probeOver(r, fmt.Errorf("cannot run the check: %w", e.Errno))
+	}
+}
+
+func (c *core) probeExited(service string, e reap.Exited) {
+	c.Keeper.Ack(e.Key, e.Run)
+	if e.Lingers {
+		c.Keeper.Signal(e.Key, e.Run, syscall.SIGKILL, reap.ScopeGroup)
+	}
+	r := c.byName[service]
+	if r == nil || e.Run != r.probe.last {
+		return
+	}
+	var err error
+	if !e.Status.Success() {
+		err = fmt.Errorf("the check ended with %s", e.Status)
+	}
+	c.probeOver(r, err)
+}
+
+// probeOver takes in the end of a probe's process, and its verdict if somebody
+// still waits for it.
+func (c *core) probeOver(r *record, err error) {
+	of := r.probe.of
+	r.probe.alive, r.probe.of, r.probe.deadline = false, 0, time.Time{}
+	c.setWake(r)
+	if of != 0 {
+		c.probed(r, of, err)
+	}
+}

@@ -1,0 +1,204 @@
+package supervise
+
+import (
+	"syscall"
+
+	"zinit/reap"
+	"zinit/supervise/machine"
+)
+
+// find looks a service up for a request that changes something.
+func (c *core) find(name string) (*record, error) {
+	r := c.byName[name]
+	if r == nil || r.leaving {
+		return nil, notFound(name)
+	}
+	return r, nil
+}
+
+// start wants a service up, and with it what it requires and wants, in order;
+// with alone, only itself. What was stopped by hand comes up again, and so does
+// what boot leaves down.
+func (c *core) start(name string, alone bool) error {
+	r, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	if c.draining {
+		return refuse(ShuttingDown, name, "%s: zinit is shutting down: start it after the next boot", name)
+	}
+	if err := c.startable(r); err != nil {
+		return err
+	}
+	group := []int32{r.i}
+	if !alone {
+		group = c.graph.Closure(int(r.i))
+	}
+	for _, i := range group {
+		if d := c.recs[i]; d != r {
+			if rival := c.rival(d); rival != nil && c.requires(r, d) {
+				return refuse(InConflict, name, "%s: it requires %s, which conflicts with %s, which is %s: stop %s first",
+					name, d.name, rival.name, rival.m.State, rival.name)
+			}
+		}
+	}
+	// The one that was named comes first: a oneshot that is to run once more must
+	// stop counting as done before others come up on its account.
+	c.want(r, true)
+	for _, i := range group {
+		if d := c.recs[i]; d != r {
+			c.want(d, false)
+		}
+	}
+	return nil
+}
+
+// startable refuses what no waiting would help.
+func (c *core) startable(r *record) error {
+	if r.problem != "" && r.m.Broken {
+		return refuse(Unusable, r.name, "%s: %s", r.name, r.problem)
+	}
+	if why := r.m.Fault; r.m.Broken {
+		return refuse(Unusable, r.name, "%s: %s: mend its configuration and reload", r.name, why)
+	}
+	if rival := c.rival(r); rival != nil && (!r.m.Active() || r.wish == wishDown) {
+		return refuse(InConflict, r.name, "%s: it conflicts with %s, which is %s: stop %s first",
+			r.name, rival.name, rival.m.State, rival.name)
+	}
+	return nil
+}
+
+// rival is a service in conflict with r that is up; nil: none.
+func (c *core) rival(r *record) *record {
+	if r.counts.clash == 0 {
+		return nil
+	}
+	for _, j := range c.graph.Conflicts(int(r.i)) {
+		if c.recs[j].bits.claims {
+			return c.recs[j]
+		}
+	}
+	return nil
+}
+
+// requires reports that r requires d, directly or not.
+func (c *core) requires(r, d *record) bool {
+	for _, i := range c.graph.Dependents(int(d.i)) {
+		if i == r.i {
+			return true
+		}
+	}
+	return false
+}
+
+// want is the wish that one service be up. A stop that has not begun is taken
+// back. A oneshot that has done its work is run again only when it is asked for by
+// name.
+func (c *core) want(r *record, byName bool) {
+	if r.m.Broken || r.breaking != nil {
+		return
+	}
+	if r.wish == wishDown && c.rival(r) == nil {
+		r.wish = noWish
+		c.touch(r)
+		c.markStale(r)
+	}
+	if byName || !(r.m.Want && r.m.Satisfied()) {
+		c.step(r, machine.Wanted{})
+	}
+	// Before the next one is wanted: it may be in conflict with this one.
+	c.settle()
+}
+
+// stop wants a service down. Those that require it go first, and come back with
+// it; what it requires is left alone.
+func (c *core) stop(name string) error {
+	r, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	r.wish = wishDown
+	c.touch(r)
+	c.markStale(r)
+	c.settle()
+	return nil
+}
+
+// restart takes a service down and brings it up again with its back-off reset;
+// those that require it go down first and come back with it.
+func (c *core) restart(name string) error {
+	r, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	if c.draining {
+		return refuse(ShuttingDown, name, "%s: zinit is shutting down: start it after the next boot", name)
+	}
+	if err := c.startable(r); err != nil {
+		return err
+	}
+	if _, running := r.m.State.(machine.Running); !running && !r.m.Active() {
+		r.wish = noWish
+		c.step(r, machine.Restarted{})
+		c.settle()
+		for _, i := range c.graph.Closure(int(r.i)) {
+			if d := c.recs[i]; d != r {
+				c.want(d, false)
+			}
+		}
+		return nil
+	}
+	r.wish = wishRestart
+	c.touch(r)
+	c.markStale(r)
+	c.settle()
+	return nil
+}
+
+// kill sends one signal to a service's process group; what follows is up to the
+// service and its restart policy.
+func (c *core) kill(name string, sig syscall.Signal) error {
+	r, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	if r.m.Rules.Target {
+		return refuse(IsTarget, name, "%s: it is a target and has no process: signal one of its services", name)
+	}
+	if !r.m.Active() {
+		return refuse(NotRunning, name, "service not running: %s", name)
+	}
+	c.Keeper.Signal(name, uint64(r.m.Run()), sig, reap.ScopeGroup)
+	return nil
+}
+
+// shutdown takes everything down, dependents before what they are ordered after,
+// and starts nothing any more.
+func (c *core) shutdown() {
+	if c.draining {
+		return
+	}
+	c.draining = true
+	c.Log.Info("shutting down")
+	c.Keeper.Draining()
+	for _, r := range c.recs {
+		r.wish = wishDown
+		c.markStale(r)
+	}
+	c.changes++
+	c.settle()
+}
+
+// down reports that a shutdown has ended: nothing is alive, but for what the
+// kernel will not let go.
+func (c *core) down() bool {
+	if !c.draining {
+		return false
+	}
+	for _, r := range c.recs {
+		if r.m.Active() && !r.m.Stuck() {
+			return false
+		}
+	}
+	return true
+}

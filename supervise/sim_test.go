@@ -1,0 +1,511 @@
+package supervise
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"zinit/depgraph"
+	"zinit/reap"
+	"zinit/reap/reaptest"
+	"zinit/supervise/config"
+	"zinit/supervise/logs"
+	"zinit/supervise/machine"
+)
+
+// noLogs takes in nothing.
+type noLogs struct{}
+
+func (noLogs) Configure(string, logs.Options)           {}
+func (noLogs) Pipes(string, uint64) (logs.Pipes, error) { return logs.Pipes{}, nil }
+func (noLogs) Start(string, uint64)                     {}
+func (noLogs) Discard(string, uint64)                   {}
+func (noLogs) Ended(string, uint64)                     {}
+func (noLogs) Append(string, string)                    {}
+func (noLogs) Remove(string)                            {}
+
+// world is one simulated machine: a core, a simulated keeper, a fake clock.
+type world struct {
+	c    *core
+	sim  *reaptest.Sim
+	rng  *rand.Rand
+	post []func(*core)
+	// checks are the results of probes that are under way.
+	checks  []check
+	known   map[string]*config.Service
+	digests int
+	byHand  bool // an operator's kill is under way
+	trace   []string
+	fail    string
+}
+
+type check struct {
+	at   time.Time
+	done func(error)
+}
+
+// simKeeper checks the invariants that concern what is asked of the keeper, at
+// the moment it is asked.
+type simKeeper struct {
+	*reaptest.Sim
+	w *world
+}
+
+func (k simKeeper) Spawn(s reap.Spec) {
+	if _, isProbe := probeOf(s.Key); !isProbe {
+		k.w.mayStart(s.Key)
+	}
+	k.Sim.Spawn(s)
+}
+
+func (k simKeeper) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope) {
+	if r := k.w.c.byName[key]; r != nil && sig != syscall.SIGKILL && !k.w.byHand {
+		k.w.mayStop(r)
+	}
+	k.Sim.Signal(key, run, sig, scope)
+}
+
+// Check answers a health probe some time later, at random.
+func (w *world) Check(_ *config.Health, done func(error)) {
+	var err error
+	if w.rng.IntN(100) < 25 {
+		err = errors.New("refused")
+	}
+	w.checks = append(w.checks, check{w.c.now.Add(time.Duration(w.rng.IntN(50)) * time.Millisecond), func(error) { done(err) }})
+}
+
+func (w *world) failf(format string, args ...any) {
+	if w.fail != "" {
+		return
+	}
+	w.fail = fmt.Sprintf(format, args...)
+	for _, r := range w.c.recs {
+		w.fail += fmt.Sprintf("\n\t%s %s broken=%v breaking=%v want=%v wish=%d counts=%+v requires=%v after=%v wants=%v conflicts=%v reason=%q",
+			r.name, r.m.State, r.m.Broken, r.breaking, r.m.Want, r.wish, r.counts, r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts, r.m.Reason())
+	}
+}
+
+// mayStart: no main process starts before everything it requires is satisfied,
+// and services in conflict are never up together.
+func (w *world) mayStart(name string) {
+	r := w.c.byName[name]
+	for _, e := range w.c.graph.Out(int(r.i)) {
+		d := w.c.recs[e.To]
+		if e.Kind == depgraph.Requires && !d.m.Satisfied() {
+			w.failf("%s starts while %s, which it requires, is %s", name, d.name, d.m.State)
+		}
+	}
+	for _, j := range w.c.graph.Conflicts(int(r.i)) {
+		if d := w.c.recs[j]; d.m.Active() {
+			w.failf("%s starts while %s, in conflict with it, is %s", name, d.name, d.m.State)
+		}
+	}
+}
+
+// mayStop: dependents stop before what they require.
+func (w *world) mayStop(r *record) {
+	st, ok := r.m.State.(machine.Stopping)
+	if !ok || st.Why.Failure() || st.Why.Kind == machine.Ended {
+		return
+	}
+	if slices.ContainsFunc(w.c.recs, func(d *record) bool { return d.knotted }) {
+		return // no order holds through a cycle
+	}
+	for _, i := range w.c.graph.Dependents(int(r.i)) {
+		if d := w.c.recs[i]; d.m.Active() && !d.m.Stuck() {
+			w.failf("%s is told to stop while %s, which requires it, is %s", r.name, d.name, d.m.State)
+		}
+	}
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), known: map[string]*config.Service{}}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	pick := func(n int) int { return w.rng.IntN(n) }
+	w.sim = reaptest.New(seed, reaptest.Odds{
+		SpawnFails: pick(15), Ends: pick(80), EndsWell: pick(60), Deaf: pick(30), Undead: pick(2) * pick(5), Lingers: pick(20),
+		MaxLife: time.Duration(1+pick(5000)) * time.Millisecond, MaxDying: time.Duration(1+pick(300)) * time.Millisecond,
+	}, start)
+	w.c = newCore(Parts{
+		Keeper: simKeeper{w.sim, w}, Logs: noLogs{}, Prober: w,
+		Resolve: func(file string, _ []string, _ string) (string, error) {
+			if w.rng.IntN(50) == 0 {
+				return "", errors.New("not found")
+			}
+			return file, nil
+		},
+		Log:  slog.New(slog.DiscardHandler),
+		Post: func(f func(*core)) { w.post = append(w.post, f) },
+	})
+	w.c.now = start
+	return w
+}
+
+// config makes a random configuration; n services named a, b, …
+func (w *world) config(n int) *config.Set {
+	set := &config.Set{}
+	name := func(i int) string { return "s" + strconv.Itoa(i) }
+	for i := range n {
+		if w.rng.IntN(20) == 0 {
+			continue // a hole: what requires it has a missing dependency
+		}
+		s := &config.Service{Name: name(i), Exec: "/x", Command: config.Command{Argv: []string{"/x"}}}
+		if old := w.known[name(i)]; old != nil && w.rng.IntN(3) == 0 {
+			set.Services = append(set.Services, old) // its file has not changed
+			continue
+		}
+		w.digests++
+		s.Digest[0], s.Digest[1] = byte(w.digests), byte(w.digests>>8)
+		w.known[s.Name] = s
+		s.Target = w.rng.IntN(8) == 0
+		s.Oneshot = !s.Target && w.rng.IntN(6) == 0
+		if w.rng.IntN(8) == 0 {
+			s.Status = config.StatusStop
+		}
+		for j := range n {
+			backward := w.rng.IntN(200) == 0 // now and then a cycle
+			if j >= i && !backward {
+				continue
+			}
+			switch w.rng.IntN(3 * n / 2) {
+			case 0, 1:
+				s.Requires = append(s.Requires, name(j))
+			case 2:
+				s.After = append(s.After, name(j))
+			case 3:
+				s.Wants = append(s.Wants, name(j))
+			case 4:
+				if w.rng.IntN(3) == 0 && j != i {
+					s.Conflicts = append(s.Conflicts, name(j))
+				}
+			}
+		}
+		w.lifecycle(s)
+		set.Services = append(set.Services, s)
+	}
+	return set
+}
+
+func (w *world) lifecycle(s *config.Service) {
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	s.Lifecycle = config.Lifecycle{
+		Restart:         config.RestartPolicy(w.rng.IntN(3)),
+		RestartExplicit: w.rng.IntN(2) == 0,
+		RestartDelay:    ms(w.rng.IntN(4) * 50),
+		RestartDelayMax: ms(1000),
+		MaxRestarts:     w.rng.IntN(5),
+		StabilityPeriod: ms(2000),
+		StartTimeout:    ms(1 + w.rng.IntN(1000)),
+		StopTimeout:     ms(1 + w.rng.IntN(500)),
+		StopSignal:      syscall.SIGTERM,
+		KillMode:        config.KillMode(w.rng.IntN(3)),
+	}
+	if w.rng.IntN(3) == 0 && !s.Target {
+		s.Health = &config.Health{Kind: config.ProbeTCP, Interval: ms(200), Timeout: ms(100), Retries: 1 + w.rng.IntN(3), ReportOnly: w.rng.IntN(3) == 0}
+		if w.rng.IntN(3) == 0 {
+			s.Health.Kind = config.ProbeExec
+			s.Health.Command = config.Command{Argv: []string{"/probe"}}
+		}
+	}
+}
+
+// run lives through one history: boot, commands and ends at random, and then
+// either quiet or a shutdown.
+func (w *world) run(steps int) {
+	n := 2 + w.rng.IntN(9)
+	w.c.load(w.config(n), reap.Inventory{Runs: map[string]uint64{}})
+	w.endTurn("boot")
+	for range steps {
+		if w.fail != "" {
+			return
+		}
+		switch w.rng.IntN(4) {
+		case 0:
+			w.command(n)
+		default:
+			w.advance()
+		}
+	}
+	if w.rng.IntN(3) == 0 {
+		w.c.shutdown()
+		w.endTurn("shutdown")
+		w.drainDown()
+		return
+	}
+	w.converge()
+}
+
+// command does what an operator might.
+func (w *world) command(n int) {
+	name := "s" + strconv.Itoa(w.rng.IntN(n))
+	what := ""
+	switch w.rng.IntN(9) {
+	case 0, 1:
+		what = "stop " + name
+		_ = w.c.stop(name) // a refusal is an answer too
+	case 2, 3, 4:
+		what = "start " + name
+		_ = w.c.start(name, w.rng.IntN(4) == 0)
+	case 5:
+		what = "restart " + name
+		_ = w.c.restart(name)
+	case 6:
+		what = "kill " + name
+		w.byHand = true
+		_ = w.c.kill(name, syscall.SIGTERM)
+		w.byHand = false
+	case 7:
+		what = "jump"
+		w.sim.Now = w.sim.Now.Add(time.Duration(w.rng.IntN(3000)) * time.Millisecond)
+	case 8:
+		what = "reload"
+		_, _ = w.c.reload(w.config(n))
+	}
+	w.endTurn(what)
+}
+
+// advance lets the next thing happen: an event of the keeper, a probe's result or
+// a deadline. False: nothing will happen any more.
+func (w *world) advance() bool {
+	at, any := w.sim.Next()
+	if wake := w.c.nextWake(); !wake.IsZero() && (!any || wake.Before(at)) {
+		at, any = wake, true
+	}
+	probe := -1
+	for i, ch := range w.checks {
+		if !any || ch.at.Before(at) {
+			at, any, probe = ch.at, true, i
+		}
+	}
+	if !any {
+		return false
+	}
+	if at.After(w.sim.Now) {
+		w.sim.Now = at
+	}
+	w.c.now = w.sim.Now
+	if probe >= 0 {
+		done := w.checks[probe].done
+		w.checks = slices.Delete(w.checks, probe, probe+1)
+		done(nil)
+		w.endTurn("probe")
+		return true
+	}
+	what := "tick"
+	if next, ok := w.sim.Next(); ok && !next.After(w.sim.Now) {
+		for _, ev := range w.sim.Take() {
+			what = fmt.Sprintf("%T%+v", ev, ev)
+			w.c.keeperEvent(ev)
+		}
+	}
+	w.endTurn(what)
+	return true
+}
+
+func (w *world) endTurn(what string) {
+	w.c.now = w.sim.Now
+	w.c.turn()
+	for len(w.post) > 0 {
+		f := w.post[0]
+		w.post = w.post[1:]
+		f(w.c)
+		w.c.turn()
+	}
+	if len(w.trace) < 4000 {
+		w.trace = append(w.trace, fmt.Sprintf("%s %s", w.c.now.Format("05.000"), what))
+	}
+	w.check()
+	if len(w.sim.Defects) > 0 {
+		w.failf("%s", w.sim.Defects[0])
+	}
+}
+
+// converge lets the world run until it is quiet, or for a bounded simulated time
+// when something restarts for ever, and checks that every service is where it is
+// to be, or says why not.
+func (w *world) converge() {
+	for range 4000 {
+		if w.fail != "" || !w.advance() {
+			break
+		}
+		for _, r := range w.c.recs {
+			_, failed := r.m.State.(machine.Blocked)
+			if failed && r.m.Perm == machine.Go {
+				w.failf("%s is blocked though nothing is in its way", r.name)
+			}
+		}
+	}
+}
+
+// drainDown checks that a shutdown ends in bounded time with nothing alive that
+// could be ended.
+func (w *world) drainDown() {
+	limit := w.sim.Now.Add(5 * time.Minute)
+	for !w.c.down() && w.fail == "" {
+		if !w.advance() {
+			w.failf("the shutdown rests before its end")
+		}
+		if w.sim.Now.After(limit) {
+			w.failf("the shutdown takes more than five minutes")
+		}
+	}
+	for _, key := range w.sim.Alive() {
+		if r := w.c.byName[key]; r != nil && !r.m.Stuck() && w.fail == "" {
+			w.failf("%s is alive after the shutdown", key)
+		}
+	}
+}
+
+// check is what holds after every event.
+func (w *world) check() {
+	c := w.c
+	want := make([]counts, len(c.recs))
+	for i, r := range c.recs {
+		if got := c.facts(r); got != r.bits {
+			w.failf("%s publishes %+v, its state says %+v", r.name, r.bits, got)
+		}
+		for _, e := range c.graph.Out(i) {
+			d := c.recs[e.To]
+			count(&want[i], e.Kind, d.bits)
+			if e.Kind == depgraph.Requires {
+				want[e.To].held += diff(false, r.bits.busy)
+			} else {
+				want[e.To].held += diff(false, r.bits.falling)
+			}
+		}
+		for _, j := range c.graph.Conflicts(i) {
+			want[i].clash += diff(false, c.recs[j].bits.claims)
+			if d := c.recs[j]; d.m.Active() && r.m.Active() && w.stays(d) && w.stays(r) {
+				w.failf("%s and %s are in conflict and both up", r.name, c.recs[j].name)
+			}
+		}
+		w.checkRecord(r)
+	}
+	for i, r := range c.recs {
+		if r.counts != want[i] {
+			w.failf("%s counts %+v, its neighbours say %+v", r.name, r.counts, want[i])
+		}
+	}
+	if len(c.stale) > 0 || len(c.pending) > 0 || len(c.orders) > 0 {
+		w.failf("the turn ended before it was quiet")
+	}
+}
+
+// stays reports a service that nobody has told to go down.
+func (w *world) stays(r *record) bool {
+	_, stopping := r.m.State.(machine.Stopping)
+	return !stopping && r.wish == noWish
+}
+
+func count(n *counts, kind depgraph.Kind, d bits) {
+	switch kind {
+	case depgraph.Requires, depgraph.Awaits:
+		n.unmet += diff(false, !d.satisfied)
+		n.hopeless += diff(false, !d.hopeful)
+		if kind == depgraph.Requires {
+			n.gone += diff(false, !d.holds)
+		}
+	case depgraph.After:
+		n.first += diff(false, d.first)
+	}
+}
+
+func (w *world) checkRecord(r *record) {
+	c := w.c
+	at := r.m.Deadline()
+	if p := r.probe.deadline; !p.IsZero() && (at.IsZero() || p.Before(at)) {
+		at = p
+	}
+	switch {
+	case at.IsZero() != (r.heapPos < 0):
+		w.failf("%s: deadline %v, place in the heap %d", r.name, at, r.heapPos)
+	case r.heapPos >= 0 && (c.wakes[r.heapPos] != r || !r.wake.Equal(at)):
+		w.failf("%s is filed under %v, its deadline is %v", r.name, r.wake, at)
+	case r.heapPos >= 0 && !at.After(c.now):
+		w.failf("%s: its deadline %v has passed unserved", r.name, at)
+	}
+	if st, ok := r.m.State.(machine.Stopping); ok {
+		if bound := st.Since.Add(r.m.Rules.StopTimeout + 10*time.Second + time.Second); c.now.After(bound) && !r.m.Stuck() && st.Kills == 0 {
+			w.failf("%s is stopping since %v without a kill", r.name, st.Since)
+		}
+	}
+	if r.m.Delay > max(r.m.Rules.DelayMax, r.m.Rules.Delay) {
+		w.failf("%s: a back-off of %v is over its maximum", r.name, r.m.Delay)
+	}
+	if r.m.Want && r.wish == noWish && r.breaking == nil && !r.m.Active() && r.m.Perm == machine.Go {
+		switch st := r.m.State.(type) {
+		case machine.Inactive, machine.Blocked:
+			if !r.m.Broken {
+				w.failf("%s is wanted, may start, and is %s", r.name, st)
+			}
+		}
+	}
+	if r.m.Rules.Target && r.m.Active() {
+		w.failf("the target %s has a process", r.name)
+	}
+}
+
+func simNumber(t *testing.T, name string, otherwise uint64) uint64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestSimulation lives through many random histories and checks the invariants
+// after every event. ZINIT_SIM_RUNS says how many, ZINIT_SIM_SEED where to begin;
+// a failing seed replays exactly.
+func TestSimulation(t *testing.T) {
+	otherwise := uint64(20000)
+	if testing.Short() {
+		otherwise = 2000
+	}
+	runs := simNumber(t, "ZINIT_SIM_RUNS", otherwise)
+	first := simNumber(t, "ZINIT_SIM_SEED", 1)
+	var next, events, failures atomic.Uint64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for failures.Load() < 3 {
+				n := next.Add(1) - 1
+				if n >= runs {
+					return
+				}
+				seed := first + n
+				w := newWorld(seed)
+				w.run(60)
+				events.Add(uint64(len(w.trace)))
+				if w.fail != "" {
+					failures.Add(1)
+					tail := w.trace[max(0, len(w.trace)-15):]
+					t.Errorf("seed %d: %s\nlast events:\n%s\nreplay: ./build.sh sim 1 %d", seed, w.fail, join(tail), seed)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d runs, %d events", runs, events.Load())
+}
+
+func join(lines []string) string {
+	s := ""
+	for _, l := range lines {
+		s += "\t" + l + "\n"
+	}
+	return s
+}

@@ -1,0 +1,154 @@
+package supervise
+
+import (
+	"time"
+
+	"zinit/depgraph"
+	"zinit/supervise/config"
+	"zinit/supervise/machine"
+)
+
+// A View is what can be seen of one service. It is never changed.
+type View struct {
+	Name    string
+	Config  *config.Service
+	Problem string // what is wrong with its configuration; empty: nothing
+	State   machine.State
+	Reason  string    // why it is in this state; empty when the state says it all
+	LastWhy string    // the last failure, also when it has recovered since
+	Since   time.Time // when the state was entered
+	Started time.Time // when the living run was spawned
+	Pid     int
+	Run     uint64
+	// Restarts counts those the policy made; Quick those since the last run that
+	// was long enough.
+	Restarts, Quick int
+	Want            bool
+	Oneshot         bool
+	Stuck           bool // survived SIGKILL
+	Broken          bool
+	Waiting         bool // told to stop or restart, and waits for those that depend on it
+
+	fact depgraph.Fact
+}
+
+// Target reports a service without a process.
+func (v *View) Target() bool { return v.Config.Target }
+
+// Satisfied reports that what requires it may start.
+func (v *View) Satisfied() bool { return v.fact.Satisfied }
+
+// RestartAt is when the pending restart is due; zero: none is.
+func (v *View) RestartAt() time.Time {
+	return machine.Service{State: v.State}.RestartAt()
+}
+
+// A Snapshot is the whole supervisor at one moment. It is never changed; readers
+// take as long as they like.
+type Snapshot struct {
+	Views    []*View // in load order
+	Graph    *depgraph.Graph
+	Problems []config.Problem
+	Draining bool
+	// Version grows with each change that a snapshot shows.
+	Version uint64
+
+	byNode []*View
+}
+
+// Find is the view of a service; nil: there is none of that name.
+func (s *Snapshot) Find(name string) *View {
+	i, ok := s.Graph.Index(name)
+	if !ok {
+		return nil
+	}
+	return s.byNode[i]
+}
+
+// A Blocker is one thing that a service waits for.
+type Blocker struct {
+	Kind depgraph.Kind
+	View *View
+}
+
+// Blockers lists what keeps a service from starting, in the order of its
+// configuration.
+func (s *Snapshot) Blockers(name string) []Blocker {
+	i, ok := s.Graph.Index(name)
+	if !ok {
+		return nil
+	}
+	var out []Blocker
+	for _, b := range s.Graph.Blockers(i, func(j int) depgraph.Fact { return s.byNode[j].fact }) {
+		out = append(out, Blocker{b.Kind, s.Find(b.Name)})
+	}
+	return out
+}
+
+// Uses lists the services that one names, with the kind of relation.
+func (s *Snapshot) Uses(name string) []Blocker { return s.edges(name, (*depgraph.Graph).Out) }
+
+// UsedBy lists the services that name one, with the kind of relation.
+func (s *Snapshot) UsedBy(name string) []Blocker { return s.edges(name, (*depgraph.Graph).In) }
+
+func (s *Snapshot) edges(name string, of func(*depgraph.Graph, int) []depgraph.Edge) []Blocker {
+	i, ok := s.Graph.Index(name)
+	if !ok {
+		return nil
+	}
+	var out []Blocker
+	for _, e := range of(s.Graph, i) {
+		out = append(out, Blocker{e.Kind, s.byNode[e.To]})
+	}
+	return out
+}
+
+// StartOrder lists the views as a boot attempts them.
+func (s *Snapshot) StartOrder() []*View {
+	order := s.Graph.StartOrder()
+	out := make([]*View, len(order))
+	for n, i := range order {
+		out[n] = s.byNode[i]
+	}
+	return out
+}
+
+// viewOf is the record's view, made anew when it has changed.
+func (c *core) viewOf(r *record) *View {
+	if r.view == nil {
+		r.view = &View{
+			Name: r.name, Config: r.cfg, Problem: r.problem,
+			State: r.m.State, Reason: r.m.Reason(), LastWhy: r.lastWhy,
+			Since: r.since, Started: r.m.Started,
+			Pid: r.pid, Run: uint64(r.m.Last),
+			Restarts: r.m.Total, Quick: r.m.Quick,
+			Want: r.m.Want, Oneshot: r.m.Rules.Oneshot,
+			Stuck: r.m.Stuck(), Broken: r.m.Broken, Waiting: r.wish != noWish,
+			fact: depgraph.Fact{
+				Satisfied: r.bits.satisfied,
+				Attempted: !r.bits.first,
+				Active:    r.bits.claims,
+			},
+		}
+	}
+	return r.view
+}
+
+// snapshot makes the whole read model; it costs a pointer for each service that
+// has not changed.
+func (c *core) snapshot() *Snapshot {
+	s := &Snapshot{
+		Views:    make([]*View, 0, len(c.recs)),
+		Graph:    c.graph,
+		Problems: c.problems,
+		Draining: c.draining,
+		Version:  c.changes,
+		byNode:   make([]*View, len(c.recs)),
+	}
+	for _, r := range c.order {
+		v := c.viewOf(r)
+		s.Views = append(s.Views, v)
+		s.byNode[r.i] = v
+	}
+	return s
+}

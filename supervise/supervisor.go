@@ -1,0 +1,232 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"zinit/reap"
+	"zinit/supervise/config"
+)
+
+// Options is what a Supervisor is made of.
+type Options struct {
+	Parts // Post is set by New
+	// Events is the keeper's, in batches.
+	Events <-chan []reap.Event
+	// Hangup is called, on a goroutine of its own, when a reload is asked for by
+	// signal; nil: such signals are ignored.
+	Hangup func()
+}
+
+// A Supervisor is the loop and its front: its methods may be called from any
+// goroutine.
+type Supervisor struct {
+	core   *core
+	opt    Options
+	mail   chan func(*core)
+	done   chan struct{}
+	latest atomic.Pointer[Snapshot]
+	// version is the core's count of changes, published after each turn.
+	version atomic.Uint64
+}
+
+// ErrGone is what requests get when the loop has ended.
+var ErrGone = errors.New("zinit is shutting down")
+
+// ErrKeeperLost ends the loop when the keeper has died.
+var ErrKeeperLost = errors.New("the keeper is gone")
+
+// mailRoom is how many requests wait for a busy loop before those who make them
+// wait too.
+const mailRoom = 256
+
+// New makes a supervisor with nothing to supervise yet; Run loads it.
+func New(o Options) *Supervisor {
+	s := &Supervisor{opt: o, mail: make(chan func(*core), mailRoom), done: make(chan struct{})}
+	o.Parts.Post = s.post
+	s.core = newCore(o.Parts)
+	s.latest.Store(s.core.snapshot())
+	return s
+}
+
+// Run supervises a configuration until a shutdown has ended (nil) or the keeper
+// is gone (ErrKeeperLost). It is called once. ready is called when the services
+// have been asked for and requests are answered.
+func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) error {
+	defer close(s.done)
+	c := s.core
+	c.now = time.Now()
+	c.load(set, inv)
+	s.endTurn()
+	ready()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var armed time.Time
+	for !c.down() {
+		if at := c.nextWake(); at != armed {
+			armed = at
+			if at.IsZero() {
+				timer.Stop()
+			} else {
+				timer.Reset(time.Until(at))
+			}
+		}
+		select {
+		case batch, ok := <-s.opt.Events:
+			c.now = time.Now()
+			if !ok {
+				return ErrKeeperLost
+			}
+			for _, ev := range batch {
+				switch e := ev.(type) {
+				case reap.KeeperLost:
+					return ErrKeeperLost
+				case reap.Signaled:
+					if e.Signal == syscall.SIGHUP && s.opt.Hangup != nil {
+						go s.opt.Hangup()
+					}
+				}
+				c.keeperEvent(ev)
+			}
+		case f := <-s.mail:
+			c.now = time.Now()
+			f(c)
+		case <-timer.C:
+			c.now = time.Now()
+			armed = time.Time{}
+		}
+		s.endTurn()
+	}
+	return nil
+}
+
+// endTurn does what has come due and what has been decided, and lets readers see
+// that something has changed.
+func (s *Supervisor) endTurn() {
+	s.core.turn()
+	s.version.Store(s.core.changes)
+	// Only now: who was answered and looks must see what came of the request.
+	for _, ran := range s.core.answers {
+		close(ran)
+	}
+	s.core.answers = s.core.answers[:0]
+}
+
+// turn completes the work of one turn of the loop.
+func (c *core) turn() {
+	c.tick()
+	c.act()
+	c.sweep()
+	c.act()
+	if len(c.waiters) > 0 {
+		c.tryWaiters()
+	}
+}
+
+func (s *Supervisor) post(f func(*core)) {
+	select {
+	case s.mail <- f:
+	case <-s.done:
+	}
+}
+
+// ask has the loop run f and waits for it; false: the loop has ended.
+func (s *Supervisor) ask(f func(*core)) bool {
+	ran := make(chan struct{})
+	s.post(func(c *core) {
+		f(c)
+		c.answers = append(c.answers, ran)
+	})
+	select {
+	case <-ran:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+func (s *Supervisor) try(f func(*core) error) error {
+	err := ErrGone
+	s.ask(func(c *core) { err = f(c) })
+	return err
+}
+
+// Snapshot is what can be seen now: never older than the last request that was
+// answered before the call. When nothing has changed it costs one comparison.
+func (s *Supervisor) Snapshot() *Snapshot {
+	if snap := s.latest.Load(); snap.Version == s.version.Load() {
+		return snap
+	}
+	s.ask(func(c *core) {
+		if s.latest.Load().Version != c.changes {
+			s.latest.Store(c.snapshot())
+		}
+	})
+	return s.latest.Load()
+}
+
+// Start wants a service up, with what it requires and wants; alone: only itself.
+// It returns when this is decided, not when the service is up. A *Refusal says
+// why it was not.
+func (s *Supervisor) Start(name string, alone bool) error {
+	return s.try(func(c *core) error { return c.start(name, alone) })
+}
+
+// Stop wants a service down; those that require it go first.
+func (s *Supervisor) Stop(name string) error {
+	return s.try(func(c *core) error { return c.stop(name) })
+}
+
+// Restart takes a service down and up again, with those that require it.
+func (s *Supervisor) Restart(name string) error {
+	return s.try(func(c *core) error { return c.restart(name) })
+}
+
+// Kill sends a signal to a service's process group.
+func (s *Supervisor) Kill(name string, sig syscall.Signal) error {
+	return s.try(func(c *core) error { return c.kill(name, sig) })
+}
+
+// Reload takes in another configuration.
+func (s *Supervisor) Reload(set *config.Set) (Changes, error) {
+	var ch Changes
+	err := s.try(func(c *core) (err error) {
+		ch, err = c.reload(set)
+		return err
+	})
+	return ch, err
+}
+
+// Shutdown begins to take everything down; Run returns when it is done.
+func (s *Supervisor) Shutdown() {
+	s.ask(func(c *core) { c.shutdown() })
+}
+
+// Done is closed when the loop has ended.
+func (s *Supervisor) Done() <-chan struct{} { return s.done }
+
+// Wait answers when all named services have reached the goal, when one of them
+// does not exist, when ctx ends, or, with settle, when one cannot reach it
+// without help.
+func (s *Supervisor) Wait(ctx context.Context, names []string, goal Goal, settle bool) ([]Waited, error) {
+	answer := make(chan []Waited, 1)
+	w := &waiter{names: names, goal: goal, settle: settle, done: func(r []Waited) { answer <- r }}
+	s.post(func(c *core) { c.wait(w) })
+	select {
+	case r := <-answer:
+		return r, nil
+	case <-ctx.Done():
+		s.post(func(c *core) { c.cancel(w) })
+	case <-s.done:
+		return nil, ErrGone
+	}
+	select {
+	case r := <-answer:
+		return r, nil
+	case <-s.done:
+		return nil, ErrGone
+	}
+}

@@ -1,0 +1,141 @@
+package supervise
+
+import (
+	"slices"
+
+	"zinit/supervise/machine"
+)
+
+// A Goal is the state that a client waits for.
+type Goal string
+
+// The goals beside the seven states' words.
+const (
+	GoalUp   Goal = "up"   // others may rely on it: running, or a oneshot that ended well
+	GoalDown Goal = "down" // it has no process and none is about to start
+)
+
+// Goals lists the words that Wait takes.
+func Goals() []string {
+	return []string{"inactive", "blocked", "starting", "running", "stopping", "exited", "failed", string(GoalUp), string(GoalDown)}
+}
+
+// ParseGoal checks a word.
+func ParseGoal(word string) (Goal, bool) {
+	return Goal(word), slices.Contains(Goals(), word)
+}
+
+// A Waited is what a wait says about one service.
+type Waited struct {
+	Name    string
+	View    *View // nil: there is no such service
+	Reached bool
+	// Hopeless: it will not be reached without somebody's help.
+	Hopeless bool
+}
+
+// waiter is one wait under way.
+type waiter struct {
+	names  []string
+	goal   Goal
+	settle bool // answer as soon as one is hopeless
+	done   func([]Waited)
+}
+
+// wait answers when every named service has reached the goal; with settle also
+// when one of them cannot reach it any more. The caller bounds it by cancel.
+func (c *core) wait(w *waiter) {
+	if !c.tryWaiter(w) {
+		c.waiters[w] = struct{}{}
+	}
+}
+
+// cancel answers a wait with what there is.
+func (c *core) cancel(w *waiter) {
+	if _, ok := c.waiters[w]; ok {
+		delete(c.waiters, w)
+		w.done(c.look(w))
+	}
+}
+
+// tryWaiters looks at the waits after something has changed.
+func (c *core) tryWaiters() {
+	for w := range c.waiters {
+		if c.tryWaiter(w) {
+			delete(c.waiters, w)
+		}
+	}
+}
+
+func (c *core) tryWaiter(w *waiter) bool {
+	all := true
+	for _, name := range w.names {
+		r := c.byName[name]
+		if r == nil {
+			w.done(c.look(w))
+			return true
+		}
+		if reached(r, w.goal) {
+			continue
+		}
+		if w.settle && hopeless(r, w.goal) {
+			w.done(c.look(w))
+			return true
+		}
+		all = false
+	}
+	if all {
+		w.done(c.look(w))
+	}
+	return all
+}
+
+func (c *core) look(w *waiter) []Waited {
+	out := make([]Waited, 0, len(w.names))
+	for _, name := range w.names {
+		r := c.byName[name]
+		if r == nil {
+			out = append(out, Waited{Name: name})
+			continue
+		}
+		out = append(out, Waited{name, c.viewOf(r), reached(r, w.goal), hopeless(r, w.goal)})
+	}
+	return out
+}
+
+func reached(r *record, goal Goal) bool {
+	switch goal {
+	case GoalUp:
+		return r.m.Satisfied() && r.wish == noWish
+	case GoalDown:
+		return !r.m.Active() && r.wish == noWish && r.m.RestartAt().IsZero() && (!r.m.Want || !canStart(r))
+	}
+	return string(goal) == r.m.State.String() && r.wish == noWish
+}
+
+// canStart reports that the record will start without anybody's help.
+func canStart(r *record) bool {
+	switch r.m.State.(type) {
+	case machine.Exited, machine.Failed:
+		return false
+	}
+	return r.m.Perm == machine.Go
+}
+
+// hopeless reports that a record rests where it is, short of the goal.
+func hopeless(r *record, goal Goal) bool {
+	if r.wish != noWish || reached(r, goal) {
+		return false
+	}
+	switch r.m.State.(type) {
+	case machine.Failed, machine.Exited:
+		return r.m.RestartAt().IsZero()
+	case machine.Stopping:
+		return r.m.Stuck()
+	case machine.Blocked:
+		return !r.bits.hopeful
+	case machine.Inactive:
+		return !r.m.Want
+	}
+	return false
+}
