@@ -297,9 +297,6 @@ func (l *Logs) Remove(service string) {
 		s.store.Close()
 		return
 	}
-	if pos := l.position(service); pos != "" {
-		os.Remove(pos) // not there is what is wanted
-	}
 	s.sink.finish()
 }
 

@@ -67,8 +67,14 @@ func (s *sink) change(f func()) {
 
 func (s *sink) setPath(path string) { s.change(func() { s.path = path }) }
 func (s *sink) reopen()             { s.change(func() { s.anew = true }) }
-func (s *sink) finish()             { s.change(func() { s.mode = finishing }) }
 func (s *sink) quit()               { s.change(func() { s.mode = quitting }) }
+
+// finish ends the sink when all is written. Its position is forgotten at once: a
+// new service of the name may come before that.
+func (s *sink) finish() {
+	s.pos.drop()
+	s.change(func() { s.mode = finishing })
+}
 
 // caughtUp is closed when everything stored by now is written or lost.
 func (s *sink) caughtUp() <-chan struct{} {

@@ -1,0 +1,161 @@
+package logs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"zinit/supervise/logs/pump"
+)
+
+// stored makes a store of raw bytes and intents, as an earlier server left them.
+func stored(t testing.TB, log, idx []byte) *pump.Store {
+	t.Helper()
+	dir := t.TempDir()
+	for ext, b := range map[string][]byte{".log": log, ".idx": idx} {
+		if err := os.WriteFile(filepath.Join(dir, "web"+ext), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st := pump.NewStore(dir, "web")
+	t.Cleanup(st.Close)
+	return st
+}
+
+// script makes a store of "o:text" (stdout), "e:text" (stderr), "z:text" (our own)
+// pieces; a capital letter begins a line afresh.
+func script(t testing.TB, pieces ...string) *pump.Store {
+	var log, idx []byte
+	for i, p := range pieces {
+		idx = binary.LittleEndian.AppendUint64(idx, uint64(len(log)))
+		meta := uint64(1000+i) << 8
+		meta |= uint64(strings.Index("oez", strings.ToLower(p[:1])))
+		if strings.ToLower(p[:1]) != p[:1] {
+			meta |= 4
+		}
+		idx = binary.LittleEndian.AppendUint64(idx, meta)
+		log = append(log, p[2:]...)
+	}
+	return stored(t, log, idx)
+}
+
+func TestLinesAreDerivedFromBytesAndIntents(t *testing.T) {
+	long := strings.Repeat("x", MaxLine)
+	tests := []struct {
+		name   string
+		pieces []string
+		n      int
+		want   string
+	}{
+		{"nothing", nil, 9, ""},
+		{"one", []string{"o:one\n"}, 9, "[stdout] one"},
+		{"two of three", []string{"o:one\ntwo\n", "e:three\n"}, 2, "[stdout] two|[stderr] three"},
+		{"crlf", []string{"o:one\r\ntwo\rthree\n\r\n\n"}, 9, "[stdout] one|[stdout] two\rthree|[stdout] |[stdout] "},
+		{"interleaved", []string{"o:on", "e:err", "o:e\n", "e:or\n"}, 9, "[stdout] one|[stderr] error"},
+		{"order of beginnings", []string{"o:first", "e:second\n", "o: ends late\n"}, 9,
+			"[stdout] first ends late|[stderr] second"},
+		{"unterminated", []string{"o:one\ntw", "o:o"}, 9, "[stdout] one|[stdout] two"},
+		{"end of a run", []string{"O:one", "O:two\n"}, 9, "[stdout] one|[stdout] two"},
+		{"own line in between", []string{"o:on", "Z:note\n", "o:e\n"}, 9, "[stdout] one|[zinit] note"},
+		{"bytes are kept", []string{"o:a\x00b\xff\x1b[31m\n"}, 9, "[stdout] a\x00b\xff\x1b[31m"},
+		{"just not too long", []string{"o:" + long + "\nb\n"}, 9, "[stdout] " + long + "|[stdout] b"},
+		{"cut", []string{"o:" + long + "y\nb\n"}, 9, "[stdout] " + long + " CUT|[stdout] y|[stdout] b"},
+		{"cut over intents", []string{"o:" + long[1:], "e:e\n", "o:xy\n"}, 9,
+			"[stdout] " + long + " CUT|[stderr] e|[stdout] y"},
+		{"none asked for", []string{"o:one\n"}, 0, ""},
+		{"less than none", []string{"o:one\n"}, -1, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			st := script(t, test.pieces...)
+			for _, size := range []int64{1, 3, chunk} {
+				lines, err := tailBy(st, test.n, size)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := render(lines); got != test.want {
+					t.Errorf("read by %d: %.200q, want %.200q", size, got, test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestTimeIsThatOfTheFirstByte(t *testing.T) {
+	lines, err := tail(script(t, "o:on", "e:two\n", "o:e\nthree\n"), 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for _, l := range lines {
+		got = append(got, l.Time.UnixMilli())
+	}
+	if fmt.Sprint(got) != "[1000 1001 1002]" {
+		t.Errorf("times are %d", got)
+	}
+}
+
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("one\ntwo\r\n\x00\xff"), []byte{}, 2)
+	f.Add([]byte("on\nerre\nor\n"), bytes.Repeat([]byte{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0}, 3), 1)
+	f.Add(bytes.Repeat([]byte("x"), 3*MaxLine), []byte{7}, 1)
+	f.Add([]byte("ab\ncd\nef\ngh\nij\nkl\n"), binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 4), 0x106), 3)
+	f.Fuzz(func(t *testing.T, log, idx []byte, n int) {
+		dir := t.TempDir()
+		os.WriteFile(filepath.Join(dir, "web.log"), log, 0o600)
+		os.WriteFile(filepath.Join(dir, "web.idx"), idx, 0o600)
+		st := pump.NewStore(dir, "web")
+		defer st.Close()
+		v, err := st.View()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Sparse files are not made here, but a page of zeros may look like one.
+		segs, _ := v.Segments(v.Freed, v.Size, 0)
+		at := v.Freed
+		var want, got [pump.Streams][]byte
+		var j joiner
+		emit := func(p piece) {
+			if len(p.text) > MaxLine {
+				t.Errorf("a piece has %d bytes", len(p.text))
+			}
+			got[p.stream] = append(got[p.stream], p.text...)
+			if p.end == newline {
+				got[p.stream] = append(got[p.stream], '\n')
+			}
+		}
+		for _, s := range segs {
+			if s.Off != at || s.End <= s.Off || s.Stream >= pump.Streams {
+				t.Fatalf("segment %+v after offset %d", s, at)
+			}
+			at = s.End
+			want[s.Stream] = append(want[s.Stream], log[s.Off:s.End]...)
+			j.feed(s, log[s.Off:s.End], emit)
+		}
+		if at != v.Size {
+			t.Fatalf("segments end at %d of %d", at, v.Size)
+		}
+		for s := range Stream(pump.Streams) {
+			j.breakOff(s, emit)
+			if !bytes.Equal(got[s], want[s]) {
+				t.Errorf("%s: lines make %q, want %q", s, got[s], want[s])
+			}
+		}
+		all, err := tail(st, 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = min(max(n, 0), 100)
+		some, err := tailBy(st, n, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := render(all[max(0, len(all)-n):]), render(some); a != b && len(log) < MaxLine {
+			t.Errorf("the last %d lines are %q, of all lines %q", n, b, a)
+		}
+	})
+}

@@ -1,0 +1,291 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// hasFile waits until a log file has exactly this text.
+func hasFile(t *testing.T, path, want string) {
+	t.Helper()
+	var got []byte
+	defer func() {
+		if string(got) != want {
+			t.Errorf("%s has %q, want %q", path, got, want)
+		}
+	}()
+	eventually(t, "the log file is as it should be", func() bool {
+		got, _ = os.ReadFile(path)
+		return string(got) == want
+	})
+}
+
+func TestFileGetsEveryLine(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(t.TempDir(), "web.txt")
+	l, _ := open(t, dir)
+	l.Append("web", "from before")
+	l.Configure("web", Options{File: file})
+	p := start(t, l, "web", 1)
+	say(t, l, "web", p.Stdout, "one\r\nha")
+	say(t, l, "web", p.Stderr, "err\n")
+	say(t, l, "web", p.Stdout, "lf\n")
+	l.Append("web", "a note")
+	hasFile(t, file, "one\r\nerr\nhalf\n[zinit: a note]\n")
+	say(t, l, "web", p.Stdout, "no newline")
+	p.Stdout.Close()
+	hasFile(t, file, "one\r\nerr\nhalf\n[zinit: a note]\nno newline\n")
+	fi, err := os.Stat(file)
+	if err != nil || fi.Mode().Perm() != 0o640&^umask() {
+		t.Errorf("mode %v, %v", fi.Mode(), err)
+	}
+	l.Configure("web", Options{})
+	l.Append("web", "not for the file")
+	l.Flush(t.Context())
+	other := filepath.Join(t.TempDir(), "other.txt")
+	l.Flush(t.Context())
+	l.Configure("web", Options{File: other})
+	l.Flush(t.Context())
+	say(t, l, "web", p.Stderr, "more\n")
+	hasFile(t, other, "more\n")
+}
+
+func umask() os.FileMode {
+	m := syscallUmask()
+	return os.FileMode(m)
+}
+
+func TestLongLineIsCutInTheFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.txt")
+	l, _ := open(t, "")
+	l.Configure("web", Options{File: file})
+	p := start(t, l, "web", 1)
+	x := strings.Repeat("x", MaxLine)
+	p.Stdout.WriteString(x + x + "y\nnext\n")
+	hasFile(t, file, x+" [zinit: line cut]\n"+x+" [zinit: line cut]\ny\nnext\n")
+}
+
+func TestFault5FullDiskDropsCountsMarksAndResumes(t *testing.T) {
+	dir := t.TempDir()
+	link, good := filepath.Join(dir, "log"), filepath.Join(dir, "good")
+	if err := os.Symlink("/dev/full", link); err != nil {
+		t.Fatal(err)
+	}
+	l, _ := open(t, "")
+	l.Configure("web", Options{BufferBytes: 64 << 10, File: link})
+	p := start(t, l, "web", 1)
+	const size = 1 << 20 // far more than the store keeps: the service would block
+	p.Stdout.WriteString(strings.Repeat("fifteen letters\n", size/16))
+	l.Flush(t.Context())
+	if got := show(t, l, "web", 1000); strings.Count(got, "no space left on device: lines are dropped") > 1 {
+		t.Errorf("said more than once: %.300q", got)
+	}
+	os.Remove(link)
+	if err := os.Symlink(good, link); err != nil {
+		t.Fatal(err)
+	}
+	l.Start("web", 1) // the event that gives the file its next chance at once
+	say(t, l, "web", p.Stdout, "after\n")
+	var lost int
+	eventually(t, "the file works again", func() bool {
+		b, _ := os.ReadFile(good)
+		n, err := fmt.Sscanf(string(b), "[zinit: %d bytes lost]\nafter\n", &lost)
+		return n == 1 && err == nil && bytes.HasSuffix(b, []byte("lost]\nafter\n"))
+	})
+	if lost < size || lost > size+500 {
+		t.Errorf("%d bytes are said to be lost", lost)
+	}
+}
+
+func TestMissingDirectoryIsSaidOnceAndTriedAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	file := filepath.Join(dir, "web.txt")
+	l, _ := open(t, "")
+	l.Configure("web", Options{File: file})
+	p := start(t, l, "web", 1)
+	for range 3 {
+		say(t, l, "web", p.Stdout, "dropped\n")
+		l.Flush(t.Context())
+	}
+	want := "log file " + file + ": no such file or directory: lines are dropped until it can be written"
+	if got := show(t, l, "web", 100); strings.Count(got, want) != 1 {
+		t.Errorf("the log has %q", got)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.Start("web", 1)
+	say(t, l, "web", p.Stdout, "kept\n")
+	lost := 3*len("dropped\n") + len("[zinit: "+want+"]\n")
+	hasFile(t, file, fmt.Sprintf("[zinit: %d bytes lost]\nkept\n", lost))
+}
+
+func TestPartialWriteIsMended(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	var f file
+	f.path = path
+	f.lost, f.midline = 10, true
+	if problem := f.write(path, []byte("text\n")); problem != "" {
+		t.Fatal(problem)
+	}
+	f.close()
+	hasFile(t, path, "\n[zinit: 10 bytes lost]\ntext\n")
+}
+
+func TestRotatedFileIsReopenedAtTheNextStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.txt")
+	l, _ := open(t, "")
+	l.Configure("web", Options{File: file})
+	p := start(t, l, "web", 1)
+	say(t, l, "web", p.Stdout, "one\n")
+	hasFile(t, file, "one\n")
+	if err := os.Rename(file, file+".1"); err != nil {
+		t.Fatal(err)
+	}
+	say(t, l, "web", p.Stdout, "two\n")
+	hasFile(t, file+".1", "one\ntwo\n")
+	p = start(t, l, "web", 2)
+	say(t, l, "web", p.Stdout, "three\n")
+	hasFile(t, file, "three\n")
+}
+
+func TestFifoWithoutReaderHoldsUpNobody(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := mkfifo(fifo); err != nil {
+		t.Fatal(err)
+	}
+	l, _ := open(t, "")
+	l.Configure("web", Options{BufferBytes: 1, File: fifo})
+	p := start(t, l, "web", 1)
+	p.Stdout.WriteString(strings.Repeat("text\n", 100_000))
+	l.Flush(t.Context())
+}
+
+func TestFlushEndsWithItsContext(t *testing.T) {
+	l, _ := open(t, "")
+	l.Configure("web", Options{File: filepath.Join(t.TempDir(), "web.txt")})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l.Flush(ctx)
+}
+
+func TestRecordRefusesWhatItDidNotWrite(t *testing.T) {
+	good := record{cursor: 10, pending: [3]int64{1, 2, 10}, size: 99, dev: 3, ino: 4}
+	if got, ok := decodeRecord(good.encode()); !ok || got != good {
+		t.Errorf("decoded %+v, %t", got, ok)
+	}
+	for i := range recordSize {
+		b := good.encode()
+		b[i] ^= 1
+		if _, ok := decodeRecord(b); ok {
+			t.Errorf("accepted a flipped bit in byte %d", i)
+		}
+		if _, ok := decodeRecord(good.encode()[:i]); ok {
+			t.Errorf("accepted %d bytes", i)
+		}
+	}
+	bad := good
+	bad.pending[0] = 11
+	if _, ok := decodeRecord(bad.encode()); ok {
+		t.Errorf("accepted a line that begins after the cursor")
+	}
+}
+
+func logsChild(dir, file string) {
+	l, err := Open(dir, func(string) {})
+	if err != nil {
+		panic(err)
+	}
+	l.Configure("web", Options{BufferLines: 1 << 16, BufferBytes: 256 << 10, File: file})
+	for fd := 1; fd <= 2; fd++ {
+		l.Adopt("web", 1, fd, os.NewFile(uintptr(2+fd), "pipe"))
+	}
+	select {}
+}
+
+// The server is killed again and again while a service logs at full speed into a
+// file: the file has every line once, in the order of its stream.
+func TestFault13KilledServerLosesNoLineOfTheFile(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "web.txt")
+	var ends [2]*os.File
+	var wrote [2]int
+	var writers sync.WaitGroup
+	stop := make(chan struct{})
+	for i := range ends {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		ends[i] = r
+		writers.Go(func() {
+			defer w.Close()
+			wrote[i] = writeNumbers(w, i, stop)
+		})
+	}
+	for range 40 {
+		cmd := command(t, "logs-child", dir, file)
+		cmd.ExtraFiles = ends[:]
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Duration(5000+rand.IntN(30000)) * time.Microsecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	close(stop)
+	l, released := open(t, dir)
+	l.Configure("web", Options{BufferLines: 1 << 16, BufferBytes: 256 << 10, File: file})
+	for i, r := range ends {
+		l.Adopt("web", 1, i+1, dup(t, r))
+	}
+	writers.Wait()
+	eventually(t, "both streams ended", func() bool { return len(released.String()) == len("out/web/1/1 out/web/1/2") })
+	l.Flush(t.Context())
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var next [2]int
+	for i, line := range bytes.Split(bytes.TrimSuffix(b, []byte{'\n'}), []byte{'\n'}) {
+		var stream, n int
+		if _, err := fmt.Sscanf(string(line), "%d %d xxxxxxxxxx", &stream, &n); err != nil || stream > 1 || len(line) < 10 {
+			t.Fatalf("line %d is torn: %q", i, line)
+		}
+		if n != next[stream] {
+			t.Fatalf("line %d: stream %d has number %d, want %d", i, stream, n, next[stream])
+		}
+		next[stream]++
+	}
+	if next != wrote {
+		t.Errorf("the file has %d lines, written were %d", next, wrote)
+	}
+	t.Logf("%d lines", wrote)
+}
+
+func writeNumbers(w *os.File, stream int, stop <-chan struct{}) int {
+	var b []byte
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			w.Write(b)
+			return n
+		default:
+		}
+		b = fmt.Appendf(b, "%d %d xxxxxxxxxx\n", stream, n)
+		if len(b) > 50+stream*3000 {
+			// Torn on purpose: a write need not end with a line.
+			k := len(b) - 7
+			w.Write(b[:k])
+			b = append(b[:0], b[k:]...)
+		}
+	}
+}
