@@ -183,6 +183,16 @@ func TestEveryHelpFormSaysTheSame(t *testing.T) {
 	}
 }
 
+func TestVersionIsTwoWords(t *testing.T) {
+	for _, line := range []string{"-V", "--version", "-s /x -V", "list -V"} {
+		s := &stage{env: map[string]string{}, hide: []string{env.Version, "VERSION"}}
+		s.run(strings.Fields(line)...)
+		if want := "$ zinit " + line + "\nzinit VERSION\n[exit 0]\n\n"; s.script.String() != want {
+			t.Errorf("%q", s.script.String())
+		}
+	}
+}
+
 func TestMistypedCommandLines(t *testing.T) {
 	s := &stage{env: map[string]string{}}
 	for _, line := range []string{

@@ -31,6 +31,9 @@ func run(e *env.Env, terminal bool, now func() time.Time) int {
 	switch {
 	case err != nil:
 		fmt.Fprintln(e.Stderr, err)
+	case c.has("version"):
+		s.printf("zinit %s\n", env.Version)
+		code = env.ExitDone
 	case c.verb == nil && c.has("help"):
 		s.print(overview())
 		code = env.ExitDone

@@ -29,6 +29,7 @@ func everywhere() []flag {
 		{"socket", "s", "PATH", "the server's socket"},
 		{"color", "", "WHEN", "auto, always or never"},
 		{"help", "h", "", "show help"},
+		{"version", "V", "", "show the version"},
 		jsonFlag,
 	}
 }
@@ -166,7 +167,7 @@ func (p *parser) set(f flag, as, value string, given bool) error {
 
 // check refuses what is well-formed but not meant.
 func (p *parser) check() error {
-	if p.has("help") {
+	if p.has("help") || p.has("version") {
 		return nil
 	}
 	if c := p.value("color", "auto"); c != "auto" && c != "always" && c != "never" {
