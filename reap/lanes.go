@@ -73,17 +73,17 @@ func (l *lanes) settle() {
 }
 
 // work carries out requests for ever; after is called when one is done, with the
-// number of those that wait.
+// number of those that wait now: whoever is the last to end is told 0.
 func (l *lanes) work(carryOut func(request func()), after func(waiting int)) {
 	for {
 		n := l.take()
 		for {
-			request, waiting := l.next(n)
+			request := l.next(n)
 			if request == nil {
 				break
 			}
 			carryOut(request)
-			after(waiting)
+			after(l.left())
 		}
 	}
 }
@@ -103,7 +103,7 @@ func (l *lanes) take() *lane {
 }
 
 // next is the lane's next request; nil when it has none, and then the lane ends.
-func (l *lanes) next(n *lane) (request func(), waiting int) {
+func (l *lanes) next(n *lane) (request func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(n.requests) == 0 {
@@ -111,12 +111,18 @@ func (l *lanes) next(n *lane) (request func(), waiting int) {
 		if len(l.byKey) == 0 {
 			l.changed.Broadcast()
 		}
-		return nil, l.waiting
+		return nil
 	}
 	request = n.requests[0]
 	n.requests = n.requests[1:]
 	if l.waiting--; l.waiting == maxWaiting/2 {
 		l.changed.Broadcast()
 	}
-	return request, l.waiting
+	return request
+}
+
+func (l *lanes) left() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting
 }

@@ -1,0 +1,106 @@
+package reap
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const benchSpawns = 1000
+
+// benchPath is what the benchmarks start; ZINIT_BENCH_PROGRAM names a bigger one.
+func benchSpec(key string) Spec {
+	s := Spec{Key: key, Run: 1, Group: true, Env: os.Environ(), Path: os.Getenv("ZINIT_TEST_TINY"), Argv: tinyArgs("p")}
+	if path := os.Getenv("ZINIT_BENCH_PROGRAM"); path != "" {
+		s.Path, s.Argv = path, []string{path, "1000"}
+	}
+	return s
+}
+
+func pipe() (r, w *os.File) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		panic(err)
+	}
+	return os.NewFile(uintptr(p[0]), "r"), os.NewFile(uintptr(p[1]), "w")
+}
+
+// massStart measures what a server sees: from the first request to the last
+// answer, two pipes for each.
+var massStart = scenario{server: func(_ int, s *serverPlay) error {
+	begin := time.Now()
+	for i := range benchSpawns {
+		sp := benchSpec("s" + strconv.Itoa(i))
+		sp.Keep[0], sp.Stdout = pipe()
+		sp.Keep[1], sp.Stderr = pipe()
+		s.Spawn(sp)
+	}
+	for range benchSpawns {
+		if _, err := nextEvent[Spawned](s); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(os.Stderr, "elapsed=%d\n", time.Since(begin).Nanoseconds())
+	return nil
+}}
+
+func BenchmarkMassStart(b *testing.B) {
+	var total time.Duration
+	env := append(os.Environ(), "ZINIT_TEST_TINY="+tiny(b))
+	for b.Loop() {
+		cmd := exec.Command(self(), "-play", "keeper", "massStart")
+		cmd.Env = env
+		out, err := cmd.CombinedOutput()
+		found := regexp.MustCompile(`elapsed=(\d+)`).FindSubmatch(out)
+		if err != nil || found == nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		ns, _ := strconv.ParseInt(string(found[1]), 10, 64)
+		total += time.Duration(ns)
+	}
+	b.ReportMetric(float64(total.Milliseconds())/float64(b.N), "ms/1000")
+}
+
+// BenchmarkForkExec is the same work in one process and one goroutine.
+func BenchmarkForkExec(b *testing.B) {
+	b.Setenv("ZINIT_TEST_TINY", tiny(b))
+	null, err := openNull()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(null)
+	var total time.Duration
+	for b.Loop() {
+		var pids []int
+		var files []*os.File
+		begin := time.Now()
+		for range benchSpawns {
+			r1, w1 := pipe()
+			r2, w2 := pipe()
+			sp := benchSpec("")
+			pid, err := syscall.ForkExec(sp.Path, sp.Argv, &syscall.ProcAttr{
+				Env: sp.Env, Files: []uintptr{uintptr(null), w1.Fd(), w2.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			w1.Close()
+			w2.Close()
+			pids, files = append(pids, pid), append(files, r1, r2)
+		}
+		total += time.Since(begin)
+		for i, pid := range pids {
+			unix.Kill(pid, unix.SIGKILL)
+			unix.Wait4(pid, nil, 0, nil)
+			files[2*i].Close()
+			files[2*i+1].Close()
+		}
+	}
+	b.ReportMetric(float64(total.Milliseconds())/float64(b.N), "ms/1000")
+}

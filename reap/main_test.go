@@ -1,0 +1,227 @@
+package reap
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test binary plays all parts: run with "-play PART ..." as its first
+// arguments it is that part instead of the tests.
+//
+// A scenario is a keeper and a server, each a process of its own, since a keeper
+// reaps whatever its process has. The keeper part ends with code 0 if nothing was
+// wrong; what is wrong is on its standard error.
+func TestMain(m *testing.M) {
+	if len(os.Args) < 3 || os.Args[1] != "-play" {
+		os.Exit(m.Run())
+	}
+	name, args := os.Args[2], os.Args[3:]
+	var err error
+	switch name {
+	case "keeper":
+		err = playKeeper(args)
+	case "server":
+		err = playServer(args)
+	default:
+		part, ok := parts[name]
+		if !ok {
+			err = fmt.Errorf("no such part: %s", name)
+			break
+		}
+		part(args)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s %v: %v\n", name, args, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+const patience = 60 * time.Second
+
+type scenario struct {
+	// before runs in the keeper's process before it becomes one.
+	before func() error
+	// keeper drives the keeper; nil starts one server, which must end with code 0.
+	keeper func(k *keeperPlay) error
+	// server is the server number n (from 1).
+	server func(n int, s *serverPlay) error
+}
+
+var scenarios = map[string]scenario{
+	"statuses":  statuses,
+	"massStart": massStart,
+}
+
+type keeperPlay struct {
+	*Keeper
+	name   string
+	number int
+}
+
+// serve starts the next server.
+func (k *keeperPlay) serve() error {
+	k.number++
+	_, err := k.StartServer(self(), []string{self(), "-play", "server", k.name, strconv.Itoa(k.number), "3", "4"},
+		os.Environ(), [3]*os.File{nil, os.Stderr, os.Stderr})
+	return err
+}
+
+// next waits for a notice of type N; others before it are an error.
+func next[N Notice](k *keeperPlay) (N, error) {
+	var none N
+	select {
+	case n := <-k.Notices():
+		want, ok := n.(N)
+		if !ok {
+			return none, fmt.Errorf("notice %#v instead of %T", n, none)
+		}
+		return want, nil
+	case <-time.After(patience):
+		return none, fmt.Errorf("no notice %T", none)
+	}
+}
+
+// ended waits for the server's end, which must be a good one.
+func (k *keeperPlay) ended() error {
+	for {
+		select {
+		case n := <-k.Notices():
+			if e, ok := n.(ServerExited); ok {
+				if !e.Status.Success() {
+					return fmt.Errorf("server: %v", e.Status)
+				}
+				return nil
+			}
+		case <-time.After(patience):
+			return fmt.Errorf("the server does not end; children: %v", len(k.Children()))
+		}
+	}
+}
+
+// until waits for a fact that changes when a child ends.
+func (k *keeperPlay) until(what string, fact func() bool) error {
+	limit := time.After(patience)
+	for !fact() {
+		select {
+		case <-k.Changed():
+		case <-limit:
+			return fmt.Errorf("does not happen: %s", what)
+		}
+	}
+	return nil
+}
+
+func playKeeper(args []string) error {
+	sc := scenarios[args[0]]
+	if sc.before != nil {
+		if err := sc.before(); err != nil {
+			return err
+		}
+	}
+	keeper, err := NewKeeper(func(format string, args ...any) { fmt.Fprintf(os.Stderr, "keeper: "+format+"\n", args...) })
+	if err != nil {
+		return err
+	}
+	k := &keeperPlay{Keeper: keeper, name: args[0]}
+	if sc.keeper == nil {
+		sc.keeper = func(k *keeperPlay) error {
+			if err := k.serve(); err != nil {
+				return err
+			}
+			return k.ended()
+		}
+	}
+	err = sc.keeper(k)
+	for _, c := range k.Children() {
+		k.Signal(c.Key, c.Run, unix.SIGKILL, ScopeGroup)
+	}
+	k.SignalServer(unix.SIGKILL)
+	return err
+}
+
+type serverPlay struct {
+	*Client
+	inv     Inventory
+	backlog []Event
+}
+
+func playServer(args []string) error {
+	number, _ := strconv.Atoi(args[1])
+	fd1, _ := strconv.Atoi(args[2])
+	fd2, _ := strconv.Atoi(args[3])
+	client, inv, err := Connect(fd1, fd2)
+	if err != nil {
+		return err
+	}
+	return scenarios[args[0]].server(number, &serverPlay{Client: client, inv: inv})
+}
+
+// event waits for the next event.
+func (s *serverPlay) event() (Event, error) {
+	if len(s.backlog) == 0 {
+		select {
+		case s.backlog = <-s.Events():
+		case <-time.After(patience):
+			return nil, fmt.Errorf("no event")
+		}
+	}
+	e := s.backlog[0]
+	s.backlog = s.backlog[1:]
+	return e, nil
+}
+
+// nextEvent waits for the next event, which must be an E.
+func nextEvent[E Event](s *serverPlay) (E, error) {
+	var none E
+	e, err := s.event()
+	if err != nil {
+		return none, fmt.Errorf("%w: wanted %T", err, none)
+	}
+	want, ok := e.(E)
+	if !ok {
+		return none, fmt.Errorf("event %#v instead of %T", e, none)
+	}
+	return want, nil
+}
+
+func self() string {
+	path, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// play runs a scenario and fails the test with what its processes said.
+func play(t *testing.T, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self(), "-play", "keeper", name)
+	cmd.Env = append(os.Environ(), "ZINIT_TEST_TINY="+tiny(t))
+	if testing.Short() {
+		cmd.Env = append(cmd.Env, "ZINIT_TEST_SHORT=1")
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = 2 * time.Second
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "SKIP: ") {
+		t.Skip(strings.TrimSpace(string(out)))
+	}
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+	if len(out) > 0 && testing.Verbose() {
+		t.Logf("%s", out)
+	}
+}
