@@ -1,0 +1,29 @@
+package applets
+
+import (
+	"zinit/applets/cli"
+	"zinit/applets/pid1"
+	"zinit/applets/server"
+)
+
+// list is every applet, in the order of the overview.
+func list() []Applet {
+	return []Applet{
+		{Name: "zinit", Summary: "look at services and control them", Main: cli.Main},
+		{Name: "zinit-server", Summary: "run services from a directory of files", Main: pid1.Standalone},
+		{Name: "zinit-pid1", Summary: "the same as process 1 of a machine or container", Main: pid1.Main},
+		{Name: "init", Summary: "zinit-pid1 with the flags of zinit 0.2", Main: pid1.Main},
+		{Name: "zinit-child", Hidden: true, Main: server.Main},
+	}
+}
+
+// whereAmI finds out where this process stands.
+func whereAmI(pid int, getenv func(string) string) place {
+	switch {
+	case pid != 1:
+		return ordinary
+	case pid1.InContainer(getenv):
+		return ofContainer
+	}
+	return ofMachine
+}

@@ -1,0 +1,209 @@
+package pid1
+
+import (
+	"errors"
+	"os"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"zinit/reap"
+)
+
+// A keeper feeds a life with what happens and does what it wants. All of it
+// belongs to the goroutine that runs it.
+type keeper struct {
+	life life
+	reap *reap.Keeper
+
+	path string   // of the binary
+	argv []string // of the server
+
+	console   *console
+	signals   <-chan os.Signal
+	terminals []int // standard descriptors that were terminals at the start
+
+	waves *waves    // nil unless the keeper stops the services by itself
+	wake  time.Time // when the waves go on; zero for not by time
+
+	over bool // return code
+	code int
+}
+
+// run lives that life. It returns the exit code.
+func (k *keeper) run() int {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	k.guard(func() { k.feed(begun{}) })
+	for !k.over {
+		if due, ok := k.due(); ok {
+			timer.Reset(time.Until(due))
+		} else {
+			timer.Stop()
+		}
+		select {
+		case sig := <-k.signals:
+			k.guard(func() { k.signalled(sig) })
+		case n := <-k.reap.Notices():
+			k.guard(func() { k.noticed(n) })
+		case <-k.reap.Changed():
+			k.guard(k.advance)
+		case <-timer.C:
+			k.guard(func() {
+				k.feed(ticked{})
+				k.advance()
+			})
+		}
+	}
+	return k.code
+}
+
+// guard survives a panic. The pause keeps one that repeats itself from becoming a
+// spin.
+func (k *keeper) guard(f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			k.console.printf("the keeper failed and goes on: %v\n%s", r, debug.Stack())
+			<-time.After(time.Second)
+		}
+	}()
+	f()
+}
+
+// due is when something is to be done although nothing has happened.
+func (k *keeper) due() (time.Time, bool) {
+	due := k.life.deadline()
+	if !k.wake.IsZero() && (due.IsZero() || k.wake.Before(due)) {
+		due = k.wake
+	}
+	return due, !due.IsZero()
+}
+
+// feed hands an event to the life and does what it wants.
+func (k *keeper) feed(event any) {
+	for _, action := range k.life.step(event, time.Now()) {
+		k.perform(action)
+	}
+}
+
+func (k *keeper) perform(action any) {
+	switch a := action.(type) {
+	case say:
+		k.console.printf("%s", a.text)
+	case startServer:
+		k.startServer()
+	case killServer:
+		k.signalServer(unix.SIGKILL)
+	case tellServer:
+		k.reap.Forward(a.sig)
+	case refuseSpawns:
+		k.reap.SetStage(reap.StageDrain)
+	case stopServices:
+		plan, _ := k.reap.Plan()
+		k.waves = newWaves(plan, k.reap.Children(), time.Now(), a.endBy)
+		k.advance()
+	case killAll:
+		k.waves, k.wake = nil, time.Time{}
+		k.advance()
+	case finish:
+		k.finish(a)
+	}
+}
+
+func (k *keeper) startServer() {
+	// Standard input is not handed on: the keeper's terminal is not the server's.
+	stdio := [3]*os.File{nil, os.Stdout, os.Stderr}
+	pid, err := k.reap.StartServer(k.path, k.argv, os.Environ(), stdio)
+	if errors.Is(err, unix.ENOENT) {
+		// The file was removed or the root changed; the kernel still has it.
+		pid, err = k.reap.StartServer("/proc/self/exe", k.argv, os.Environ(), stdio)
+	}
+	if err != nil {
+		k.feed(notStarted{err})
+		return
+	}
+	k.feed(started{pid})
+}
+
+func (k *keeper) signalServer(sig syscall.Signal) {
+	if err := k.reap.SignalServer(sig); err != nil && err != unix.ESRCH {
+		k.console.printf("cannot send signal %d to the server: %v", sig, err)
+	}
+}
+
+func (k *keeper) signalled(sig os.Signal) {
+	s, ok := sig.(syscall.Signal)
+	if !ok {
+		return
+	}
+	switch s {
+	case unix.SIGTERM, unix.SIGINT, unix.SIGUSR1:
+	case unix.SIGHUP:
+		if k.life.role != machine && hungUp(k.terminals) {
+			s = unix.SIGTERM
+		}
+	default:
+		return
+	}
+	_, worst := k.reap.Plan()
+	k.feed(asked{s, worst})
+}
+
+func (k *keeper) noticed(n reap.Notice) {
+	switch n := n.(type) {
+	case reap.ServerReady:
+		k.feed(ready{})
+	case reap.ServerExited:
+		k.feed(ended{n.Status, n.WasReady, n.Draining})
+	case reap.Draining:
+		_, worst := k.reap.Plan()
+		k.feed(draining{worst})
+	}
+	k.advance()
+}
+
+// advance goes on with what the keeper does by itself: the stop waves, and then
+// the sweep. It is called whenever somebody may have ended.
+func (k *keeper) advance() {
+	switch {
+	case k.life.stage == drain && k.waves != nil:
+		orders, notes, wake, done := k.waves.step(k.reap.Children(), time.Now())
+		for _, o := range orders {
+			if err := k.reap.Signal(o.key, o.run, o.sig, o.scope); err != nil && err != unix.ESRCH {
+				k.console.printf("cannot send signal %d to %s: %v", o.sig, o.key, err)
+			}
+		}
+		for _, note := range notes {
+			k.console.printf("%s", note)
+		}
+		k.wake = wake
+		if done {
+			k.waves = nil
+			k.feed(emptied{})
+		}
+	case k.life.stage == sweep:
+		if childless() {
+			k.feed(emptied{})
+			return
+		}
+		for _, c := range k.reap.Children() {
+			_ = k.reap.Signal(c.Key, c.Run, unix.SIGKILL, reap.ScopeGroup) // it may be gone by now
+		}
+		k.signalServer(unix.SIGKILL)
+		killStrays()
+	}
+}
+
+// finish ends this process, or the machine. Where the kernel refuses there is
+// nothing left but to wait to be asked again: process 1 must not exit.
+func (k *keeper) finish(f finish) {
+	if k.life.role != machine {
+		k.over, k.code = true, f.code
+		return
+	}
+	k.console.flush(time.Second)
+	err := power(f.goal)
+	k.console.printf("cannot end the machine: %v: everything is stopped, switch it off by hand", err)
+}

@@ -1,0 +1,316 @@
+package pid1
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"zinit/reap"
+)
+
+// A stage is how far the keeper is with its own life.
+type stage uint8
+
+const (
+	boot    stage = iota // the first server is on its way
+	serve                // a server decides
+	respawn              // there is none, or it has not taken over yet
+	drain                // a shutdown began
+	sweep                // what is left is killed
+	halt                 // nothing is left to do but to end
+)
+
+func (s stage) String() string {
+	return [...]string{"boot", "serve", "respawn", "drain", "sweep", "halt"}[s]
+}
+
+// A role is what the end of the keeper is the end of.
+type role uint8
+
+const (
+	standalone role = iota // of a process among others
+	container              // of a container, as its process 1
+	machine                // of a machine, as its process 1: it must not exit
+)
+
+// A goal is what a shutdown leads to.
+type goal uint8
+
+const (
+	exit goal = iota
+	powerOff
+	reboot
+)
+
+const (
+	firstDelay = 100 * time.Millisecond // before a server that was not ready is replaced
+	lastDelay  = 30 * time.Second       // the delay doubles up to this
+
+	answerTime   = 5 * time.Second // for a server to say that it has begun a shutdown
+	spareTime    = 2 * time.Second // on top of what the plan takes at worst
+	ownTime      = 5 * time.Second // for the keeper, after a server that hung
+	sweepTime    = 3 * time.Second // for what was killed to be gone
+	containerEnd = 8 * time.Second // all of a shutdown: engines kill after 10
+)
+
+// A life decides what the keeper does next. It is pure: time comes with the
+// events, and what is to be done is returned.
+type life struct {
+	role  role
+	stage stage
+
+	// running: there is a server process. It can be so in every stage but halt.
+	running bool
+	// first: no server has ended yet and none was ready.
+	first bool
+	// delay is the back-off of the next respawn, and startAt, in stage respawn
+	// without a server, the moment of it.
+	delay   time.Duration
+	startAt time.Time
+
+	// From drain on. The three moments are fixed when the shutdown begins.
+	goal       goal
+	answerBy   time.Time // the server has said Draining, or is hung
+	handOverBy time.Time // the server has ended, or is hung
+	endBy      time.Time // the services are stopped, or are killed
+	answered   bool      // the server said Draining
+	alone      bool      // the keeper stops the services by itself
+
+	sweepBy time.Time // in stage sweep: what lives on then cannot be killed
+	code    int       // with which to exit
+}
+
+// What happens to a life.
+type (
+	begun      struct{}            // the keeper is set up
+	started    struct{ pid int }   // a server was forked
+	notStarted struct{ err error } // it could not be
+	ready      struct{}            // the server has taken over
+	ended      struct {            // the server was reaped
+		status          reap.Status
+		ready, draining bool
+	}
+	draining struct{ worst time.Duration } // the server has begun a shutdown by itself
+	asked    struct {                      // a signal came; worst as the plan says
+		sig   syscall.Signal
+		worst time.Duration
+	}
+	ticked  struct{} // the deadline has passed
+	emptied struct{} // in drain, alone: the last service is gone; in sweep: everything is
+)
+
+// What a life wants done.
+type (
+	startServer  struct{}
+	killServer   struct{}
+	tellServer   struct{ sig syscall.Signal }
+	refuseSpawns struct{}                  // tell package reap that this is a drain
+	stopServices struct{ endBy time.Time } // in the waves of the plan
+	killAll      struct{}                  // whatever is left, and reap it
+	finish       struct {                  // exit, or ask the kernel
+		goal goal
+		code int
+	}
+	say struct{ text string }
+)
+
+// deadline is when ticked is due; the zero time is never.
+func (l *life) deadline() time.Time {
+	switch {
+	case l.stage == respawn && !l.running:
+		return l.startAt
+	case l.stage == drain && l.alone:
+		return time.Time{} // the waves have their own
+	case l.stage == drain && !l.answered:
+		return l.answerBy
+	case l.stage == drain:
+		return l.handOverBy
+	case l.stage == sweep:
+		return l.sweepBy
+	}
+	return time.Time{}
+}
+
+// step takes an event and says what is to be done, in order.
+func (l *life) step(event any, now time.Time) []any {
+	switch e := event.(type) {
+	case begun:
+		l.first = true
+		return []any{startServer{}}
+	case started:
+		l.running = true
+	case notStarted:
+		return l.notStarted(e.err, now)
+	case ready:
+		return l.ready()
+	case ended:
+		l.running = false
+		return l.ended(e, now)
+	case draining:
+		if l.stage < drain {
+			l.drain(l.usual(), e.worst, now)
+		}
+		l.answered = true
+	case asked:
+		return l.asked(e, now)
+	case ticked:
+		return l.ticked(now)
+	case emptied:
+		return l.emptied(now)
+	}
+	return nil
+}
+
+func (l *life) ready() []any {
+	l.first = false
+	l.delay = 0
+	if l.stage == respawn {
+		l.stage = serve
+		return []any{say{"the server has taken over again"}}
+	}
+	if l.stage == boot {
+		l.stage = serve
+	}
+	return nil
+}
+
+func (l *life) notStarted(err error, now time.Time) []any {
+	switch {
+	case l.stage >= drain:
+		return nil
+	case l.first && l.role == standalone:
+		l.code = 1
+		return append([]any{say{err.Error()}}, l.sweep(now)...)
+	}
+	return l.respawn(err.Error(), now)
+}
+
+// ended decides after the death of a server.
+func (l *life) ended(e ended, now time.Time) []any {
+	code, exited := e.status.Code()
+	how := fmt.Sprintf("the server ended (%s)", e.status)
+	switch {
+	case l.stage > drain:
+		return nil
+	case l.stage == drain && l.alone:
+		return nil // it was killed for being hung
+	case l.stage == drain && e.draining && e.status.Success():
+		return l.sweep(now)
+	case l.stage == drain:
+		return l.takeOver(how + " in the shutdown")
+	case l.first && !e.ready && exited && l.role == standalone:
+		// It has said why: nobody is helped by the same again and again.
+		l.code = code
+		return l.sweep(now)
+	case e.ready:
+		l.first = false
+		l.stage = respawn
+		l.startAt = now.Add(lastDelay)
+		return []any{say{how + ": starting it again"}, startServer{}}
+	}
+	return l.respawn(how+" before it was ready", now)
+}
+
+// respawn plans the next server.
+func (l *life) respawn(why string, now time.Time) []any {
+	l.first = false
+	l.stage = respawn
+	l.delay = min(max(2*l.delay, firstDelay), lastDelay)
+	l.startAt = now.Add(l.delay)
+	return []any{say{fmt.Sprintf("%s: starting it again in %v", why, l.delay)}}
+}
+
+// asked decides about a signal.
+func (l *life) asked(e asked, now time.Time) []any {
+	stop := e.sig == syscall.SIGTERM || e.sig == syscall.SIGINT
+	switch {
+	case !stop && l.stage >= drain:
+		return nil
+	case !stop:
+		return []any{tellServer{e.sig}}
+	case l.stage == halt:
+		return []any{finish{l.goal, l.code}} // the kernel refused: ask it again
+	case l.stage >= drain && e.sig == syscall.SIGINT && l.role != machine:
+		if l.stage == sweep {
+			return nil
+		}
+		l.code = 1
+		return append([]any{say{"interrupted again: killing everything"}}, l.sweep(now)...)
+	case l.stage >= drain:
+		return nil // it is under way
+	}
+	goal := l.usual()
+	if goal == powerOff && e.sig == syscall.SIGINT {
+		goal = reboot // Ctrl-Alt-Del
+	}
+	l.drain(goal, e.worst, now)
+	if !l.running {
+		return l.takeOver("there is no server")
+	}
+	return []any{refuseSpawns{}, tellServer{e.sig}}
+}
+
+// usual is what a shutdown leads to unless told otherwise.
+func (l *life) usual() goal {
+	if l.role == machine {
+		return powerOff
+	}
+	return exit
+}
+
+// drain begins a shutdown and fixes its end.
+func (l *life) drain(g goal, worst time.Duration, now time.Time) {
+	l.stage, l.goal = drain, g
+	answer, handOver := answerTime, max(answerTime, worst+spareTime)
+	end := handOver + ownTime
+	if l.role == container && end > containerEnd {
+		end = containerEnd
+		handOver = min(handOver, end-ownTime/2)
+		answer = min(answer, end/4)
+	}
+	l.answerBy, l.handOverBy, l.endBy = now.Add(answer), now.Add(handOver), now.Add(end)
+}
+
+// takeOver makes the keeper stop the services by itself.
+func (l *life) takeOver(why string) []any {
+	l.alone = true
+	return []any{say{why + ": the keeper stops the services by itself"}, refuseSpawns{}, stopServices{l.endBy}}
+}
+
+func (l *life) ticked(now time.Time) []any {
+	if due := l.deadline(); due.IsZero() || now.Before(due) {
+		return nil
+	}
+	switch l.stage {
+	case respawn:
+		l.startAt = now.Add(lastDelay) // should even the attempt fail without a word
+		return []any{startServer{}}
+	case drain:
+		return append([]any{killServer{}}, l.takeOver("the server does not answer")...)
+	case sweep:
+		return append([]any{say{"something cannot be killed: going on without it"}}, l.halt()...)
+	}
+	return nil
+}
+
+// sweep begins to kill what is left.
+func (l *life) sweep(now time.Time) []any {
+	l.stage = sweep
+	l.sweepBy = now.Add(sweepTime)
+	return []any{refuseSpawns{}, killAll{}}
+}
+
+func (l *life) emptied(now time.Time) []any {
+	switch {
+	case l.stage == drain && l.alone:
+		return l.sweep(now)
+	case l.stage == sweep:
+		return l.halt()
+	}
+	return nil
+}
+
+func (l *life) halt() []any {
+	l.stage = halt
+	return []any{finish{l.goal, l.code}}
+}
