@@ -1,0 +1,16 @@
+// Package server is the applet that decides: it reads the configuration, runs the
+// supervisor and answers on the socket. It is wiring: what it wires is in
+// supervise (the loop), sock (the wire), config (the files) and reap (the keeper).
+//
+// The keeper starts it, with the two ends of its channel at descriptors 3 and 4.
+// It can die at any moment: the keeper goes on holding the services, the listening
+// socket and the output pipes, and the next server takes over.
+//
+//	main.go      start and end
+//	runtime.go   the runtime directory and the socket
+//	methods.go   the table of RPC methods
+//	render.go    views of the supervisor in the words of zinit 0.3.9
+//	text.go      tree and why, drawn
+//	prober.go    tcp and http health checks
+//	logger.go    the server's own log
+package server

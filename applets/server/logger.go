@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// levelTrace is below slog's own levels.
+const levelTrace = slog.LevelDebug - 4
+
+var levels = map[string]slog.Level{
+	"trace": levelTrace, "debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// lineHandler writes one line for each record: time, level, message, key=value.
+type lineHandler struct {
+	w      io.Writer
+	least  slog.Level
+	colour bool
+	attrs  string // of With, rendered
+}
+
+// newLogger logs to w from a level on.
+func newLogger(w io.Writer, level string, colour bool) *slog.Logger {
+	return slog.New(&lineHandler{w: w, least: levels[level], colour: colour})
+}
+
+func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.least }
+
+func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
+	b := make([]byte, 0, 160)
+	b = r.Time.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z ")
+	b = h.appendLevel(b, r.Level)
+	b = append(b, ' ')
+	b = append(b, r.Message...)
+	b = append(b, h.attrs...)
+	r.Attrs(func(a slog.Attr) bool {
+		b = appendAttr(b, a)
+		return true
+	})
+	b = append(b, '\n')
+	_, err := h.w.Write(b)
+	return err
+}
+
+func (h *lineHandler) appendLevel(b []byte, l slog.Level) []byte {
+	word, colour := "error", "31"
+	switch {
+	case l < slog.LevelDebug:
+		word, colour = "trace", "90"
+	case l < slog.LevelInfo:
+		word, colour = "debug", "90"
+	case l < slog.LevelWarn:
+		word, colour = "info ", "32"
+	case l < slog.LevelError:
+		word, colour = "warn ", "33"
+	}
+	if !h.colour {
+		return append(b, word...)
+	}
+	return append(b, "\x1b["+colour+"m"+word+"\x1b[0m"...)
+}
+
+// appendAttr quotes what would break the line or the pair.
+func appendAttr(b []byte, a slog.Attr) []byte {
+	b = append(b, ' ')
+	b = append(b, a.Key...)
+	b = append(b, '=')
+	text := a.Value.Resolve().String()
+	if text == "" || strings.ContainsAny(text, " \t\n\r\"=\x1b") {
+		return strconv.AppendQuote(b, text)
+	}
+	return append(b, text...)
+}
+
+func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	c := *h
+	var b []byte
+	for _, a := range attrs {
+		b = appendAttr(b, a)
+	}
+	c.attrs += string(b)
+	return &c
+}
+
+// WithGroup is not used by anybody here; groups are flattened.
+func (h *lineHandler) WithGroup(string) slog.Handler { return h }
+
+// patientWriter hands lines to a writer that may block (a terminal that was
+// stopped, a pipe that nobody reads) without ever making the loop wait: what does
+// not fit is counted and said later.
+type patientWriter struct {
+	lines   chan []byte
+	dropped atomic.Int64
+	idle    chan chan struct{}
+}
+
+// patientRoom is how many lines wait for a slow reader.
+const patientRoom = 4096
+
+func newPatientWriter(w io.Writer) *patientWriter {
+	p := &patientWriter{lines: make(chan []byte, patientRoom), idle: make(chan chan struct{})}
+	go p.run(w)
+	return p
+}
+
+func (p *patientWriter) Write(line []byte) (int, error) {
+	select {
+	case p.lines <- append([]byte(nil), line...):
+	default:
+		p.dropped.Add(1)
+	}
+	return len(line), nil
+}
+
+func (p *patientWriter) run(w io.Writer) {
+	put := func(line []byte) {
+		// Nowhere to complain about the place for complaints.
+		_, _ = w.Write(line)
+		if n := p.dropped.Swap(0); n > 0 {
+			_, _ = fmt.Fprintf(w, "%d lines of this log were dropped: it is not read fast enough\n", n)
+		}
+	}
+	for {
+		select {
+		case line := <-p.lines:
+			put(line)
+		case done := <-p.idle:
+			for len(p.lines) > 0 {
+				put(<-p.lines)
+			}
+			close(done)
+		}
+	}
+}
+
+// Flush waits until what was written is out, for a second at most.
+func (p *patientWriter) Flush() {
+	late := time.After(time.Second)
+	done := make(chan struct{})
+	select {
+	case p.idle <- done:
+	case <-late:
+		return
+	}
+	select {
+	case <-done:
+	case <-late:
+	}
+}

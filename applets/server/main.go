@@ -1,0 +1,181 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"zinit/applets/env"
+	"zinit/reap"
+	"zinit/sock"
+	"zinit/supervise"
+	"zinit/supervise/config"
+	"zinit/supervise/logs"
+)
+
+// The descriptors at which the keeper puts the two ends of its channel.
+const (
+	requestsFD = 3
+	filesFD    = 4
+)
+
+// Main runs the server until a shutdown has ended (0) or it cannot go on (1).
+func Main(e *env.Env) int {
+	// With two, a quarter of all restarts waited for a thread to be woken.
+	runtime.GOMAXPROCS(4)
+	debug.SetGCPercent(50)
+	flags, err := e.ParseServerFlags(env.DialectServer)
+	if err != nil {
+		fmt.Fprintf(e.Stderr, "zinit-server: %v\n", err)
+		return env.ExitUsage
+	}
+	out := newPatientWriter(e.Stderr)
+	defer out.Flush()
+	log := newLogger(out, flags.LogLevel, isTerminal(e.Stderr) && e.Getenv("NO_COLOR") == "")
+	if err := run(flags, log); err != nil {
+		log.Error("cannot go on: " + err.Error())
+		return env.ExitFailed
+	}
+	return env.ExitDone
+}
+
+// run is the life of one server.
+func run(flags env.ServerFlags, log *slog.Logger) error {
+	keeper, inv, err := reap.Connect(requestsFD, filesFD)
+	if err != nil {
+		return fmt.Errorf("cannot speak to the keeper: %w: start zinit-server, not this program", err)
+	}
+	place, err := openPlace(flags.Socket, log)
+	if err != nil {
+		return err
+	}
+	ln, err := listen(flags.Socket, inv.Kept, keeper)
+	if err != nil {
+		return err
+	}
+	set, err := loadConfig(flags.ConfigDir, log)
+	if err != nil {
+		return err
+	}
+	store, err := logs.Open(place.logDir(), keeper.Release)
+	if err != nil {
+		return err
+	}
+	adoptOutputs(store, inv)
+	s := &server{flags: flags, log: log, logs: store, started: time.Now()}
+	s.sup = supervise.New(supervise.Options{
+		Parts: supervise.Parts{
+			Keeper: keeper, Logs: store, Prober: newProber(),
+			Resolve: config.LookPath, Environ: os.Environ(), Log: log,
+		},
+		Events: keeper.Events(),
+		Hangup: s.reload,
+	})
+	wire := sock.NewServer(s.table(), sock.Options{Log: log})
+	go func() {
+		if err := wire.Serve(ln); err != nil {
+			log.Error("the socket is closed", "error", err)
+		}
+	}()
+	log.Info("started", "config_dir", flags.ConfigDir, "socket", flags.Socket, "services", len(set.Services), "pid", os.Getpid())
+	err = s.sup.Run(set, inv, keeper.Ready)
+	s.end(wire)
+	return err
+}
+
+// end lets running calls answer and the logs reach their files.
+func (s *server) end(wire *sock.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := wire.Shutdown(ctx); err != nil {
+		s.log.Debug("calls were cut off", "error", err)
+	}
+	s.logs.Flush(ctx)
+	if err := s.logs.Close(); err != nil {
+		s.log.Warn("cannot close the logs", "error", err)
+	}
+	if err := os.Remove(s.flags.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Debug("cannot remove the socket", "error", err)
+	}
+	s.log.Info("everything is down")
+}
+
+// loadConfig reads the configuration directory, which is made when it does not
+// exist. That it cannot be read is no reason not to run: services can be added.
+func loadConfig(dir string, log *slog.Logger) (*config.Set, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		log.Warn("cannot make the configuration directory", "error", err)
+	}
+	set, err := config.LoadDir(dir)
+	if err != nil {
+		log.Error("cannot read the configuration", "error", err)
+		set = &config.Set{}
+	}
+	for _, p := range set.Problems {
+		level := slog.LevelError
+		if p.Severity == config.Warning {
+			level = slog.LevelWarn
+		}
+		log.Log(context.Background(), level, p.String())
+	}
+	return set, nil
+}
+
+// adoptOutputs takes over the output pipes of services that an earlier server
+// started: the keeper names them "out/SERVICE/RUN/FD".
+func adoptOutputs(store *logs.Logs, inv reap.Inventory) {
+	for name, f := range inv.Kept {
+		rest, ok := strings.CutPrefix(name, "out/")
+		if !ok {
+			continue
+		}
+		parts := strings.Split(rest, "/")
+		if len(parts) != 3 {
+			f.Close()
+			continue
+		}
+		run, err1 := strconv.ParseUint(parts[1], 10, 64)
+		fd, err2 := strconv.Atoi(parts[2])
+		if err1 != nil || err2 != nil {
+			f.Close()
+			continue
+		}
+		store.Adopt(parts[0], run, fd, f)
+	}
+	for _, e := range inv.Exits {
+		store.Ended(e.Key, e.Run)
+	}
+}
+
+// reload reads the configuration again; it is called on a goroutine of its own.
+func (s *server) reload() {
+	set, err := loadConfig(s.flags.ConfigDir, s.log)
+	if err == nil {
+		var ch supervise.Changes
+		if ch, err = s.sup.Reload(set); err == nil {
+			s.log.Info("reloaded", "added", len(ch.Added), "removed", len(ch.Removed), "changed", len(ch.Changed))
+		}
+	}
+	if err != nil {
+		s.log.Error("cannot reload", "error", err)
+	}
+}
+
+// isTerminal reports that w is a terminal: a character device that is not the
+// null device.
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&fs.ModeCharDevice != 0 && f.Name() != os.DevNull
+}

@@ -1,0 +1,92 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+
+	"zinit/supervise/config"
+)
+
+// prober carries out tcp and http checks, each on a goroutine of its own with the
+// check's timeout.
+type prober struct {
+	client func() *http.Client
+}
+
+// newProber makes a prober whose http client exists only once it is needed.
+func newProber() *prober {
+	return &prober{client: sync.OnceValue(func() *http.Client {
+		return &http.Client{
+			Transport: &http.Transport{
+				// Each check asks anew: a kept connection may outlive the listener
+				// whose health is in question.
+				DisableKeepAlives: true,
+				// A check asks whether the service answers, not who vouches for it:
+				// services on loopback have certificates for other names.
+				TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+				Proxy:           nil,
+			},
+			// The answer to the request is the answer of the service.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	})}
+}
+
+// Check implements supervise.Prober.
+func (p *prober) Check(h *config.Health, done func(error)) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
+		defer cancel()
+		err := p.check(ctx, h)
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("%s did not answer within %s", h.Target, h.Timeout)
+		}
+		done(err)
+	}()
+}
+
+func (p *prober) check(ctx context.Context, h *config.Health) error {
+	if h.Kind == config.ProbeHTTP {
+		return p.http(ctx, h)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.Target)
+	if err != nil {
+		return plain(err)
+	}
+	return conn.Close()
+}
+
+func (p *prober) http(ctx context.Context, h *config.Health) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Target, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "zinit-health")
+	resp, err := p.client().Do(req)
+	if err != nil {
+		return plain(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.CopyN(io.Discard, resp.Body, 64<<10); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: cannot read the answer: %w", h.Target, plain(err))
+	}
+	if resp.StatusCode != h.ExpectStatus {
+		return fmt.Errorf("%s answered %d, expected %d", h.Target, resp.StatusCode, h.ExpectStatus)
+	}
+	return nil
+}
+
+// plain strips the layers that repeat what the message says anyway.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Addr != nil {
+		return fmt.Errorf("%s: %w", op.Addr, op.Err)
+	}
+	return err
+}
