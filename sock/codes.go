@@ -32,6 +32,7 @@ const (
 	WordSignal             = "signal"
 	WordShuttingDown       = "shutting_down"
 	WordConflict           = "conflict"
+	WordUnusable           = "unusable"
 	WordTarget             = "target"
 	WordAccessDenied       = "access_denied"
 	WordTooManyConnections = "too_many_connections"

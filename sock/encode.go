@@ -138,9 +138,15 @@ func (d Dependency) appendJSON(b []byte) []byte {
 
 func (s ServiceStatusFull) appendJSON(b []byte) []byte {
 	b = appendList(append(b, `{"dependencies":`...), s.Dependencies)
+	if s.Health != "" {
+		b = appendString(append(b, `,"health":`...), s.Health)
+	}
 	b = strconv.AppendBool(append(b, `,"is_target":`...), s.IsTarget)
 	b = appendString(append(b, `,"name":`...), s.Name)
 	b = s.appendHead(b, -1)
+	if s.Source != "" {
+		b = appendString(append(b, `,"source":`...), s.Source)
+	}
 	b = s.State.appendJSON(append(b, `,"state":`...))
 	if s.UptimeSecs == nil {
 		return append(b, `,"uptime_secs":null}`...)

@@ -57,11 +57,14 @@ type LogsParams struct {
 	Lines int64  `json:"lines"`
 }
 
-// WaitParams is what service.wait takes: it answers when every service is in
-// that state, when one of them can no longer get there by itself, or when
-// TimeoutMs has passed (0: the server's longest).
+// WaitParams is what service.wait takes: it answers when every service has
+// reached the state (one of the seven, or "up": others may rely on it, or "down":
+// it has no process and none is about to start), or when TimeoutMs has passed (0:
+// no limit but that the client hangs up). With Settle it also answers when one of
+// them cannot get there without somebody's help.
 type WaitParams struct {
 	Names     []string `json:"names"`
+	Settle    bool     `json:"settle,omitempty"`
 	State     string   `json:"state"`
 	TimeoutMs int64    `json:"timeout_ms"`
 }

@@ -141,8 +141,10 @@ type ServiceInfo struct {
 // ServiceStatusFull is the result of service.status_full.
 type ServiceStatusFull struct {
 	Dependencies []Dependency `json:"dependencies"`
+	Health       string       `json:"health,omitempty"` // what the checks say; ours
 	IsTarget     bool         `json:"is_target"`
 	Name         string       `json:"name"`
+	Source       string       `json:"source,omitempty"` // the file it is described in; ours
 	State        ServiceState `json:"state"`
 	UptimeSecs   *int64       `json:"uptime_secs"` // null when it is not running
 	Details

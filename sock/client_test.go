@@ -1,0 +1,239 @@
+package sock
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func dial(t *testing.T, path string) *Client {
+	t.Helper()
+	c, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// recorder answers methods with fixed results and notes their params, so that a
+// test sees both directions.
+func recorder(results map[string]any, seen map[string]string) Table {
+	var table Table
+	for name, result := range results {
+		table = append(table, Method{Name: name, Access: Read, Handle: func(_ context.Context, call *Call) (any, error) {
+			seen[name] = string(call.Raw)
+			return result, nil
+		}})
+	}
+	return table
+}
+
+func TestClientSendsAndReadsEveryMethod(t *testing.T) {
+	state := ServiceState{State: Blocked, WaitingOn: Names{"db"}}
+	seen := make(map[string]string)
+	s, path := start(t, recorder(map[string]any{
+		MethodPing: Ping{7, "0.4.0"}, MethodShutdown: Done, MethodList: Names{"a"}, MethodListFull: []ServiceInfo{{Name: "a", State: state}},
+		MethodStatus: NewStatus("a", state), MethodStatusFull: ServiceStatusFull{Name: "a", State: state},
+		MethodStart: Done, MethodStop: Done, MethodRestart: Done, MethodKill: Done, MethodWhy: WhyBlocked{Name: "a"},
+		MethodTree: Tree{"a"}, MethodIsRunning: true, MethodLogs: []string{"1 [stdout] x"},
+		MethodWait: WaitResult{Services: []WaitedService{{Name: "a", State: Failed}}},
+	}, seen), Options{})
+	c, ctx := dial(t, path), t.Context()
+	fine := func(what string, ok bool, err error) {
+		t.Helper()
+		if err != nil || !ok {
+			t.Errorf("%s: %v, %v", what, ok, err)
+		}
+	}
+	p, err := c.Ping(ctx)
+	fine("Ping", p == Ping{7, "0.4.0"}, err)
+	names, err := c.List(ctx)
+	fine("List", len(names) == 1 && names[0] == "a", err)
+	full, err := c.ListFull(ctx)
+	fine("ListFull", len(full) == 1 && full[0].State.WaitingOn[0] == "db", err)
+	status, err := c.Status(ctx, "a")
+	fine("Status", status.Error == "waiting on: db", err)
+	sf, err := c.StatusFull(ctx, "a")
+	fine("StatusFull", sf.State.State == Blocked && sf.UptimeSecs == nil, err)
+	why, err := c.Why(ctx, "a")
+	fine("Why", why.Name == "a", err)
+	tree, err := c.Tree(ctx)
+	fine("Tree", tree.ASCII == "a", err)
+	running, err := c.IsRunning(ctx, "a")
+	fine("IsRunning", running, err)
+	lines, err := c.Logs(ctx, "a", 5)
+	fine("Logs", len(lines) == 1, err)
+	waited, err := c.Wait(ctx, []string{"a"}, Running, 1500*time.Microsecond)
+	fine("Wait", !waited.Reached && waited.Services[0].State == Failed, err)
+	fine("Start", true, c.Start(ctx, "a", StartOptions{NoDeps: true}))
+	fine("Stop", true, c.Stop(ctx, "a", StartOptions{}))
+	fine("Restart", true, c.Restart(ctx, "a", StartOptions{}))
+	fine("Kill", true, c.Kill(ctx, "a", "HUP"))
+	fine("Shutdown", true, c.Shutdown(ctx))
+	fine("end of the server", true, s.Shutdown(ctx)) // it writes no more to seen
+	for method, want := range map[string]string{
+		MethodPing: "", MethodStatus: `{"name":"a"}`, MethodStart: `{"name":"a","no_deps":true}`, MethodStop: `{"name":"a"}`,
+		MethodKill: `{"name":"a","signal":"HUP"}`, MethodLogs: `{"name":"a","lines":5}`,
+		MethodWait: `{"names":["a"],"state":"running","timeout_ms":2}`,
+	} {
+		if seen[method] != want {
+			t.Errorf("%s was sent %s, want %s", method, seen[method], want)
+		}
+	}
+}
+
+func TestClientReturnsTypedErrors(t *testing.T) {
+	_, path := start(t, sample(1), Options{})
+	c := dial(t, path)
+	_, err := c.Status(t.Context(), "nosuch")
+	var e *Error
+	if !errors.As(err, &e) || e.Code != CodeServiceNotFound || e.Word() != WordServiceNotFound {
+		t.Errorf("got %#v", err)
+	}
+	if _, err := c.Ping(t.Context()); err != nil {
+		t.Errorf("after an error: %v", err)
+	}
+	_, err = Dial(t.Context(), filepath.Join(t.TempDir(), "none"))
+	if err == nil || !strings.HasPrefix(err.Error(), "cannot connect to ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestClientLearnsWhyItIsTurnedAway(t *testing.T) {
+	_, path := start(t, sample(1), Options{Grant: func(string, Peer) Access { return Nothing }})
+	for range 20 { // whether the request still gets out is a matter of luck
+		c, err := Dial(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Ping(t.Context())
+		var e *Error
+		if !errors.As(err, &e) || e.Word() != WordAccessDenied {
+			t.Fatalf("got %v", err)
+		}
+		c.Close()
+	}
+}
+
+func TestClientHonoursItsContextAndRecovers(t *testing.T) {
+	entered, ended := make(chan struct{}, 2), make(chan struct{}, 2)
+	_, path := start(t, blockTable(entered, nil, ended), Options{})
+	c := dial(t, path)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-entered
+		cancel()
+	}()
+	if err := c.Call(ctx, "test.block", nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	<-ended // the server noticed
+	short, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer stop()
+	if err := c.Call(short, "test.block", nil, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.Ping(t.Context()); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+func TestClientIsSafeForConcurrentUse(t *testing.T) {
+	_, path := start(t, sample(50), Options{})
+	c := dial(t, path)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if s, err := c.Status(t.Context(), "service-042"); err != nil || s.PID != 1042 {
+					t.Errorf("%v, %v", s, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	c.Close()
+	if _, err := c.Ping(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// flaky accepts connections and answers each request as the test says.
+func flaky(t *testing.T, answers ...func(c *talker)) string {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for _, answer := range answers {
+			c, err := l.AcceptUnix()
+			if err != nil {
+				return
+			}
+			answer(&talker{UnixConn: c})
+			c.Close()
+		}
+	}()
+	return path
+}
+
+func TestClientRepeatsOnlyReads(t *testing.T) {
+	request := make([]byte, 4096)
+	lose := func(c *talker) { c.Read(request) }
+	answer := func(c *talker) {
+		if n, _ := c.Read(request); n > 0 {
+			id := string(member(request[:n], "id"))
+			c.Write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"result":{"pid":1,"version":"x"}}` + "\n"))
+		}
+	}
+	t.Run("a read is sent once more", func(t *testing.T) {
+		c := dial(t, flaky(t, lose, answer))
+		if _, err := c.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("but not for ever", func(t *testing.T) {
+		c := dial(t, flaky(t, lose, lose, answer))
+		if _, err := c.Ping(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		if _, err := c.Ping(t.Context()); err != nil {
+			t.Errorf("the next call: %v", err)
+		}
+	})
+	t.Run("a change is not", func(t *testing.T) {
+		c := dial(t, flaky(t, lose, answer))
+		if err := c.Stop(t.Context(), "a", StartOptions{}); err == nil {
+			t.Error("no error")
+		}
+		if err := c.Stop(t.Context(), "a", StartOptions{}); err != nil {
+			t.Errorf("the next call: %v", err)
+		}
+	})
+	t.Run("unless it was never sent", func(t *testing.T) {
+		closed := make(chan struct{})
+		c := dial(t, flaky(t, func(c *talker) { answer(c); c.Close(); close(closed) }, answer))
+		if _, err := c.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-closed
+		if err := c.Stop(t.Context(), "a", StartOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("what is no server", func(t *testing.T) {
+		garbage := func(c *talker) { c.Read(request); c.Write([]byte("HTTP/1.1 400 Bad Request\n")) }
+		c := dial(t, flaky(t, garbage, garbage))
+		if _, err := c.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "does not speak JSON-RPC") {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -1,0 +1,294 @@
+package sock
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv("SOCK_TEST_CONNECT"); path != "" {
+		connectAsChild(path)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// connectAsChild is the test binary as another user: it shows what a server at
+// path says to it.
+func connectAsChild(path string) {
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		io.WriteString(c, ping) // a server that turns us away may be gone already
+		var n int
+		line := make([]byte, 4096)
+		n, err = c.Read(line)
+		fmt.Print(string(line[:n]))
+	}
+	if err != nil {
+		fmt.Print(err)
+	}
+}
+
+// Fault 36: nothing that is no socket is ever touched.
+func TestFault36WhatIsNoSocketIsLeftAlone(t *testing.T) {
+	for kind, put := range map[string]func(path string) error{
+		"regular file": func(p string) error { return os.WriteFile(p, []byte("mine"), 0o600) },
+		"directory":    func(p string) error { return os.Mkdir(p, 0o700) },
+		"symbolic link to a file": func(p string) error {
+			return errors.Join(os.WriteFile(p+".file", nil, 0o600), os.Symlink(p+".file", p))
+		},
+		"symbolic link to nothing": func(p string) error { return os.Symlink(p+".nothing", p) },
+		"symbolic link to a stale socket": func(p string) error {
+			l, err := Listen(p + ".socket")
+			if err != nil {
+				return err
+			}
+			return errors.Join(l.Close(), os.Symlink(p+".socket", p))
+		},
+		"something that is no socket": func(p string) error { return syscall.Mkfifo(p, 0o600) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s")
+			if err := put(path); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := Listen(path)
+			if err == nil {
+				l.Close()
+				t.Fatal("it listens")
+			}
+			short, _, _ := strings.Cut(kind, " to ")
+			if !strings.Contains(err.Error(), short) {
+				t.Errorf("got %v", err)
+			}
+			after, err := os.Lstat(path)
+			if err != nil || !os.SameFile(before, after) {
+				t.Errorf("it was replaced: %v", err)
+			}
+		})
+	}
+}
+
+// Fault 37: a stale socket is reclaimed, a live one refused.
+func TestFault37AStaleSocketIsReplacedALiveOneIsNot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "dirs", "s")
+	first, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Listen(path)
+	if err == nil || !strings.Contains(err.Error(), "another zinit server answers on "+path) {
+		t.Fatalf("got %v", err)
+	}
+	first.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Fatalf("the closed listener took its file along: %v", err)
+	}
+	second, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != os.ModeSocket|0o660 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	left, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(left) != 2 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
+func TestOfServersThatStartAtOnceOneListens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	stale, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.Close()
+	var wg sync.WaitGroup
+	listeners := make([]*net.UnixListener, 20)
+	for i := range listeners {
+		wg.Go(func() { listeners[i], _ = Listen(path) })
+	}
+	wg.Wait()
+	won := 0
+	for _, l := range listeners {
+		if l != nil {
+			won++
+			defer l.Close()
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d listen", won)
+	}
+}
+
+func TestALongPathIsRefusedInWords(t *testing.T) {
+	_, err := Listen("/tmp/" + strings.Repeat("x", 103))
+	if err == nil || !strings.Contains(err.Error(), "has 108 bytes, at most 107 fit") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAKeptSocketIsAdopted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	l.Close()
+	waiting := talk(t, path) // while there is no server
+	waiting.send(ping)
+	for range 2 { // two servers, one after the other
+		adopted, err := FromFile(kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewServer(sample(1), Options{})
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(adopted) }()
+		waiting.want(pong)
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		waiting = talk(t, path)
+		waiting.send(ping)
+	}
+	if _, err := FromFile(os.Stdin); err == nil {
+		t.Error("adopted something that is no socket")
+	}
+}
+
+func TestGrantFollowsUserAndGroup(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := int(info.Sys().(*syscall.Stat_t).Gid)
+	for _, tt := range []struct {
+		name string
+		path string
+		peer Peer
+		want Access
+	}{
+		{"root", path, Peer{UID: 0, GID: group + 1}, Change},
+		{"own user", path, Peer{UID: os.Geteuid(), GID: group + 1}, Change},
+		{"main group", path, Peer{UID: 54321, GID: group}, Change},
+		{"supplementary group", path, Peer{UID: 54321, GID: group + 1, Groups: []int{7, group}}, Change},
+		{"stranger", path, Peer{UID: 54321, GID: group + 1, Groups: []int{7}}, Nothing},
+		{"socket file is gone", path + "x", Peer{UID: 54321, GID: group}, Nothing},
+		{"no socket file", filepath.Dir(path), Peer{UID: 54321, GID: group}, Nothing},
+	} {
+		if got := Grant(tt.path, tt.peer); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Fault 39: peers without rights, as real users.
+func TestFault39AStrangerIsTurnedAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to become other users")
+	}
+	dir, err := os.MkdirTemp("", "sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "s")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := filepath.Join(dir, "child")
+	text, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The test binary and the socket where anybody can reach them: the mode alone
+	// would let them in.
+	err = errors.Join(os.WriteFile(child, text, 0o755), os.Chmod(dir, 0o755), os.Chmod(path, 0o777), os.Chown(path, 0, 4242))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(sample(1), Options{})
+	go s.Serve(l)
+	defer s.Shutdown(t.Context())
+	for _, tt := range []struct {
+		name string
+		cred syscall.Credential
+		want string
+	}{
+		{"stranger", syscall.Credential{Uid: 54321, Gid: 54321}, `"message":"access denied: uid 54321 is neither root`},
+		{"main group", syscall.Credential{Uid: 54321, Gid: 4242}, pong},
+		{"supplementary group", syscall.Credential{Uid: 54321, Gid: 54321, Groups: []uint32{4242}}, pong},
+		{"root in no group", syscall.Credential{Uid: 0, Gid: 54321}, pong},
+	} {
+		cmd := exec.Command(child)
+		cmd.Dir = dir
+		cmd.Env = []string{"SOCK_TEST_CONNECT=" + path}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &tt.cred}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), tt.want) {
+			t.Errorf("%s: got %s, %v", tt.name, out, err)
+		}
+	}
+}
+
+// Fault 59: sockets that get the numbers of closed standard streams.
+func TestFault59AConnectionMayHaveTheNumberOfAStandardStream(t *testing.T) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := syscall.Dup(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := errors.Join(syscall.Dup2(saved, 0), syscall.Close(saved)); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := syscall.Close(0); err != nil {
+		t.Fatal(err)
+	}
+	_, path := start(t, sample(1), Options{}) // the listener gets number 0
+	c := talk(t, path)
+	c.alive()
+	for _, fd := range pair {
+		syscall.Close(fd)
+	}
+}
