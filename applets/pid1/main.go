@@ -15,16 +15,16 @@ import (
 // Started as any other process it is a standalone keeper.
 func Main(e *env.Env) int {
 	if e.Name() == "init" {
-		return start(e, env.DialectInit)
+		return start(e, env.DialectInit, patienceOf)
 	}
-	return start(e, env.DialectPid1)
+	return start(e, env.DialectPid1, patienceOf)
 }
 
 // Standalone is the applet zinit-server: a server with a keeper above it. As
 // process 1 it does what Main does. It returns when the server has been shut down.
-func Standalone(e *env.Env) int { return start(e, env.DialectServer) }
+func Standalone(e *env.Env) int { return start(e, env.DialectServer, patienceOf) }
 
-func start(e *env.Env, d env.Dialect) int {
+func start(e *env.Env, d env.Dialect, patience func(role) patience) int {
 	signals := catchSignals()
 	flags, err := e.ParseServerFlags(d)
 	r := roleOf(os.Getpid(), flags, e.Getenv)
@@ -47,7 +47,7 @@ func start(e *env.Env, d env.Dialect) int {
 	}
 	flags.Container = r == container
 	flags.Pid1Mode = flags.Pid1Mode || r == machine
-	k, err := newKeeper(r, flags, console, signals)
+	k, err := newKeeper(life{role: r, patience: patience(r)}, flags, console, signals)
 	if err != nil {
 		console.printf("%v", err)
 		return env.ExitFailed
@@ -74,9 +74,9 @@ func answer(out io.Writer, text string) int {
 }
 
 // newKeeper sets the real keeper up. As process 1 it does not give up.
-func newKeeper(r role, flags env.ServerFlags, console *console, signals <-chan os.Signal) (*keeper, error) {
+func newKeeper(l life, flags env.ServerFlags, console *console, signals <-chan os.Signal) (*keeper, error) {
 	k := &keeper{
-		life:      life{role: r},
+		life:      l,
 		console:   console,
 		signals:   signals,
 		terminals: terminals(),
@@ -92,7 +92,7 @@ func newKeeper(r role, flags env.ServerFlags, console *console, signals <-chan o
 		if k.reap, err = reap.NewKeeper(console.printf); err == nil {
 			return k, nil
 		}
-		if r == standalone {
+		if l.role == standalone {
 			return nil, err
 		}
 		console.printf("%v: trying again in a second", err)

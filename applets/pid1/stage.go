@@ -45,19 +45,33 @@ const (
 const (
 	firstDelay = 100 * time.Millisecond // before a server that was not ready is replaced
 	lastDelay  = 30 * time.Second       // the delay doubles up to this
-
-	answerTime   = 5 * time.Second // for a server to say that it has begun a shutdown
-	spareTime    = 2 * time.Second // on top of what the plan takes at worst
-	ownTime      = 5 * time.Second // for the keeper, after a server that hung
-	sweepTime    = 3 * time.Second // for what was killed to be gone
-	containerEnd = 8 * time.Second // all of a shutdown: engines kill after 10
 )
+
+// A patience is how long the parts of a shutdown may take.
+type patience struct {
+	answer time.Duration // for a server to say that it has begun
+	spare  time.Duration // on top of what the plan takes at worst
+	own    time.Duration // for the keeper, after a server that hung
+	sweep  time.Duration // for what was killed to be gone
+	whole  time.Duration // for everything but the sweep; zero is unlimited
+}
+
+// patienceOf is what a role leaves time for: engines kill a container after ten
+// seconds.
+func patienceOf(r role) patience {
+	p := patience{answer: 5 * time.Second, spare: 2 * time.Second, own: 5 * time.Second, sweep: 3 * time.Second}
+	if r == container {
+		p.whole, p.sweep = 8*time.Second, time.Second
+	}
+	return p
+}
 
 // A life decides what the keeper does next. It is pure: time comes with the
 // events, and what is to be done is returned.
 type life struct {
-	role  role
-	stage stage
+	role     role
+	patience patience
+	stage    stage
 
 	// running: there is a server process. It can be so in every stage but halt.
 	running bool
@@ -261,11 +275,12 @@ func (l *life) usual() goal {
 // drain begins a shutdown and fixes its end.
 func (l *life) drain(g goal, worst time.Duration, now time.Time) {
 	l.stage, l.goal = drain, g
-	answer, handOver := answerTime, max(answerTime, worst+spareTime)
-	end := handOver + ownTime
-	if l.role == container && end > containerEnd {
-		end = containerEnd
-		handOver = min(handOver, end-ownTime/2)
+	p := l.patience
+	answer, handOver := p.answer, max(p.answer, worst+p.spare)
+	end := handOver + p.own
+	if p.whole != 0 && end > p.whole {
+		end = p.whole
+		handOver = min(handOver, end*5/8)
 		answer = min(answer, end/4)
 	}
 	l.answerBy, l.handOverBy, l.endBy = now.Add(answer), now.Add(handOver), now.Add(end)
@@ -296,7 +311,7 @@ func (l *life) ticked(now time.Time) []any {
 // sweep begins to kill what is left.
 func (l *life) sweep(now time.Time) []any {
 	l.stage = sweep
-	l.sweepBy = now.Add(sweepTime)
+	l.sweepBy = now.Add(l.patience.sweep)
 	return []any{refuseSpawns{}, killAll{}}
 }
 

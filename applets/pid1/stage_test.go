@@ -1,0 +1,256 @@
+package pid1
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"zinit/reap"
+)
+
+var dawn = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+const (
+	term = syscall.SIGTERM
+	intr = syscall.SIGINT
+)
+
+// at is an event at a moment after the beginning, and what is to come of it: the
+// stage, and the actions, of which say is left out.
+type at struct {
+	after time.Duration
+	event any
+	stage stage
+	want  []any
+}
+
+func does(actions ...any) []any { return actions }
+
+// code is a server that exited before it was ready, killed one that was killed.
+func code(n int) ended                  { return ended{status: reap.ExitCode(n)} }
+func killed(ready, draining bool) ended { return ended{reap.KilledBy(9), ready, draining} }
+
+func TestLife(t *testing.T) {
+	const ms, s = time.Millisecond, time.Second
+	boots := []at{{0, begun{}, boot, does(startServer{})}, {0, started{5}, boot, nil}}
+	serves := append(boots[:2:2], at{s, ready{}, serve, nil})
+	done := ended{reap.ExitCode(0), true, true}
+	sweeps := does(refuseSpawns{}, killAll{})
+
+	cases := []struct {
+		name  string
+		role  role
+		story []at
+	}{
+		{"an ordered shutdown by TERM", standalone, append(serves[:3:3],
+			at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{2 * s, draining{10 * s}, drain, nil},
+			at{9 * s, done, sweep, sweeps},
+			at{9 * s, emptied{}, halt, does(finish{exit, 0})})},
+		{"an ordered shutdown that a client asked for", standalone, append(serves[:3:3],
+			at{2 * s, draining{10 * s}, drain, nil},
+			at{9 * s, done, sweep, sweeps},
+			at{9 * s, emptied{}, halt, does(finish{exit, 0})})},
+		{"the first server's code before it is ready is the keeper's", standalone, append(boots[:2:2],
+			at{s, code(7), sweep, sweeps},
+			at{s, emptied{}, halt, does(finish{exit, 7})})},
+		{"a first server that was killed is replaced", standalone, append(boots[:2:2],
+			at{s, killed(false, false), respawn, nil},
+			at{s + 99*ms, ticked{}, respawn, nil},
+			at{s + 100*ms, ticked{}, respawn, does(startServer{})},
+			at{s + 100*ms, started{6}, respawn, nil},
+			at{2 * s, code(7), respawn, nil},
+			at{2*s + 199*ms, ticked{}, respawn, nil},
+			at{2*s + 200*ms, ticked{}, respawn, does(startServer{})})},
+		{"the back-off begins anew after a server that was ready", standalone, append(boots[:2:2],
+			at{s, killed(false, false), respawn, nil},
+			at{2 * s, ticked{}, respawn, does(startServer{})},
+			at{2 * s, started{6}, respawn, nil},
+			at{3 * s, ready{}, serve, nil},
+			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, started{7}, respawn, nil},
+			at{4 * s, code(1), respawn, nil},
+			at{4*s + 100*ms, ticked{}, respawn, does(startServer{})})},
+		{"a server that was ready is replaced at once, whatever its code", standalone, append(serves[:3:3],
+			at{2 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{})},
+			at{2 * s, started{6}, respawn, nil},
+			at{3 * s, ready{}, serve, nil})},
+		{"process 1 of a container replaces the first server too", container, append(boots[:2:2],
+			at{s, code(7), respawn, nil})},
+		{"a server that cannot be forked ends a standalone keeper", standalone, []at{
+			{0, begun{}, boot, does(startServer{})},
+			{0, notStarted{errors.New("no")}, sweep, sweeps},
+			{0, emptied{}, halt, does(finish{exit, 1})}}},
+		{"and is tried again by process 1", machine, []at{
+			{0, begun{}, boot, does(startServer{})},
+			{0, notStarted{errors.New("no")}, respawn, nil},
+			{100 * ms, ticked{}, respawn, does(startServer{})},
+			{100 * ms, notStarted{errors.New("no")}, respawn, nil},
+			{299 * ms, ticked{}, respawn, nil},
+			{300 * ms, ticked{}, respawn, does(startServer{})}}},
+		{"HUP and USR1 are handed on", standalone, append(serves[:3:3],
+			at{2 * s, asked{syscall.SIGHUP, 0}, serve, does(tellServer{syscall.SIGHUP})},
+			at{2 * s, asked{syscall.SIGUSR1, 0}, serve, does(tellServer{syscall.SIGUSR1})})},
+		{"but not in a shutdown", standalone, append(serves[:3:3],
+			at{2 * s, draining{s}, drain, nil},
+			at{2 * s, asked{syscall.SIGHUP, 0}, drain, nil})},
+
+		{"a server that does not answer is replaced by the keeper", standalone, append(serves[:3:3],
+			at{2 * s, asked{term, 60 * s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{6 * s, ticked{}, drain, nil},
+			at{7 * s, ticked{}, drain, does(killServer{}, refuseSpawns{}, stopServices{dawn.Add(69 * s)})},
+			at{7 * s, killed(true, false), drain, nil},
+			at{8 * s, emptied{}, sweep, sweeps},
+			at{8 * s, emptied{}, halt, does(finish{exit, 0})})},
+		{"one that answers and hangs is, after the worst time", standalone, append(serves[:3:3],
+			at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{2 * s, draining{10 * s}, drain, nil},
+			at{13 * s, ticked{}, drain, nil},
+			at{14 * s, ticked{}, drain, does(killServer{}, refuseSpawns{}, stopServices{dawn.Add(19 * s)})})},
+		{"one that dies in the shutdown is at once", standalone, append(serves[:3:3],
+			at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{3 * s, killed(true, true), drain, does(refuseSpawns{}, stopServices{dawn.Add(19 * s)})})},
+		{"so is one that exits without having begun", standalone, append(serves[:3:3],
+			at{2 * s, asked{term, 0}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{3 * s, ended{reap.ExitCode(0), true, false}, drain, does(refuseSpawns{}, stopServices{dawn.Add(12 * s)})})},
+		{"a shutdown without a server is the keeper's", standalone, append(boots[:2:2],
+			at{s, killed(false, false), respawn, nil},
+			at{s, asked{term, 10 * s}, drain, does(refuseSpawns{}, stopServices{dawn.Add(18 * s)})},
+			at{s, emptied{}, sweep, sweeps},
+			at{s, emptied{}, halt, does(finish{exit, 0})})},
+		{"the time of a container is limited", container, append(serves[:3:3],
+			at{2 * s, asked{term, 60 * s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{4 * s, draining{60 * s}, drain, nil},
+			at{6 * s, ticked{}, drain, nil},
+			at{7 * s, ticked{}, drain, does(killServer{}, refuseSpawns{}, stopServices{dawn.Add(10 * s)})})},
+		{"what cannot be killed does not hold up the end", standalone, append(serves[:3:3],
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, done, sweep, sweeps},
+			at{5 * s, ticked{}, sweep, nil},
+			at{6 * s, ticked{}, halt, does(finish{exit, 0})})},
+
+		{"the second INT kills", standalone, append(serves[:3:3],
+			at{2 * s, asked{intr, s}, drain, does(refuseSpawns{}, tellServer{intr})},
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, asked{intr, s}, sweep, sweeps},
+			at{3 * s, killed(true, true), sweep, nil},
+			at{3 * s, asked{intr, s}, sweep, nil},
+			at{3 * s, emptied{}, halt, does(finish{exit, 1})})},
+		{"a second TERM changes nothing", standalone, append(serves[:3:3],
+			at{2 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{3 * s, asked{term, s}, drain, nil})},
+
+		{"TERM powers a machine off", machine, append(serves[:3:3],
+			at{2 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, done, sweep, sweeps},
+			at{3 * s, emptied{}, halt, does(finish{powerOff, 0})},
+			at{4 * s, asked{intr, 0}, halt, does(finish{powerOff, 0})})},
+		{"INT reboots it, however often it comes", machine, append(serves[:3:3],
+			at{2 * s, asked{intr, s}, drain, does(refuseSpawns{}, tellServer{intr})},
+			at{2 * s, asked{intr, s}, drain, nil},
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, done, sweep, sweeps},
+			at{3 * s, emptied{}, halt, does(finish{reboot, 0})})},
+		{"a client's shutdown powers it off", machine, append(serves[:3:3],
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, done, sweep, sweeps},
+			at{3 * s, emptied{}, halt, does(finish{powerOff, 0})})},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			l := life{role: c.role, patience: patienceOf(c.role)}
+			for i, e := range c.story {
+				got := spoken(l.step(e.event, dawn.Add(e.after)))
+				if l.stage != e.stage || !reflect.DeepEqual(got, e.want) {
+					t.Fatalf("step %d, %T%+v:\n got %v %s\nwant %v %s",
+						i, e.event, e.event, l.stage, show(got), e.stage, show(e.want))
+				}
+			}
+		})
+	}
+}
+
+// spoken is the actions without what is said.
+func spoken(actions []any) []any {
+	var rest []any
+	for _, a := range actions {
+		if _, ok := a.(say); !ok {
+			rest = append(rest, a)
+		}
+	}
+	return rest
+}
+
+func show(actions []any) string {
+	var words []string
+	for _, a := range actions {
+		words = append(words, fmt.Sprintf("%T%+v", a, a))
+	}
+	return strings.Join(words, ", ")
+}
+
+func TestTheBackOffIsLimited(t *testing.T) {
+	l := life{role: machine, patience: patienceOf(machine)}
+	now := dawn
+	l.step(begun{}, now)
+	for range 20 {
+		l.step(started{5}, now)
+		l.step(code(1), now)
+		if wait := l.deadline().Sub(now); wait < firstDelay || wait > lastDelay {
+			t.Fatalf("a delay of %v", wait)
+		}
+		now = l.deadline()
+		l.step(ticked{}, now)
+	}
+	if l.delay != lastDelay {
+		t.Errorf("the delay ends at %v, not %v", l.delay, lastDelay)
+	}
+}
+
+// FuzzLife feeds any events in any order: once a shutdown has begun it ends,
+// within the time that was fixed at its beginning.
+func FuzzLife(f *testing.F) {
+	f.Add(uint8(0), []byte{0, 1, 2, 8, 6, 5, 10, 10})
+	f.Add(uint8(2), []byte{0, 1, 7, 9, 9, 9})
+	f.Fuzz(func(t *testing.T, r uint8, events []byte) {
+		l := life{role: role(r % 3), patience: patienceOf(role(r % 3))}
+		now := dawn
+		var end time.Time
+		for _, b := range events {
+			now = now.Add(time.Duration(b>>4) * 100 * time.Millisecond)
+			all := []any{begun{}, started{5}, ready{}, code(3), killed(true, false), ended{reap.ExitCode(0), true, true},
+				draining{time.Second}, asked{term, time.Second}, asked{intr, time.Second}, ticked{}, emptied{}, notStarted{errors.New("no")}}
+			before := l.stage
+			l.step(all[int(b&15)%len(all)], now)
+			if before >= drain && l.stage < before {
+				t.Fatalf("back from %v to %v", before, l.stage)
+			}
+			if before < drain && l.stage == drain {
+				end = l.endBy
+			}
+			if !end.IsZero() && l.endBy != end {
+				t.Fatalf("the end moved from %v to %v", end, l.endBy)
+			}
+		}
+		if l.stage != drain {
+			return
+		}
+		for l.stage != halt {
+			due := l.deadline()
+			if due.IsZero() {
+				l.step(emptied{}, now) // the waves have their own end
+				continue
+			}
+			if due.After(end) && l.stage == drain {
+				t.Fatalf("due at %v, after the end at %v", due, end)
+			}
+			now = due
+			l.step(ticked{}, now)
+		}
+	})
+}
