@@ -289,7 +289,7 @@ func (c *Client) Logs(ctx context.Context, name string, lines int) ([]string, er
 // longest); WaitResult.Reached tells which. The timeout counts in milliseconds.
 func (c *Client) Wait(ctx context.Context, names []string, state string, timeout time.Duration) (WaitResult, error) {
 	ms := (timeout + time.Millisecond - 1) / time.Millisecond
-	return get[WaitResult](ctx, c, MethodWait, WaitParams{names, state, int64(ms)})
+	return get[WaitResult](ctx, c, MethodWait, WaitParams{Names: names, State: state, TimeoutMs: int64(ms)})
 }
 
 func get[T any](ctx context.Context, c *Client, method string, params any) (T, error) {

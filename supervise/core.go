@@ -1,8 +1,8 @@
 package supervise
 
 import (
-	"context"
 	"container/heap"
+	"context"
 	"log/slog"
 	"syscall"
 	"time"
@@ -81,7 +81,7 @@ type core struct {
 	problems []config.Problem // of the configuration now in force
 	draining bool
 	answers  []chan struct{} // of requests, closed at the end of the turn
-	changes  uint64 // counts changes that a snapshot shows
+	changes  uint64          // counts changes that a snapshot shows
 }
 
 // An order is one action of the machine, to be carried out after the settling.

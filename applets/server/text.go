@@ -1,0 +1,82 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+
+	"zinit/depgraph"
+	"zinit/sock"
+	"zinit/supervise"
+	"zinit/supervise/machine"
+)
+
+// symbol is the state in the drawings of zinit 0.3.9.
+func symbol(s machine.State) string {
+	switch s.(type) {
+	case machine.Inactive:
+		return "[-]"
+	case machine.Blocked:
+		return "[?]"
+	case machine.Starting:
+		return "[>]"
+	case machine.Running:
+		return "[+]"
+	case machine.Stopping:
+		return "[!]"
+	case machine.Exited:
+		return "[.]"
+	}
+	return "[X]"
+}
+
+// drawTree lists all services in start order, each with what it names.
+func drawTree(snap *supervise.Snapshot) string {
+	var b strings.Builder
+	views := snap.StartOrder()
+	for i, v := range views {
+		branch, bar := "├─", "│"
+		if i == len(views)-1 {
+			branch, bar = "└─", " "
+		}
+		fmt.Fprintf(&b, "%s %s %s (%s)\n", branch, symbol(v.State), v.Name, v.State)
+		uses := snap.Uses(v.Name)
+		for j, u := range uses {
+			twig := "├─"
+			if j == len(uses)-1 {
+				twig = "└─"
+			}
+			fmt.Fprintf(&b, "%s    %s %s %s (%s)\n", bar, twig, u.Kind, u.View.Name, u.View.State)
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// explain says why a service does not start, as zinit 0.3.9 draws it and in a
+// sentence of ours.
+func explain(snap *supervise.Snapshot, v *supervise.View) sock.WhyBlocked {
+	why := sock.WhyBlocked{Name: v.Name, Reason: reason(snap, v), WaitingOn: sock.Names{}, ConflictsWith: sock.Names{}}
+	_, why.Blocked = v.State.(machine.Blocked)
+	text := fmt.Sprintf("%s %s (%s)", symbol(v.State), v.Name, v.State)
+	if !why.Blocked {
+		if v.State.String() == sock.Running {
+			text += "\n  Can start: all dependencies satisfied"
+		} else if why.Reason != "" {
+			text += "\n  " + why.Reason
+		}
+		why.ASCII = text
+		return why
+	}
+	for _, b := range snap.Blockers(v.Name) {
+		switch {
+		case b.View == nil:
+		case b.Kind == depgraph.Conflicts:
+			why.ConflictsWith = append(why.ConflictsWith, b.View.Name)
+			text += fmt.Sprintf("\n  !> conflicts with %s (%s)", b.View.Name, b.View.State)
+		default:
+			why.WaitingOn = append(why.WaitingOn, b.View.Name)
+			text += fmt.Sprintf("\n  -> waiting on %s (%s)", b.View.Name, b.View.State)
+		}
+	}
+	why.ASCII = text
+	return why
+}
