@@ -29,7 +29,7 @@ type Client struct {
 	// whenever both are taken.
 	asked []packet
 	kept  []packet
-	plan  []packet // the last plan, replaced as a whole
+	plan  []packet // the last plan, replaced as a whole; before what is asked after it
 }
 
 // Connect takes over both channels and waits for the inventory.
@@ -183,7 +183,7 @@ func (c *Client) lose() {
 func (c *Client) send() {
 	for range c.wake {
 		c.mu.Lock()
-		kept, asked := c.kept, append(c.asked, c.plan...)
+		kept, asked := c.kept, append(c.plan, c.asked...)
 		c.kept, c.asked, c.plan = nil, nil, nil
 		lost := c.lost
 		c.mu.Unlock()

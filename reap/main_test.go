@@ -60,6 +60,17 @@ type scenario struct {
 var scenarios = map[string]scenario{
 	"statuses":  statuses,
 	"massStart": massStart,
+	"order":     order,
+	"refusals":  refusals,
+	"stranger":  stranger,
+	"lingering": lingering,
+	"emptied":   emptied,
+	"stopped":   stopped,
+	"heir":      heir,
+	"storm":     storm,
+	"orphaned":  orphaned,
+	"forkAgain": forkAgain, "forkMemory": forkMemory, "noFiles": noFiles, "noExec": noExec, "large": large,
+	"oldKernel": oldKernel, "noPidfd": noPidfd, "noThreads": noThreads,
 }
 
 type keeperPlay struct {
@@ -146,6 +157,7 @@ func playKeeper(args []string) error {
 		k.Signal(c.Key, c.Run, unix.SIGKILL, ScopeGroup)
 	}
 	k.SignalServer(unix.SIGKILL)
+	sweep()
 	return err
 }
 
@@ -205,16 +217,7 @@ func self() string {
 // play runs a scenario and fails the test with what its processes said.
 func play(t *testing.T, name string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, self(), "-play", "keeper", name)
-	cmd.Env = append(os.Environ(), "ZINIT_TEST_TINY="+tiny(t))
-	if testing.Short() {
-		cmd.Env = append(cmd.Env, "ZINIT_TEST_SHORT=1")
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = 2 * time.Second
-	out, err := cmd.CombinedOutput()
+	out, err := run(t, name)
 	if strings.Contains(string(out), "SKIP: ") {
 		t.Skip(strings.TrimSpace(string(out)))
 	}
@@ -224,4 +227,19 @@ func play(t *testing.T, name string) {
 	if len(out) > 0 && testing.Verbose() {
 		t.Logf("%s", out)
 	}
+}
+
+// run runs a scenario, whatever becomes of it, until its processes have closed
+// their outputs.
+func run(t *testing.T, name string) ([]byte, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self(), "-play", "keeper", name)
+	cmd.Env = append(os.Environ(), "ZINIT_TEST_TINY="+tiny(t))
+	if testing.Short() {
+		cmd.Env = append(cmd.Env, "ZINIT_TEST_SHORT=1")
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd.CombinedOutput()
 }

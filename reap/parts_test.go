@@ -1,6 +1,7 @@
 package reap
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +25,22 @@ var parts = map[string]func(args []string){
 	"flee": func([]string) {
 		forkTiny("p", true)
 		os.Exit(4)
+	},
+	// wander leaves a process behind that leaves the group and then another orphan
+	// that ends.
+	"wander": func([]string) {
+		_, err := syscall.ForkExec(self(), []string{self(), "-play", "wanderer"}, &syscall.ProcAttr{Env: os.Environ()})
+		if err != nil {
+			panic(err)
+		}
+	},
+	"wanderer": func([]string) {
+		parent := unix.Getpgrp()
+		_ = eventually("the main process is reaped", func() bool { return gone(parent) })
+		if _, err := unix.Setsid(); err != nil {
+			panic(err)
+		}
+		forkTiny("\x07", false) // an orphan of another group
 	},
 	// crowd leaves many dead or dying orphans behind.
 	"crowd": func(args []string) {
@@ -149,4 +166,25 @@ func eventually(what string, fact func() bool) error {
 		}
 	}
 	return nil
+}
+
+// gone reports whether no process has the pid, not even a dead one.
+func gone(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH }
+
+// sweep ends the children of this process that nobody tracks.
+func sweep() {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		var state byte
+		var parent int
+		_, err = fmt.Sscanf(string(text[bytes.LastIndexByte(text, ')')+1:]), " %c %d", &state, &parent)
+		if err == nil && parent == os.Getpid() {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
 }

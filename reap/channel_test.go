@@ -1,0 +1,181 @@
+package reap
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"reflect"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// messages is one of each kind, every field set.
+var messages = []message{
+	&spawnMessage{"web", 7, true, true, true, false, spawnArgs{"/bin/x", "/srv", []string{"x", "", "y"}, []string{"A=1"}}},
+	&spawnMessage{Key: "web", Run: math.MaxUint64, Fd: true},
+	&declinedMessage{"web", 8, syscall.EMFILE},
+	&signalMessage{"web", 7, syscall.SIGKILL, ScopeGroup},
+	&ackMessage{runID{"web", 7}},
+	&planMessage{true, true, time.Minute, []PlanStep{{"web", 3, syscall.SIGTERM, ScopeMain, 10_000}, {Key: "db"}}},
+	new(readyMessage),
+	new(drainingMessage),
+	&tookMessage{syscall.SIGHUP},
+	&helloMessage{StageDrain},
+	&Child{"web", 7, 4711, 123456, true, true},
+	&knownMessage{runID{"db", 9}},
+	new(completeMessage),
+	&Spawned{"web", 7, 4711, 123456},
+	&SpawnFailed{"web", 7, syscall.ENOENT, "because"},
+	&Exited{"web", 7, 4711, Status{signal: 11, core: true}, true},
+	&GroupGone{"web", 7},
+	&Signaled{syscall.SIGTERM},
+	&keepMessage{nameMessage{"out/web/7/1"}},
+	&releaseMessage{nameMessage{"out/web/7/1"}},
+}
+
+func decodeAll(packet []byte) (list []message, ok bool) {
+	ok = decodePacket(packet, func(m message) { list = append(list, m) })
+	return list, ok
+}
+
+func TestEveryMessageComesBackAsItWas(t *testing.T) {
+	var packet []byte
+	verbs := make(map[byte]bool)
+	for _, m := range messages {
+		packet = appendRecord(packet, m)
+		verbs[m.verb()] = true
+	}
+	got, ok := decodeAll(packet)
+	if !ok || !reflect.DeepEqual(got, messages) {
+		t.Fatalf("%v: got\n%v", ok, got)
+	}
+	for verb := range 256 {
+		m := newMessage(byte(verb))
+		if (m != nil) != verbs[byte(verb)] || m != nil && m.verb() != byte(verb) {
+			t.Errorf("verb %d: %T", verb, m)
+		}
+	}
+}
+
+func TestOldAndNewUnderstandEachOther(t *testing.T) {
+	whole := &Exited{"web", 7, 4711, ExitCode(3), true}
+	full := appendRecord(nil, whole)
+	set := func(packet []byte, verb byte, payload []byte) []byte {
+		return append(packet, append([]byte{verb, byte(len(payload)), 0, 0, 0}, payload...)...)
+	}
+	payload := full[1+headerSize:]
+	tests := []struct {
+		name   string
+		packet []byte
+		want   []message
+	}{
+		{"an unknown verb is skipped", appendRecord(set([]byte{version}, 200, []byte("news")), whole), []message{whole}},
+		{"a further field is skipped", set([]byte{version}, verbExited, append(bytes.Clone(payload), 9, 9)), []message{whole}},
+		{"a missing last field is zero", set([]byte{version}, verbExited, payload[:len(payload)-1]),
+			[]message{&Exited{"web", 7, 4711, ExitCode(3), false}}},
+	}
+	for _, test := range tests {
+		got, ok := decodeAll(test.packet)
+		if !ok || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: %v %v", test.name, ok, got)
+		}
+	}
+}
+
+func TestDamagedPacketsAreRefused(t *testing.T) {
+	whole := appendRecord(nil, &Spawned{"web", 7, 4711, 5})
+	huge := []byte{version, verbSpawned, 2, 0, 0, 0, 0xff, 0x7f} // a string of 16383 bytes
+	signal := []byte{version, verbSignal, 6, 0, 0, 0, 1, 'a', 1, 9, 0x80, 2}
+	list := []byte{version, verbPlan, 5, 0, 0, 0, 1, 1, 1, 0xff, 0x7f}
+	for _, packet := range [][]byte{nil, whole[:3], whole[:len(whole)-1], huge, signal, list} {
+		if list, ok := decodeAll(packet); ok || len(list) != 0 {
+			t.Errorf("%v: %v", packet, list)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	var all []byte
+	for _, m := range messages {
+		f.Add(appendRecord(nil, m))
+		all = appendRecord(all, m)
+	}
+	f.Add(all)
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		first, _ := decodeAll(packet)
+		var again []byte
+		for _, m := range first {
+			again = appendRecord(again, m)
+		}
+		second, ok := decodeAll(again)
+		if len(first) > 0 && (!ok || fmt.Sprintf("%#v", deref(first)) != fmt.Sprintf("%#v", deref(second))) {
+			t.Fatalf("%v %v\n%v", ok, deref(first), deref(second))
+		}
+	})
+}
+
+func deref(list []message) (values []any) {
+	for _, m := range list {
+		values = append(values, reflect.ValueOf(m).Elem().Interface())
+	}
+	return values
+}
+
+func TestStartTimeIsFieldTwentyTwo(t *testing.T) {
+	tests := []struct {
+		stat string
+		want uint64
+		ok   bool
+	}{
+		{"7 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 987654 23", 987654, true},
+		{"7 (a) b) (c) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23", 22, true},
+		{"7 (a) S 4", 0, false},
+		{"", 0, false},
+		{"7 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 x 23", 0, false},
+	}
+	for _, test := range tests {
+		got, err := parseStartTime([]byte(test.stat))
+		if got != test.want || (err == nil) != test.ok {
+			t.Errorf("%q: %d, %v", test.stat, got, err)
+		}
+	}
+}
+
+func TestTheLastOrphansAreRemembered(t *testing.T) {
+	var o orphans
+	for pid := range orphansKept + 10 {
+		o.add(Orphan{Pid: pid})
+		list := o.list()
+		if first := max(0, pid+1-orphansKept); list[0].Pid != first || list[len(list)-1].Pid != pid {
+			t.Fatalf("after %d: %d to %d", pid, list[0].Pid, list[len(list)-1].Pid)
+		}
+	}
+	if o.count != orphansKept+10 {
+		t.Errorf("count %d", o.count)
+	}
+}
+
+func TestStatusIsACodeOrASignal(t *testing.T) {
+	var core syscall.WaitStatus = 11 | 0x80
+	tests := []struct {
+		status Status
+		text   string
+	}{
+		{ExitCode(0), "exit code 0"},
+		{ExitCode(3), "exit code 3"},
+		{KilledBy(9), "killed by signal 9"},
+		{StatusOf(core), "killed by signal 11"},
+		{StatusOf(3 << 8), "exit code 3"},
+	}
+	for _, test := range tests {
+		code, exited := test.status.Code()
+		sig, killed := test.status.Signal()
+		if exited == killed || test.status.String() != test.text || test.status.Success() != (exited && code == 0) {
+			t.Errorf("%s: %v %d %d", test.text, test.status, code, sig)
+		}
+	}
+	if !StatusOf(core).CoreDumped() {
+		t.Error("no core")
+	}
+}
