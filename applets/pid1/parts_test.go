@@ -1,0 +1,98 @@
+package pid1
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"zinit/applets/env"
+)
+
+func TestAContainerIsToldFromAMachine(t *testing.T) {
+	cases := []struct {
+		name         string
+		pidNamespace uint64
+		engine       bool
+		mayReboot    bool
+		want         bool
+	}{
+		{"a machine", firstNamespace, false, true, false},
+		{"a machine with a leftover marker", firstNamespace, true, true, false},
+		{"a machine that may not reboot", firstNamespace, false, false, false},
+		{"a PID namespace", 4026532184, false, false, true},
+		{"a machine before /proc is mounted", 0, false, true, false},
+		{"a container without /proc", 0, true, true, true},
+		{"a bare PID namespace without /proc", 0, false, false, true},
+	}
+	for _, c := range cases {
+		s := signs{c.pidNamespace, c.engine, func() bool { return c.mayReboot }}
+		if got := s.container(); got != c.want {
+			t.Errorf("%s: container is %v", c.name, got)
+		}
+	}
+}
+
+func TestRoles(t *testing.T) {
+	none := func(string) string { return "" }
+	if r := roleOf(812, env.ServerFlags{Container: true}, none); r != standalone {
+		t.Errorf("a process that is not the first has role %d", r)
+	}
+	if r := roleOf(1, env.ServerFlags{Container: true}, none); r != container {
+		t.Errorf("--container gives role %d", r)
+	}
+}
+
+func TestTheParentIsReadFromAStatFile(t *testing.T) {
+	for text, want := range map[string]int{
+		"812 (nginx) S 77 812 812 0 -1": 77,
+		"812 (a) b) S 1 ()) Z 9 812":    9,
+		"812 (x) S":                     0,
+		"812 (x) S many":                0,
+		"":                              0,
+	} {
+		if got := parentIn([]byte(text)); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
+// A stuck reader does not take anything until it is let go.
+type stuck struct {
+	text strings.Builder
+	let  chan struct{}
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.let
+	return s.text.Write(p)
+}
+
+func TestTheConsoleNeverWaits(t *testing.T) {
+	out := &stuck{let: make(chan struct{})}
+	c := newConsole(out)
+	for i := range 1000 {
+		c.printf("message %d", i)
+	}
+	c.flush(time.Millisecond) // gives up
+	close(out.let)
+	c.flush(time.Minute)
+	text := out.text.String()
+	if !strings.HasPrefix(text, "zinit: message 0\n") {
+		t.Errorf("the first message is not there: %.60q", text)
+	}
+	if !strings.Contains(text, "more messages did not get through") {
+		t.Errorf("the lost ones are not counted: %q", text)
+	}
+}
+
+func TestTheConsoleSurvivesItsEnd(t *testing.T) {
+	r, w := io.Pipe()
+	r.Close()
+	c := newConsole(w)
+	for i := range 10 {
+		c.printf("%s", fmt.Sprint(i))
+	}
+	c.flush(time.Minute)
+}
