@@ -22,6 +22,15 @@ func States() []string {
 	return []string{Inactive, Blocked, Starting, Running, Stopping, Exited, Failed}
 }
 
+// What service.wait takes beside the states.
+const (
+	GoalUp   = "up"   // others may rely on it: it runs, or is a oneshot that ended well
+	GoalDown = "down" // it has no process, and none is about to start
+)
+
+// Goals lists everything that service.wait waits for.
+func Goals() []string { return append(States(), GoalUp, GoalDown) }
+
 // Names is a list of names that is [] on the wire when it is nil.
 type Names []string
 

@@ -12,7 +12,7 @@ import (
 
 // start starts services and says at once when one is held up or has failed.
 func start(s *session) int {
-	return s.change("Started", sock.Running, func(name string) error {
+	return s.change("Started", sock.GoalUp, func(name string) error {
 		if s.call.has("tree") {
 			if err := s.startWaitedOn(name); err != nil {
 				return err
@@ -40,14 +40,14 @@ func (s *session) startWaitedOn(name string) error {
 
 // stop stops services, and what requires them.
 func stop(s *session) int {
-	return s.change("Stopped", sock.Exited, func(name string) error {
+	return s.change("Stopped", sock.GoalDown, func(name string) error {
 		return s.ask(sock.MethodStop, sock.StartParams{Name: name}, nil)
 	})
 }
 
 // restart stops services and starts them again.
 func restart(s *session) int {
-	return s.change("Restarted", sock.Running, func(name string) error {
+	return s.change("Restarted", sock.GoalUp, func(name string) error {
 		return s.ask(sock.MethodRestart, sock.StartParams{Name: name}, nil)
 	})
 }
@@ -135,29 +135,16 @@ func (s *session) awaitChange(names []string, done, state string, limit time.Dur
 		if limit > 0 {
 			left = max(time.Millisecond, end.Sub(s.now()))
 		}
-		result, err := s.wait([]string{name}, state, left)
+		result, err := s.wait(sock.WaitParams{Names: []string{name}, State: state, Settle: true}, left)
 		if err != nil {
 			return err
 		}
 		for _, w := range result.Services {
-			if !w.Reached && !atGoal(state, w.State) {
+			if !w.Reached {
 				return notReached(w, state)
 			}
 		}
 		s.printf("%s: %s\n", done, name)
 		return s.flush() // the next one may take long
 	})
-}
-
-// atGoal says whether a service that is not in the state waited for did what was
-// asked all the same: a oneshot that was started has ended with success, and
-// stopping leaves a service without a process in more than one state.
-func atGoal(wanted, state string) bool {
-	switch wanted {
-	case sock.Running:
-		return state == sock.Exited
-	case sock.Exited:
-		return state == sock.Inactive || state == sock.Blocked || state == sock.Failed
-	}
-	return false
 }

@@ -258,6 +258,12 @@ func (f *fake) wait(c *sock.Call, _ *sock.ServiceInfo) (any, error) {
 			return nil, sock.UnknownService(name)
 		}
 		w := sock.WaitedService{Name: name, State: info.State.State, Reached: info.State.State == p.State}
+		switch p.State {
+		case sock.GoalUp:
+			w.Reached = info.State.State == sock.Running || info.State.State == sock.Exited
+		case sock.GoalDown:
+			w.Reached = info.State.PID == 0
+		}
 		if name == "api" {
 			w.Error = "api: exit code 3: look at zinit logs api"
 		}

@@ -78,12 +78,12 @@ control characters are escaped.
 		{
 			name: "wait", args: "NAME...", min: 1, max: -1,
 			flags: []flag{
-				{"state", "", "S", "inactive, blocked, starting, running (default),\nstopping, exited or failed"},
+				{"state", "", "S", "inactive, blocked, starting, running (default),\nstopping, exited, failed, up (running, or a oneshot\nthat ended well) or down (no process)"},
 				timeoutFlag, jsonFlag,
 			},
 			summary: "wait until services are in a state",
-			help: `The exit code is 0 when all of them are in the state, and 1 when the time is up
-or one of them can no longer get there by itself.
+			help: `The server answers when all of them are there: nothing polls. The exit code is
+0 then, and 1 when the time is up; without --timeout it waits for ever.
 `,
 			example: "zinit wait db web --timeout 30s\nzinit wait migrate --state exited",
 			run:     wait,

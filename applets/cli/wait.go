@@ -11,15 +11,15 @@ import (
 	"zinit/sock"
 )
 
-// wait returns when all services are in a state, or when that cannot be.
+// wait returns when all services are in a state, or when the time is up.
 func wait(s *session) int {
 	state := strings.ToLower(s.call.value("state", sock.Running))
-	if !slices.Contains(sock.States(), state) {
+	if !slices.Contains(sock.Goals(), state) {
 		text := fmt.Sprintf("unknown state %q", state)
-		if near := nearest(state, sock.States()); near != "" {
+		if near := nearest(state, sock.Goals()); near != "" {
 			text += ": did you mean " + near + "?"
 		} else {
-			text += ": it is one of " + strings.Join(sock.States(), ", ")
+			text += ": it is one of " + strings.Join(sock.Goals(), ", ")
 		}
 		return s.usage(errors.New(text))
 	}
@@ -27,7 +27,7 @@ func wait(s *session) int {
 	if err != nil {
 		return s.usage(err)
 	}
-	result, err := s.wait(s.call.words, state, limit)
+	result, err := s.wait(sock.WaitParams{Names: s.call.words, State: state}, limit)
 	if err != nil {
 		return s.fail(err)
 	}
@@ -49,10 +49,10 @@ func wait(s *session) int {
 	return code
 }
 
-// wait asks the server to answer when all services are in the state, when one of
-// them can no longer get there, or when the limit has passed; 0 is no limit.
-func (s *session) wait(names []string, state string, limit time.Duration) (sock.WaitResult, error) {
-	params := sock.WaitParams{Names: names, State: state, TimeoutMs: limit.Milliseconds()}
+// wait asks the server to answer when all services are where params say, or when
+// the limit has passed; 0 is no limit.
+func (s *session) wait(params sock.WaitParams, limit time.Duration) (sock.WaitResult, error) {
+	params.TimeoutMs = limit.Milliseconds()
 	bound := time.Duration(0)
 	if limit > 0 {
 		// The server keeps the time; this is for one that does not answer.
@@ -68,6 +68,9 @@ func notReached(w sock.WaitedService, state string) error {
 	why := strings.TrimPrefix(w.Error, w.Name+": ")
 	if why == "" {
 		why = "zinit status " + w.Name + " tells more"
+	}
+	if state == sock.GoalUp || state == sock.GoalDown {
+		return fmt.Errorf("%s is not %s, it is %s: %s", w.Name, state, w.State, why)
 	}
 	return fmt.Errorf("%s is %s, not %s: %s", w.Name, w.State, state, why)
 }
