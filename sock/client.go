@@ -284,12 +284,24 @@ func (c *Client) Logs(ctx context.Context, name string, lines int) ([]string, er
 	return get[[]string](ctx, c, MethodLogs, LogsParams{name, int64(lines)})
 }
 
-// Wait returns when every service is in the state, when one of them can no
-// longer get there by itself, or when the timeout has passed (0: the server's
-// longest); WaitResult.Reached tells which. The timeout counts in milliseconds.
-func (c *Client) Wait(ctx context.Context, names []string, state string, timeout time.Duration) (WaitResult, error) {
-	ms := (timeout + time.Millisecond - 1) / time.Millisecond
-	return get[WaitResult](ctx, c, MethodWait, WaitParams{Names: names, State: state, TimeoutMs: int64(ms)})
+// WaitOptions are the options of Wait.
+type WaitOptions struct {
+	// Timeout is when the server gives up, to the millisecond; 0: as long as ctx
+	// lasts.
+	Timeout time.Duration
+
+	// Settle also returns when one of the services cannot get there without
+	// somebody's help.
+	Settle bool
+}
+
+// Wait returns when every service has reached the state (one of the seven, or
+// "up" or "down": see WaitParams) or the timeout has passed; WaitResult.Reached
+// tells which.
+func (c *Client) Wait(ctx context.Context, names []string, state string, o WaitOptions) (WaitResult, error) {
+	ms := (o.Timeout + time.Millisecond - 1) / time.Millisecond
+	return get[WaitResult](ctx, c, MethodWait,
+		WaitParams{Names: names, State: state, Settle: o.Settle, TimeoutMs: int64(ms)})
 }
 
 func get[T any](ctx context.Context, c *Client, method string, params any) (T, error) {

@@ -69,7 +69,7 @@ func TestClientSendsAndReadsEveryMethod(t *testing.T) {
 	fine("IsRunning", running, err)
 	lines, err := c.Logs(ctx, "a", 5)
 	fine("Logs", len(lines) == 1, err)
-	waited, err := c.Wait(ctx, []string{"a"}, Running, 1500*time.Microsecond)
+	waited, err := c.Wait(ctx, []string{"a"}, Running, WaitOptions{Timeout: 1500 * time.Microsecond, Settle: true})
 	fine("Wait", !waited.Reached && waited.Services[0].State == Failed, err)
 	fine("Start", true, c.Start(ctx, "a", StartOptions{NoDeps: true}))
 	fine("Stop", true, c.Stop(ctx, "a", StartOptions{}))
@@ -80,7 +80,7 @@ func TestClientSendsAndReadsEveryMethod(t *testing.T) {
 	for method, want := range map[string]string{
 		MethodPing: "", MethodStatus: `{"name":"a"}`, MethodStart: `{"name":"a","no_deps":true}`, MethodStop: `{"name":"a"}`,
 		MethodKill: `{"name":"a","signal":"HUP"}`, MethodLogs: `{"name":"a","lines":5}`,
-		MethodWait: `{"names":["a"],"state":"running","timeout_ms":2}`,
+		MethodWait: `{"names":["a"],"settle":true,"state":"running","timeout_ms":2}`,
 	} {
 		if seen[method] != want {
 			t.Errorf("%s was sent %s, want %s", method, seen[method], want)

@@ -79,16 +79,16 @@ func (f *framer) nextValue() frame {
 // nextLine takes a line of text; scan.pos remembers how much of it has been
 // searched for its end.
 func (f *framer) nextLine() frame {
-	text := f.buf[f.from:f.to]
+	text := f.buf[f.from:min(f.to, f.from+f.max)]
+	if c := text[0]; c < ' ' || c >= utf8.RuneSelf {
+		return notText() // no command begins like that: do not wait for its end
+	}
 	n := bytes.IndexByte(text[f.scan.pos:], '\n')
-	if n < 0 {
+	switch {
+	case n < 0 && len(text) == f.max:
+		return f.tooLarge()
+	case n < 0:
 		f.scan.pos = len(text)
-		if isBinary(text[0]) {
-			return notText()
-		}
-		if len(text) >= f.max {
-			return f.tooLarge()
-		}
 		return frame{}
 	}
 	n += f.scan.pos
@@ -105,8 +105,6 @@ func line(text []byte) frame {
 	}
 	return frame{kind: lineFrame, text: text}
 }
-
-func isBinary(c byte) bool { return c < ' ' || c >= utf8.RuneSelf }
 
 // end is the frame that the end of the stream completes or cuts off.
 func (f *framer) end() frame {

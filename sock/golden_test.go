@@ -107,7 +107,8 @@ func TestShapesAreThoseOfTheContract(t *testing.T) {
 	check(t, "service_status_full",
 		ServiceStatusFull{Name: "web", State: running(23092), Dependencies: []Dependency{
 			{"requires", "db", true, running(23090)}, {"after", "log", true, running(23091)}}},
-		ServiceStatusFull{Name: "web", State: running(23092), UptimeSecs: ptr(int64(7)), Details: Details{Run: 1}},
+		ServiceStatusFull{Name: "web", State: running(23092), UptimeSecs: ptr(int64(7)), Details: Details{Run: 1},
+			Source: "/etc/web.toml", Health: "passed"},
 	)
 	check(t, "why_blocked",
 		WhyBlocked{Name: "blk", Blocked: true, WaitingOn: Names{"off"}, ASCII: "[?] blk (blocked)\n  -> waiting on off (inactive)"},

@@ -1,3 +1,5 @@
+//go:build linux
+
 package sock
 
 import (
@@ -176,7 +178,12 @@ func TestAKeptSocketIsAdopted(t *testing.T) {
 		waiting = talk(t, path)
 		waiting.send(ping)
 	}
-	if _, err := FromFile(os.Stdin); err == nil {
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := FromFile(file); err == nil {
 		t.Error("adopted something that is no socket")
 	}
 }
@@ -269,26 +276,32 @@ func TestFault39AStrangerIsTurnedAway(t *testing.T) {
 
 // Fault 59: sockets that get the numbers of closed standard streams.
 func TestFault59AConnectionMayHaveTheNumberOfAStandardStream(t *testing.T) {
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	saved, err := syscall.Dup(0)
-	if err != nil {
-		t.Fatal(err)
+	var saved [3]int
+	for fd := range saved {
+		var err error
+		if saved[fd], err = syscall.Dup(fd); err != nil {
+			t.Fatal(err)
+		}
+		syscall.CloseOnExec(saved[fd])
 	}
 	defer func() {
-		if err := errors.Join(syscall.Dup2(saved, 0), syscall.Close(saved)); err != nil {
-			t.Error(err)
+		for fd, copied := range saved {
+			if err := errors.Join(syscall.Dup3(copied, fd, 0), syscall.Close(copied)); err != nil {
+				t.Error(err)
+			}
 		}
 	}()
-	if err := syscall.Close(0); err != nil {
-		t.Fatal(err)
-	}
-	_, path := start(t, sample(1), Options{}) // the listener gets number 0
-	c := talk(t, path)
-	c.alive()
-	for _, fd := range pair {
-		syscall.Close(fd)
-	}
+	t.Run("closed", func(t *testing.T) { // its sockets are closed before the streams come back
+		for fd := range saved {
+			if err := syscall.Close(fd); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, path := start(t, sample(1), Options{})
+		a, b := talk(t, path), talk(t, path)
+		a.alive()
+		b.alive()
+		a.Close()
+		b.alive()
+	})
 }
