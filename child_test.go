@@ -1,0 +1,48 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+)
+
+// childVar names, in the environment of a service, what the test binary does
+// instead of running tests.
+const childVar = "ZINIT_CHILD"
+
+// children are the programs that the test binary can be; each returns an exit
+// code. Add to it what a test needs.
+var children = map[string]func() int{
+	// Ends at the first TERM, with code 0.
+	"serve": func() int {
+		term := make(chan os.Signal, 1)
+		signal.Notify(term, syscall.SIGTERM)
+		fmt.Println("serving")
+		<-term
+		return 0
+	},
+	// Only a KILL ends it.
+	"stubborn": func() int {
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+		fmt.Println("serving")
+		select {}
+	},
+	// Fails at once.
+	"fail": func() int { return 7 },
+}
+
+// childExec is the value of exec for a service that runs one of children.
+func childExec(t *testing.T, name string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if children[name] == nil {
+		t.Fatalf("there is no child %q", name)
+	}
+	// The race detector makes every program wait a second before it ends.
+	return fmt.Sprintf("env GORACE=atexit_sleep_ms=0 %s=%s %s", childVar, name, self)
+}
