@@ -3,6 +3,7 @@ package logs
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -183,20 +184,19 @@ func (s *sink) begin(path string) {
 		s.commit() // or a server that dies before the first line leaves no trace
 		return
 	}
-	s.cursor = s.store.Hold(rec.cursor, s.wake)
-	if s.cursor != rec.cursor {
+	held := s.store.Hold(min(rec.cursor, slices.Min(rec.pending[:])), s.wake)
+	v, err := s.store.View()
+	if err != nil || rec.cursor < held || rec.cursor > v.Size {
+		s.cursor = held // it is not the store that the record was about
 		return
 	}
-	s.prime(rec)
+	s.cursor = rec.cursor
+	s.prime(&v, rec)
 	s.file.expect(rec)
 }
 
 // prime takes up the lines that were begun, but not ended, before the cursor.
-func (s *sink) prime(rec record) {
-	v, err := s.store.View()
-	if err != nil {
-		return
-	}
+func (s *sink) prime(v *pump.View, rec record) {
 	from := rec.cursor
 	for _, off := range rec.pending {
 		from = min(from, max(off, v.Freed))
@@ -251,7 +251,7 @@ func (s *sink) commit() {
 	}
 	rec.size, rec.dev, rec.ino = s.file.where()
 	s.pos.store(rec)
-	s.store.Advance(s.cursor, s.hint)
+	s.store.Advance(s.cursor, slices.Min(rec.pending[:]), s.hint)
 }
 
 // format appends a piece as it is written to files: every piece is a line.

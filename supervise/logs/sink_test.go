@@ -111,8 +111,8 @@ func TestMissingDirectoryIsSaidOnceAndTriedAgain(t *testing.T) {
 	l, _ := open(t, "")
 	l.Configure("web", Options{File: file})
 	p := start(t, l, "web", 1)
-	for range 3 {
-		say(t, l, "web", p.Stdout, "dropped\n")
+	for i := range 3 {
+		say(t, l, "web", p.Stdout, fmt.Sprintf("dropped%d\n", i))
 		l.Flush(t.Context())
 	}
 	want := "log file " + file + ": no such file or directory: lines are dropped until it can be written"
@@ -124,7 +124,7 @@ func TestMissingDirectoryIsSaidOnceAndTriedAgain(t *testing.T) {
 	}
 	l.Start("web", 1)
 	say(t, l, "web", p.Stdout, "kept\n")
-	lost := 3*len("dropped\n") + len("[zinit: "+want+"]\n")
+	lost := 3*len("dropped0\n") + len("[zinit: "+want+"]\n")
 	hasFile(t, file, fmt.Sprintf("[zinit: %d bytes lost]\nkept\n", lost))
 }
 

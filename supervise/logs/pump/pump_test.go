@@ -143,7 +143,7 @@ func TestWriterWaitsForTheReaderOfTheStore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st.Advance(v.Size, v.count-1)
+		st.Advance(v.Size, v.Size, v.count-1)
 		return v.Size == size
 	})
 	writer.Wait()

@@ -90,11 +90,14 @@ func (st *Store) Hold(cursor int64, wake func()) int64 {
 }
 
 // Advance says that the reader has all bytes below cursor; hint is what
-// View.Segments returned for it.
-func (st *Store) Advance(cursor, hint int64) {
+// View.Segments returned for it. Bytes from held on it would like to read again
+// after a restart: they are kept too, unless they are more than a quarter of the
+// cap, for a writer must never wait for a reader that has everything.
+func (st *Store) Advance(cursor, held, hint int64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.cursor, st.heldIntent = cursor, hint
+	st.cursor = max(min(held, cursor), cursor-st.cap/4)
+	st.heldIntent = max(0, hint-minIntents)
 	st.resumeLocked()
 }
 

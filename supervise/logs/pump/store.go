@@ -38,8 +38,8 @@ type Store struct {
 	keep            int64 // intents kept
 
 	holds      bool  // a reader must see every byte
-	cursor     int64 // how far it has come
-	heldIntent int64 // the intent at its cursor
+	cursor     int64 // what it may still read begins here
+	heldIntent int64 // and its intents here
 	waiting    []*Source
 	wake       func() // tells the reader that there is more; may be nil
 
