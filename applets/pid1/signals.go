@@ -10,7 +10,8 @@ import (
 
 // catchSignals catches every signal that can be caught, so that none ends this
 // process: the Go runtime would exit on most of them, as process 1 too. SIGCHLD is
-// package reap's and SIGURG the runtime's own.
+// package reap's and SIGURG the runtime's own. The runtime leaves 32 to 34, which C
+// libraries use among their threads, alone: the kernel spares process 1 those.
 func catchSignals() <-chan os.Signal {
 	var all []os.Signal
 	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {

@@ -1,0 +1,200 @@
+package pid1
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func up(p *play) *play {
+	p.t.Helper()
+	p.awaitAll("ready", "a ", "b ")
+	return p
+}
+
+func TestAnOrderedShutdownLeavesNobody(t *testing.T) {
+	for _, sig := range []syscall.Signal{unix.SIGTERM, unix.SIGINT} {
+		p := up(enter(t, "good", nil))
+		p.send(sig)
+		p.ends(0)
+	}
+}
+
+// Fault 62.
+func TestTheFirstServersCodeIsTheKeepers(t *testing.T) {
+	p := enter(t, "exits", nil)
+	p.ends(7)
+}
+
+func TestAServerThatWasKilledFindsItsServicesAgain(t *testing.T) {
+	p := enter(t, "good", nil)
+	first := p.await("server ")
+	up(p)
+	pid, _ := strconv.Atoi(strings.Fields(first)[0])
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	second := p.await("server ")
+	if !strings.HasSuffix(second, "finds [a b]") {
+		t.Errorf("the second server: %s", second)
+	}
+	p.await("ready")
+	p.send(unix.SIGTERM)
+	p.ends(0)
+	if n := p.count("a "); n != 2 { // up, stops
+		t.Errorf("a was started again:\n%s", strings.Join(p.seen, "\n"))
+	}
+}
+
+func TestAServerThatDiesBeforeItIsReadyIsReplaced(t *testing.T) {
+	p := enter(t, "dies at first", func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "ZINIT_PLAY_MARKER="+filepath.Join(t.TempDir(), "marker"))
+	})
+	p.await("zinit: the server ended (killed by signal 9) before it was ready: starting it again in 100ms")
+	up(p).send(unix.SIGTERM)
+	p.ends(0)
+}
+
+// Fault 14, as far as it concerns a standalone keeper.
+func TestAServerThatEndsAgainAndAgainIsNotTheEndOfTheServices(t *testing.T) {
+	p := enter(t, "exits later", func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "ZINIT_PLAY_MARKER="+filepath.Join(t.TempDir(), "marker"))
+	})
+	first := p.await("server ")
+	up(p)
+	pid, _ := strconv.Atoi(strings.Fields(first)[0])
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for _, delay := range []string{"100ms", "200ms", "400ms"} {
+		p.await("zinit: the server ended (exit code 7) before it was ready: starting it again in " + delay)
+	}
+	for _, pid := range p.pids {
+		if err := unix.Kill(pid, 0); err != nil {
+			t.Errorf("service %d: %v", pid, err)
+		}
+	}
+	p.send(unix.SIGTERM)
+	p.await("b stops")
+	p.ends(0)
+}
+
+// Faults 15 and 61: the keeper stops the services by itself, wave after wave.
+func TestTheKeeperStopsTheServicesWhenTheServerDoesNot(t *testing.T) {
+	for _, part := range []string{"deaf", "hangs", "dies in the shutdown"} {
+		p := up(enter(t, part, nil))
+		p.send(unix.SIGTERM)
+		p.ends(0)
+		if !p.before("b stops", "a stops") {
+			t.Errorf("%s: the waves were not kept:\n%s", part, strings.Join(p.seen, "\n"))
+		}
+	}
+}
+
+func TestAStoppedServerIsKilledInTheShutdown(t *testing.T) {
+	p := enter(t, "good", func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "ZINIT_PLAY_STUBBORN=1") })
+	first := p.await("server ")
+	up(p)
+	pid, _ := strconv.Atoi(strings.Fields(first)[0])
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.send(unix.SIGTERM)
+	p.await("zinit: b did not stop in time: killing it")
+	p.ends(0)
+	if err := unix.Kill(pid, 0); err != unix.ESRCH {
+		t.Errorf("the server is left: %v", err)
+	}
+}
+
+func TestTheSecondInterruptKills(t *testing.T) {
+	p := up(enter(t, "hangs", nil))
+	p.send(unix.SIGINT)
+	p.await("draining")
+	p.send(unix.SIGINT)
+	p.ends(1)
+	if p.count("a stops") > 0 {
+		t.Errorf("a was asked first:\n%s", strings.Join(p.seen, "\n"))
+	}
+}
+
+func TestWhatAServiceLeftBehindIsSwept(t *testing.T) {
+	p := enter(t, "leaves a stray", nil)
+	p.awaitAll("ready", "a ", "b ", "stray ", "forks ")
+	p.send(unix.SIGTERM)
+	p.ends(0)
+}
+
+func TestNoSignalEndsTheKeeper(t *testing.T) {
+	p := up(enter(t, "good", nil))
+	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
+		switch sig {
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGTERM, unix.SIGINT:
+		case 32, 33, 34: // C libraries' own, not for Go to catch
+		default:
+			p.send(sig)
+		}
+	}
+	p.awaitAll("server got signal 1", "server got signal 10")
+	p.send(unix.SIGTERM)
+	p.ends(0)
+}
+
+// A hang-up is told from a reload by the terminal.
+func TestAClosedTerminalStopsTheServer(t *testing.T) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no terminals here: %v", err)
+	}
+	defer master.Close()
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := up(enter(t, "good", func(cmd *exec.Cmd) {
+		cmd.Stdin = slave
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	}))
+	slave.Close()
+	p.send(unix.SIGHUP)
+	p.await("server got signal 1")
+	master.Close()
+	p.await("b stops")
+	p.ends(0)
+}
+
+func TestProcess1OfAContainer(t *testing.T) {
+	p := enter(t, "good", func(cmd *exec.Cmd) {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+		if os.Geteuid() != 0 {
+			cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		}
+	})
+	p.awaitAll("ready", "a ", "b ")
+	p.pids = nil // they are of another namespace
+	p.send(unix.SIGTERM)
+	p.ends(0)
+}
+
+func TestABadFlagIsToldBeforeAnythingIsForked(t *testing.T) {
+	p := enter(t, "good", func(cmd *exec.Cmd) { cmd.Args = append(cmd.Args, "--log-level", "loud") })
+	p.await(`zinit-server: unknown log level "loud"`)
+	p.await("usage: zinit-server")
+	p.ends(2)
+	if p.count("server") > 0 {
+		t.Errorf("a server was started:\n%s", strings.Join(p.seen, "\n"))
+	}
+}
