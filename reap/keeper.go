@@ -65,7 +65,7 @@ const serverKey = ""
 // what an operator should know, from any goroutine, and must not wait long.
 func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 	runtime.GOMAXPROCS(4)
-	debug.SetGCPercent(20)
+	debug.SetGCPercent(calmPercent)
 	parkThreads()
 	catchIgnored()
 	if os.Getpid() != 1 {
@@ -249,19 +249,34 @@ func (k *Keeper) current() *session {
 	return k.session
 }
 
-// A calm gives memory back to the kernel some time after a burst. Its timer runs
-// once for each burst, so it wakes nobody up in the steady state.
-type calm struct{ armed atomic.Bool }
+// A calm gives memory back to the kernel some time after a burst, and has the
+// collector wait while the burst lasts: to stop the world it waits for every fork
+// under way. Its timer runs once for each burst, so it wakes nobody up in the
+// steady state.
+type calm struct {
+	armed atomic.Bool
+	seen  atomic.Int32 // spawns and rounds of reaping since the last check
+}
 
-const calmAfter = 20 * time.Second
+const (
+	calmAfter    = 5 * time.Second
+	burstSize    = 64 // as many as this within calmAfter are a burst
+	burstPercent = 400
+	calmPercent  = 20
+)
 
 func (c *calm) stir() {
+	if c.seen.Add(1) == burstSize {
+		debug.SetGCPercent(burstPercent)
+	}
 	if c.armed.CompareAndSwap(false, true) {
 		time.AfterFunc(calmAfter, c.check)
 	}
 }
 
 func (c *calm) check() {
+	c.seen.Store(0)
 	c.armed.Store(false)
+	debug.SetGCPercent(calmPercent)
 	debug.FreeOSMemory()
 }

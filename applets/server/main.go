@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -31,7 +32,7 @@ const (
 func Main(e *env.Env) int {
 	// With two, a quarter of all restarts waited for a thread to be woken.
 	runtime.GOMAXPROCS(4)
-	debug.SetGCPercent(50)
+	defer burst()()
 	flags, err := e.ParseServerFlags(env.DialectServer)
 	if err != nil {
 		fmt.Fprintf(e.Stderr, "zinit-server: %v\n", err)
@@ -106,6 +107,29 @@ func (s *server) end(wire *sock.Server) {
 		s.log.Debug("cannot remove the socket", "error", err)
 	}
 	s.log.Info("everything is down")
+}
+
+// The server's memory: small at rest, with room for a burst of work (the
+// parser of a small file needs 400 kB for a moment, and a collection after every
+// tenth file would take longer than the files).
+const (
+	restPercent = 50
+	burstLimit  = 64 << 20
+	restAfter   = 2 * time.Second
+)
+
+// burst suspends collections up to a limit. The function that it returns ends
+// that; so does time, and what the burst took goes back to the system then.
+func burst() (end func()) {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(burstLimit)
+	rest := func() {
+		debug.SetGCPercent(restPercent)
+		debug.SetMemoryLimit(math.MaxInt64)
+		debug.FreeOSMemory()
+	}
+	timer := time.AfterFunc(restAfter, rest)
+	return func() { timer.Stop() }
 }
 
 // loadConfig reads the configuration directory, which is made when it does not
