@@ -26,6 +26,7 @@ func (k *Keeper) receive(s *session) {
 // should have and that are not there were lost to a full table.
 func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 	in := intake{files: files}
+	defer in.close()
 	alone := single(data)
 	ok := decodePacket(data, func(m message) {
 		switch m := m.(type) {
@@ -58,7 +59,6 @@ func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 			k.serverDrains(s)
 		}
 	})
-	in.close()
 	if !ok {
 		k.log("cannot understand a packet of the server: %d bytes", len(data))
 	}
@@ -102,7 +102,7 @@ func (in *intake) spawn(m *spawnMessage) *request {
 }
 
 func (in *intake) close() {
-	for _, fd := range in.files {
+	for _, fd := range in.files { // a damaged packet's, or of verbs that are not known
 		unix.Close(fd)
 	}
 }
@@ -124,9 +124,7 @@ func (k *Keeper) carriedOut(waiting int) {
 	if waiting%8 == 0 {
 		k.current().flush()
 	}
-	if waiting == 0 {
-		k.calm.stir()
-	}
+	k.calm.stir()
 }
 
 func (k *Keeper) spawn(r *request) {
