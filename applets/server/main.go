@@ -81,13 +81,17 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		Hangup: s.reload,
 	})
 	wire := sock.NewServer(s.table(), sock.Options{Log: log})
-	go func() {
+	serve := func() {
 		if err := wire.Serve(ln); err != nil {
 			log.Error("the socket is closed", "error", err)
 		}
-	}()
+	}
 	log.Info("started", "config_dir", flags.ConfigDir, "socket", flags.Socket, "services", len(set.Services), "pid", os.Getpid())
-	err = s.sup.Run(set, inv, keeper.Ready)
+	err = s.sup.Run(set, inv, func() {
+		// Not before: who asks early waits, instead of hearing of no services.
+		go serve()
+		keeper.Ready()
+	})
 	s.end(wire)
 	return err
 }
