@@ -76,12 +76,13 @@ func binDir(t *testing.T) string {
 // test's goroutine.
 type instance struct {
 	t      *testing.T
-	dir    string   // everything of this instance, readable by all, removed at the end
-	config string   // the configuration directory
-	socket string   // where the server listens
-	env    []string // the environment of the keeper and of zinit; may be changed before launch
-	flags  []string // further flags of zinit-server
-	mark   string   // is in the environment of every process of this instance
+	dir    string          // everything of this instance, readable by all, removed at the end
+	config string          // the configuration directory
+	socket string          // where the server listens
+	env    []string        // the environment of the keeper and of zinit; may be changed before launch
+	flags  []string        // further flags of zinit-server
+	mark   string          // is in the environment of every process of this instance
+	alter  func(*exec.Cmd) // if not nil, sees the command of the keeper before it starts
 
 	keeper *exec.Cmd
 	ended  chan struct{} // closed when the keeper is gone and reaped
@@ -173,6 +174,9 @@ func (in *instance) spawn() {
 	in.keeper.Env, in.keeper.Stdout, in.keeper.Stderr = in.env, w, w
 	in.keeper.Dir = in.dir
 	in.keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if in.alter != nil {
+		in.alter(in.keeper)
+	}
 	err = in.keeper.Start()
 	w.Close()
 	if err != nil {
