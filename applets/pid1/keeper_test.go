@@ -26,8 +26,7 @@ func TestAnOrderedShutdownLeavesNobody(t *testing.T) {
 	}
 }
 
-// Fault 62.
-func TestTheFirstServersCodeIsTheKeepers(t *testing.T) {
+func TestFault62TheFirstServersCodeIsTheKeepers(t *testing.T) {
 	p := enter(t, "exits", nil)
 	p.ends(7)
 }
@@ -61,8 +60,8 @@ func TestAServerThatDiesBeforeItIsReadyIsReplaced(t *testing.T) {
 	p.ends(0)
 }
 
-// Fault 14, as far as it concerns a standalone keeper.
-func TestAServerThatEndsAgainAndAgainIsNotTheEndOfTheServices(t *testing.T) {
+// As far as it concerns a standalone keeper.
+func TestFault14AServerThatEndsAgainAndAgainIsNotTheEndOfTheServices(t *testing.T) {
 	p := enter(t, "exits later", func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "ZINIT_PLAY_MARKER="+filepath.Join(t.TempDir(), "marker"))
 	})
@@ -85,8 +84,8 @@ func TestAServerThatEndsAgainAndAgainIsNotTheEndOfTheServices(t *testing.T) {
 	p.ends(0)
 }
 
-// Faults 15 and 61: the keeper stops the services by itself, wave after wave.
-func TestTheKeeperStopsTheServicesWhenTheServerDoesNot(t *testing.T) {
+// The keeper stops the services by itself, wave after wave.
+func TestFault61TheKeeperStopsTheServicesWhenTheServerDoesNot(t *testing.T) {
 	for _, part := range []string{"deaf", "hangs", "dies in the shutdown"} {
 		p := up(enter(t, part, nil))
 		p.send(unix.SIGTERM)
@@ -97,7 +96,7 @@ func TestTheKeeperStopsTheServicesWhenTheServerDoesNot(t *testing.T) {
 	}
 }
 
-func TestAStoppedServerIsKilledInTheShutdown(t *testing.T) {
+func TestFault15AStoppedServerIsKilledInTheShutdown(t *testing.T) {
 	p := enter(t, "good", func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "ZINIT_PLAY_STUBBORN=1") })
 	first := p.await("server ")
 	up(p)
