@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -52,20 +53,7 @@ var massStart = scenario{server: func(_ int, s *serverPlay) error {
 }}
 
 func BenchmarkMassStart(b *testing.B) {
-	var total time.Duration
-	env := append(os.Environ(), "ZINIT_TEST_TINY="+tiny(b))
-	for b.Loop() {
-		cmd := exec.Command(self(), "-play", "keeper", "massStart")
-		cmd.Env = env
-		out, err := cmd.CombinedOutput()
-		found := regexp.MustCompile(`elapsed=(\d+)`).FindSubmatch(out)
-		if err != nil || found == nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		ns, _ := strconv.ParseInt(string(found[1]), 10, 64)
-		total += time.Duration(ns)
-	}
-	b.ReportMetric(float64(total.Milliseconds())/float64(b.N), "ms/1000")
+	b.ReportMetric(float64(measure(b, "massStart").Milliseconds()), "ms/1000")
 }
 
 // BenchmarkForkExec is the same work in one process and one goroutine.
@@ -103,4 +91,67 @@ func BenchmarkForkExec(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(total.Milliseconds())/float64(b.N), "ms/1000")
+}
+
+// restart measures from a kill to the answer that the next run is there.
+var restart = scenario{server: func(_ int, s *serverPlay) error {
+	const rounds = 1000
+	for i := range 100 { // there are others too
+		s.Spawn(benchSpec("other" + strconv.Itoa(i)))
+		if _, err := nextEvent[Spawned](s); err != nil {
+			return err
+		}
+	}
+	var took []time.Duration
+	s.Spawn(benchSpec("a"))
+	e, err := nextEvent[Spawned](s)
+	if err != nil {
+		return err
+	}
+	for run := uint64(2); run < rounds; run++ {
+		begin := time.Now()
+		unix.Kill(e.Pid, unix.SIGKILL)
+		if _, err := nextEvent[Exited](s); err != nil {
+			return err
+		}
+		sp := benchSpec("a")
+		sp.Run = run
+		sp.Keep[0], sp.Stdout = pipe()
+		sp.Keep[1], sp.Stderr = pipe()
+		s.Ack("a", run-1)
+		s.Spawn(sp)
+		if e, err = nextEvent[Spawned](s); err != nil {
+			return err
+		}
+		took = append(took, time.Since(begin))
+		for i, f := range sp.Keep {
+			f.Close()
+			s.Release(OutputName("a", run, i+1))
+		}
+	}
+	slices.Sort(took)
+	fmt.Fprintf(os.Stderr, "elapsed=%d p90=%d\n", took[len(took)/2].Nanoseconds(), took[len(took)*9/10].Nanoseconds())
+	return nil
+}}
+
+func BenchmarkRestart(b *testing.B) {
+	b.ReportMetric(float64(measure(b, "restart").Microseconds()), "us/p50")
+}
+
+// measure is the mean of what a scenario reports.
+func measure(b *testing.B, name string) time.Duration {
+	var total time.Duration
+	env := append(os.Environ(), "ZINIT_TEST_TINY="+tiny(b))
+	for b.Loop() {
+		cmd := exec.Command(self(), "-play", "keeper", name)
+		cmd.Env = env
+		out, err := cmd.CombinedOutput()
+		found := regexp.MustCompile(`elapsed=(\d+)`).FindSubmatch(out)
+		if err != nil || found == nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		ns, _ := strconv.ParseInt(string(found[1]), 10, 64)
+		total += time.Duration(ns)
+	}
+	return total / time.Duration(b.N)
 }

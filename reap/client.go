@@ -38,7 +38,7 @@ func Connect(requests, files int) (*Client, Inventory, error) {
 	unix.CloseOnExec(files)
 	c := &Client{
 		requests: requests, files: files,
-		events: make(chan []Event, 16),
+		events: make(chan []Event), // no room: what was received is what was delivered
 		wake:   make(chan struct{}, 1),
 	}
 	inv := Inventory{Runs: make(map[string]uint64), Kept: make(map[string]*os.File)}

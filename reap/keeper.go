@@ -68,6 +68,7 @@ func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 	debug.SetGCPercent(calmPercent)
 	parkThreads()
 	catchIgnored()
+	closeOnExec()
 	if os.Getpid() != 1 {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 			log("cannot become child subreaper: %v: processes that lose their parent are not seen", err)
@@ -97,14 +98,8 @@ func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 	}
 	k.table = NewTable(Hooks{Born: k.born, Ended: k.ended, GroupGone: k.groupGone, Settled: k.settled})
 	go forever(log, "reaper", func() { k.table.Run(nil) })
-	masked := maskInherited()
 	for range spawnWorkers {
-		go forever(log, "spawn worker", func() {
-			if masked {
-				clearMask()
-			}
-			k.lanes.work(k.carryOut, k.carriedOut)
-		})
+		go forever(log, "spawn worker", func() { k.lanes.work(k.carryOut, k.carriedOut) })
 	}
 	return k, nil
 }
@@ -112,8 +107,10 @@ func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 // openNull opens what children read from: /dev/null, or, where there is none, a
 // pipe without a writer. Reading from that ends at once, and writing fails
 // without a signal.
-func openNull() (int, error) {
-	fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+func openNull() (int, error) { return openNullAt("/dev/null") }
+
+func openNullAt(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err == nil {
 		return fd, nil
 	}

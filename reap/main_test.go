@@ -70,6 +70,7 @@ var scenarios = map[string]scenario{
 	"storm":     storm,
 	"orphaned":  orphaned,
 	"forkAgain": forkAgain, "forkMemory": forkMemory, "noFiles": noFiles, "noExec": noExec, "large": large,
+	"birth": birth, "birthOld": birthOld, "badServer": badServer, "restart": restart, "idle": idle,
 	"oldKernel": oldKernel, "noPidfd": noPidfd, "noThreads": noThreads,
 }
 
@@ -236,7 +237,7 @@ func run(t *testing.T, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self(), "-play", "keeper", name)
-	cmd.Env = append(os.Environ(), "ZINIT_TEST_TINY="+tiny(t))
+	cmd.Env = append(os.Environ(), "ZINIT_TEST_TINY="+tiny(t), "GORACE=atexit_sleep_ms=0")
 	if testing.Short() {
 		cmd.Env = append(cmd.Env, "ZINIT_TEST_SHORT=1")
 	}

@@ -15,10 +15,11 @@ type Table struct {
 	// mu is held for reading around fork and registration and around a signal, and
 	// for writing around reaping. The hooks are called under it, so for one process
 	// they come in order; they must neither wait nor call the table.
-	mu    sync.RWMutex
-	hooks Hooks
-	clock *startClock
-	idle  reaperIdle
+	mu     sync.RWMutex
+	hooks  Hooks
+	clock  *startClock
+	masked bool // this process was started with signals blocked
+	idle   reaperIdle
 
 	reg registry
 }
@@ -49,9 +50,10 @@ type registry struct {
 // NewTable makes an empty table. Nothing is reaped until Run.
 func NewTable(hooks Hooks) *Table {
 	return &Table{
-		hooks: hooks,
-		clock: newStartClock(),
-		idle:  reaperIdle{spawned: make(chan struct{}, 1)},
+		hooks:  hooks,
+		clock:  newStartClock(),
+		masked: maskInherited(),
+		idle:   reaperIdle{spawned: make(chan struct{}, 1)},
 		reg: registry{
 			byPid:     make(map[int]*Child),
 			byRun:     make(map[runID]*Child),
@@ -67,7 +69,7 @@ func (t *Table) Start(c Child, path string, argv []string, attr *syscall.ProcAtt
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	before := t.clock.now()
-	pid, err := syscall.ForkExec(path, argv, attr)
+	pid, err := t.fork(path, argv, attr)
 	if err != nil {
 		return Child{}, err
 	}
@@ -79,6 +81,14 @@ func (t *Table) Start(c Child, path string, argv []string, attr *syscall.ProcAtt
 	}
 	t.idle.wake()
 	return c, nil
+}
+
+func (t *Table) fork(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	if t.masked {
+		unmasked(func() { pid, err = syscall.ForkExec(path, argv, attr) })
+		return pid, err
+	}
+	return syscall.ForkExec(path, argv, attr)
 }
 
 func (r *registry) add(c *Child) {
