@@ -60,7 +60,7 @@ func (c *core) adopt(inv reap.Inventory) {
 			c.Keeper.Signal(ch.Key, ch.Run, 9, reap.ScopeGroup)
 		default:
 			c.step(r, machine.Adopted{Run: machine.Run(ch.Run)})
-			r.pid = ch.Pid
+			r.pid, r.start = ch.Pid, ch.Start
 		}
 	}
 	for _, e := range inv.Exits {

@@ -98,6 +98,7 @@ type record struct {
 	m       machine.Service
 	i       int32 // index in the graph
 	pid     int
+	start   uint64    // of pid, as the keeper told it
 	since   time.Time // when the state was entered
 
 	// What it was told and may not do before those that depend on it are down.

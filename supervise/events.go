@@ -42,7 +42,7 @@ func (c *core) keeperEvent(ev reap.Event) {
 func (c *core) spawned(r *record, e reap.Spawned) {
 	c.Logs.Start(e.Key, e.Run)
 	if r.m.Run() == machine.Run(e.Run) {
-		r.pid = e.Pid
+		r.pid, r.start = e.Pid, e.Start
 		c.touch(r)
 	}
 	c.step(r, machine.Spawned{Run: machine.Run(e.Run)})

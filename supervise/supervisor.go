@@ -52,9 +52,10 @@ func New(o Options) *Supervisor {
 	return s
 }
 
-// Run supervises a configuration until a shutdown has ended (nil) or the keeper
-// is gone (ErrKeeperLost). It is called once. ready is called when the services
-// have been asked for and requests are answered.
+// Run supervises a configuration until a shutdown has ended: nil when it was asked
+// for, ErrKeeperLost when it had to be because the keeper is gone. It is called
+// once. ready is called when the services have been asked for and requests are
+// answered.
 func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) error {
 	defer close(s.done)
 	c := s.core
@@ -65,6 +66,8 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var armed time.Time
+	var lost error
+	events := s.opt.Events
 	for !c.down() {
 		if at := c.nextWake(); at != armed {
 			armed = at
@@ -75,21 +78,11 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 			}
 		}
 		select {
-		case batch, ok := <-s.opt.Events:
+		case batch := <-events:
 			c.now = time.Now()
-			if !ok {
-				return ErrKeeperLost
-			}
-			for _, ev := range batch {
-				switch e := ev.(type) {
-				case reap.KeeperLost:
-					return ErrKeeperLost
-				case reap.Signaled:
-					if e.Signal == syscall.SIGHUP && s.opt.Hangup != nil {
-						go s.opt.Hangup()
-					}
-				}
-				c.keeperEvent(ev)
+			if s.keeperLost(batch) {
+				lost = ErrKeeperLost
+				events = c.orphan()
 			}
 		case f := <-s.mail:
 			c.now = time.Now()
@@ -100,7 +93,26 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 		}
 		s.endTurn()
 	}
-	return nil
+	return lost
+}
+
+// keeperLost takes in what the keeper says; true: it says no more.
+func (s *Supervisor) keeperLost(batch []reap.Event) bool {
+	if len(batch) == 0 {
+		return true // the channel is closed
+	}
+	for _, ev := range batch {
+		switch e := ev.(type) {
+		case reap.KeeperLost:
+			return true
+		case reap.Signaled:
+			if e.Signal == syscall.SIGHUP && s.opt.Hangup != nil {
+				go s.opt.Hangup()
+			}
+		}
+		s.core.keeperEvent(ev)
+	}
+	return false
 }
 
 // endTurn does what has come due and what has been decided, and lets readers see
