@@ -188,6 +188,28 @@ func TestProcess1OfAContainer(t *testing.T) {
 	p.ends(0)
 }
 
+// In a PID namespace the kernel does to the namespace what it would do to the
+// machine, and tells its parent by a signal.
+func TestProcess1OfAMachineAsksTheKernel(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may ask the kernel to end a namespace")
+	}
+	for sig, want := range map[syscall.Signal]syscall.Signal{unix.SIGTERM: unix.SIGINT, unix.SIGINT: unix.SIGHUP} {
+		p := enter(t, "good", func(cmd *exec.Cmd) {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+			cmd.Args = append(cmd.Args, "quiet", "--nonsense") // as kernels do
+			cmd.Env = append(cmd.Env, "ZINIT_PLAY_MACHINE=1")
+		})
+		p.awaitAll("zinit: not understood", "ready", "a ", "b ")
+		p.pids = nil // they are of another namespace
+		p.send(sig)
+		p.ends(-1)
+		if ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != want {
+			t.Errorf("after %v it ended with %v, want %v:\n%s", sig, ws.Signal(), want, strings.Join(p.seen, "\n"))
+		}
+	}
+}
+
 func TestABadFlagIsToldBeforeAnythingIsForked(t *testing.T) {
 	p := enter(t, "good", func(cmd *exec.Cmd) { cmd.Args = append(cmd.Args, "--log-level", "loud") })
 	p.await(`zinit-server: unknown log level "loud"`)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"zinit/applets/env"
@@ -15,19 +16,25 @@ import (
 // Started as any other process it is a standalone keeper.
 func Main(e *env.Env) int {
 	if e.Name() == "init" {
-		return start(e, env.DialectInit, patienceOf)
+		return start(e, env.DialectInit, ways{roleOf, patienceOf})
 	}
-	return start(e, env.DialectPid1, patienceOf)
+	return start(e, env.DialectPid1, ways{roleOf, patienceOf})
 }
 
 // Standalone is the applet zinit-server: a server with a keeper above it. As
 // process 1 it does what Main does. It returns when the server has been shut down.
-func Standalone(e *env.Env) int { return start(e, env.DialectServer, patienceOf) }
+func Standalone(e *env.Env) int { return start(e, env.DialectServer, ways{roleOf, patienceOf}) }
 
-func start(e *env.Env, d env.Dialect, patience func(role) patience) int {
+// ways are what a test plays differently.
+type ways struct {
+	role     func(pid int, flags env.ServerFlags, getenv func(string) string) role
+	patience func(role) patience
+}
+
+func start(e *env.Env, d env.Dialect, w ways) int {
 	signals := catchSignals()
 	flags, err := e.ParseServerFlags(d)
-	r := roleOf(os.Getpid(), flags, e.Getenv)
+	r := w.role(os.Getpid(), flags, e.Getenv)
 	if r != machine {
 		switch {
 		case err != nil:
@@ -43,11 +50,14 @@ func start(e *env.Env, d env.Dialect, patience func(role) patience) int {
 	defer console.flush(time.Second)
 	if err != nil {
 		// The kernel hands on what it does not know of its own command line.
-		console.printf("not understood, going on: %v", err)
+		console.printf("not understood, going on: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	if d != env.DialectServer && r == standalone {
+		console.printf("this is not process 1: running as any other server")
 	}
 	flags.Container = r == container
 	flags.Pid1Mode = flags.Pid1Mode || r == machine
-	k, err := newKeeper(life{role: r, patience: patience(r)}, flags, console, signals)
+	k, err := newKeeper(life{role: r, patience: w.patience(r)}, flags, console, signals)
 	if err != nil {
 		console.printf("%v", err)
 		return env.ExitFailed

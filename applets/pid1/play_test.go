@@ -41,9 +41,13 @@ func tell(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 func playKeeper() int {
 	e := &env.Env{Args: append([]string{"zinit-server"}, os.Args[1:]...),
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, UID: os.Geteuid()}
-	return start(e, env.DialectServer, func(r role) patience {
+	w := ways{role: roleOf, patience: func(role) patience {
 		return patience{answer: 300 * time.Millisecond, spare: 200 * time.Millisecond, own: 3 * time.Second, sweep: 3 * time.Second}
-	})
+	}}
+	if os.Getenv("ZINIT_PLAY_MACHINE") != "" {
+		w.role = func(int, env.ServerFlags, func(string) string) role { return machine }
+	}
+	return start(e, env.DialectServer, w)
 }
 
 // playServer is a server that runs two services, b on top of a, unless its part
