@@ -67,6 +67,11 @@ func (c Cause) Failure() bool {
 	return true
 }
 
+// configuration reports a cause that Mended takes away.
+func (c Cause) configuration() bool {
+	return c.Kind == MissingDependency || c.Kind == Unsatisfiable
+}
+
 // String is the form that people read.
 func (c Cause) String() string {
 	switch c.Kind {

@@ -26,32 +26,36 @@ func (l *life) kill() {
 // over settles what a run that has ended leaves behind: why is what brought it
 // down, outcome how the main process ended.
 func (l *life) over(why Cause, outcome Outcome) {
-	if !l.Started.IsZero() && l.now.Sub(l.Started) >= l.Rules.Stability {
-		l.resetBackOff()
-	}
-	again := false
+	end, again := l.now, false
+	var at time.Time
+	var givenUp bool
 	if st, ok := l.State.(Stopping); ok {
-		again = st.Again
+		// What it takes to end is no part of a good run: a service that fails its
+		// health check and then ignores the stop signal is given up all the same.
+		end, again = st.Since, st.Again
+	}
+	if !l.Started.IsZero() && end.Sub(l.Started) >= l.Rules.Stability {
+		l.resetBackOff()
 	}
 	switch {
 	case l.Broken:
 		l.State = Failed{Why: l.Fault, At: l.now}
-	case why.Failure():
-		at, givenUp := l.nextTry(true)
+	case why.Failure() && !why.configuration():
+		at, givenUp = l.nextTry(true)
 		if soonest := l.now.Add(spawnPause); why.Kind == SpawnError && !at.IsZero() && at.Before(soonest) {
 			at = soonest
 		}
 		l.State = Failed{Why: why, At: l.now, RestartAt: at, GivenUp: givenUp}
 	case why.Kind == Ended:
-		at, givenUp := l.nextTry(false)
+		at, givenUp = l.nextTry(false)
 		l.State = Exited{Outcome: outcome, At: l.now, RestartAt: at, GivenUp: givenUp}
-	case why.Kind == Asked && outcome.Unknown:
+	case outcome.Unknown:
 		again, l.State = true, Inactive{} // it never ran
 	default:
 		again, l.State = true, Exited{Outcome: outcome, At: l.now}
 	}
 	if again {
-		l.attempt() // the last word wins: it may be wanted by now
+		l.comeBack(givenUp) // the last word wins: it may be wanted by now
 	}
 }
 
@@ -94,7 +98,7 @@ func (l *life) probed(text string) {
 		p.Gap = min(2*p.Gap, h.Interval)
 		st.Probe = p
 		l.State = st
-		if p.Failures >= h.Retries {
+		if p.Failures >= h.Retries && !h.ReportOnly {
 			l.stop(Cause{Kind: HealthFailed, Count: p.Failures, Text: text})
 		}
 	case Running:

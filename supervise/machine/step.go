@@ -125,6 +125,9 @@ func (l *life) dropped() {
 		st.RestartAt = time.Time{}
 		l.State = st
 	case Failed:
+		if st.GivenUp {
+			l.resetBackOff() // Inactive does not say any more that it was given up
+		}
 		if !l.Broken {
 			l.State = Inactive{}
 		}
@@ -187,6 +190,9 @@ func (l *life) broken(why Cause) {
 }
 
 func (l *life) mended() {
+	if !l.Broken {
+		return
+	}
 	l.Broken = false
 	if _, ok := l.State.(Failed); ok {
 		l.State = Inactive{}

@@ -1,0 +1,531 @@
+package machine
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+// TestRestartPolicies: which ends are followed by another run.
+func TestRestartPolicies(t *testing.T) {
+	code := func(n int) Outcome { return Outcome{Code: n} }
+	killed := Outcome{Signal: syscall.SIGSEGV}
+	for _, tc := range []struct {
+		name    string
+		policy  Policy
+		oneshot bool
+		end     Outcome
+		want    string
+	}{
+		{"never, exit 0", Never, false, code(0), "exited (exit code 0)"},
+		{"never, exit 1", Never, false, code(1), "failed (exit code 1)"},
+		{"never, signal", Never, false, killed, "failed (killed by signal 11)"},
+		{"on failure, exit 0", OnFailure, false, code(0), "exited (exit code 0)"},
+		{"on failure, exit 1", OnFailure, false, code(1), "failed (exit code 1), restart at 200ms"},
+		{"on failure, signal", OnFailure, false, killed, "failed (killed by signal 11), restart at 200ms"},
+		{"always, exit 0", Always, false, code(0), "exited (exit code 0), restart at 200ms"},
+		{"always, exit 1", Always, false, code(1), "failed (exit code 1), restart at 200ms"},
+		{"always, signal", Always, false, killed, "failed (killed by signal 11), restart at 200ms"},
+		{"oneshot, exit 0", OnFailure, true, code(0), "exited (exit code 0)"},
+		{"oneshot with a policy, exit 1", OnFailure, true, code(1), "failed (exit code 1), restart at 200ms"},
+	} {
+		l := begin(plain(func(r *Rules) { r.Policy, r.Oneshot = tc.policy, tc.oneshot })).up()
+		l.give(ProcessGone{Run: 1, Outcome: tc.end})
+		if got := describe(l.Service); got != tc.want+" [wanted, may start]" {
+			t.Errorf("%s: %s", tc.name, got)
+		}
+	}
+}
+
+// delays lets a service fail again and again, each run as long as given, and
+// returns the pauses before the restarts.
+func delays(l *live, runs ...time.Duration) []string {
+	var out []string
+	for _, long := range runs {
+		l.after(long)
+		l.ends(1)
+		at := l.RestartAt()
+		if at.IsZero() {
+			return append(out, "given up")
+		}
+		out = append(out, at.Sub(l.now).String())
+		l.after(at.Sub(l.now))
+		l.give(Spawned{Run: l.Run()})
+	}
+	return out
+}
+
+func TestBackOff(t *testing.T) {
+	quick, good := 5*ms, 10*time.Second
+	for _, tc := range []struct {
+		name  string
+		rules func(*Rules)
+		runs  []time.Duration
+		want  string
+	}{
+		{"doubles up to its maximum, then gives up", func(*Rules) {}, []time.Duration{quick, quick, quick, quick, quick}, "200ms 400ms 800ms 1s given up"},
+		{"begins anew after a good run", func(*Rules) {}, []time.Duration{quick, quick, quick, good, quick, quick, quick, quick}, "200ms 400ms 800ms 200ms 400ms 800ms 1s given up"},
+		{"a run a little short of good is a quick one", func(*Rules) {}, []time.Duration{quick, good - 1, quick}, "200ms 400ms 800ms"},
+		{"no delay", func(r *Rules) { r.Delay = 0 }, []time.Duration{quick, quick, quick, quick, quick}, "0s 0s 0s 0s given up"},
+		{"no limit", func(r *Rules) { r.MaxRestarts = 0 }, []time.Duration{quick, quick, quick, quick, quick, quick, quick}, "200ms 400ms 800ms 1s 1s 1s 1s"},
+		{"a maximum below the delay does not shorten it", func(r *Rules) { r.DelayMax = 50 * ms }, []time.Duration{quick, quick}, "200ms 200ms"},
+		{"one try", func(r *Rules) { r.MaxRestarts = 1 }, []time.Duration{quick, quick}, "200ms given up"},
+	} {
+		l := begin(plain(tc.rules)).up()
+		if got := strings.Join(delays(l, tc.runs...), " "); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestAlwaysIsGivenUpToo(t *testing.T) {
+	l := begin(plain(func(r *Rules) { r.Policy, r.MaxRestarts, r.Delay = Always, 2, 0 })).up()
+	for range 3 {
+		l.ends(0)
+		l.after(0)
+		l.give(Spawned{Run: l.Run()})
+	}
+	if got := l.Reason(); got != "exit code 0; given up after 2 restarts" {
+		t.Errorf("the reason is %q: %s", got, describe(l.Service))
+	}
+	if l.Total != 2 {
+		t.Errorf("%d restarts are counted", l.Total)
+	}
+}
+
+// givenUp is a service that was given up after one restart.
+func givenUp() *live {
+	l := begin(plain(func(r *Rules) { r.MaxRestarts = 1 })).up()
+	delays(l, 5*ms, 5*ms)
+	return l
+}
+
+// TestTriesComeBack: after a service was given up, asking for it gives it all its
+// tries again, by whatever way it was asked.
+func TestTriesComeBack(t *testing.T) {
+	for name, events := range map[string][]Event{
+		"start":            {Wanted{}},
+		"restart":          {Restarted{}},
+		"stop, then start": {Dropped{}, Wanted{}},
+	} {
+		l := givenUp()
+		if !strings.Contains(l.Reason(), "given up after 1 restarts") {
+			t.Fatalf("not given up: %s", describe(l.Service))
+		}
+		l.give(events...)
+		l.give(Spawned{Run: l.Run()})
+		if got := strings.Join(delays(l, 5*ms, 5*ms), " "); got != "200ms given up" {
+			t.Errorf("%s: the next failures wait %s", name, got)
+		}
+	}
+	// Asked for while the last of its runs was still stopping.
+	l := begin(plain(checked, func(r *Rules) { r.MaxRestarts, r.Health.Retries = 1, 1 })).up()
+	for range 2 {
+		l.after(time.Second)
+		l.give(Probed{Run: l.Run(), Err: "refused"})
+		if l.Quick == 1 {
+			l.give(Wanted{})
+		}
+		l.ends(0)
+		if l.RestartAt().IsZero() {
+			break
+		}
+		l.after(200 * ms)
+		l.give(Spawned{Run: l.Run()}, Probed{Run: l.Run()})
+	}
+	if l.Run() != 3 || l.Quick != 0 {
+		t.Errorf("started while it was stopping for the last time: %s, quick %d", describe(l.Service), l.Quick)
+	}
+}
+
+// TestStartByHandKeepsTheBackOff: only a restart asked for, or a good run, resets
+// it while tries are left.
+func TestStartByHandKeepsTheBackOff(t *testing.T) {
+	for _, tc := range []struct {
+		ev   Event
+		want string
+	}{{Wanted{}, "800ms"}, {Restarted{}, "200ms"}} {
+		l := begin(plain()).up()
+		delays(l, 5*ms)
+		l.ends(1) // waits 400 ms
+		l.give(tc.ev)
+		if l.Run() != 3 {
+			t.Errorf("%T does not start it at once: %s", tc.ev, describe(l.Service))
+		}
+		if got := delays(l, 5*ms)[0]; got != tc.want {
+			t.Errorf("after %T the next failure waits %s, want %s", tc.ev, got, tc.want)
+		}
+	}
+}
+
+// TestAStubbornEndIsNoGoodRun: the time from the failure to the end does not count
+// as a good run.
+func TestAStubbornEndIsNoGoodRun(t *testing.T) {
+	l := begin(plain(checked, func(r *Rules) { r.Health.Retries, r.StopTimeout = 1, time.Minute })).up()
+	var waits []string
+	for range 5 {
+		l.after(time.Second)
+		l.give(Probed{Run: l.Run(), Err: "refused"})
+		l.after(time.Minute) // deaf
+		l.ends(0)
+		at := l.RestartAt()
+		if at.IsZero() {
+			waits = append(waits, "given up")
+			break
+		}
+		waits = append(waits, at.Sub(l.now).String())
+		l.after(at.Sub(l.now))
+		l.give(Spawned{Run: l.Run()}, Probed{Run: l.Run()})
+	}
+	if got := strings.Join(waits, " "); got != "200ms 400ms 800ms 1s given up" {
+		t.Errorf("it waits %s", got)
+	}
+}
+
+// TestSpawnErrors are failures like others, with a pause even where the delay is
+// 0.
+func TestSpawnErrors(t *testing.T) {
+	for _, tc := range []struct {
+		delay time.Duration
+		want  string
+	}{{0, "100ms"}, {50 * ms, "100ms"}, {200 * ms, "200ms"}} {
+		l := begin(plain(func(r *Rules) { r.Delay = tc.delay }))
+		l.give(Wanted{}, DepsMet{}, SpawnFailed{Run: 1, Text: "no such file"})
+		if want := "failed (spawn error: no such file), restart at " + tc.want + " [wanted, may start]"; describe(l.Service) != want {
+			t.Errorf("delay %s: %s", tc.delay, describe(l.Service))
+		}
+	}
+	l := begin(plain(func(r *Rules) { r.Delay, r.MaxRestarts = 0, 2 }))
+	l.give(Wanted{}, DepsMet{})
+	for n := Run(1); n <= 3; n++ {
+		l.give(SpawnFailed{Run: n, Text: "no such file"})
+		l.after(100 * ms)
+	}
+	if got := l.Reason(); got != "spawn error: no such file; given up after 2 restarts" || l.Last != 3 {
+		t.Errorf("after %d tries: %s", l.Last, got)
+	}
+}
+
+// TestStopThatMeetsASpawnError: what never ran has not exited.
+func TestStopThatMeetsASpawnError(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		events []Event
+		want   string
+	}{
+		{"stopped", []Event{Dropped{}}, "inactive [dropped, may start]"},
+		{"restarted", []Event{Restarted{}}, "starting run 2 [wanted, may start]"},
+		{"lost", []Event{DepsLost{On: "db"}}, "blocked [wanted, lost db]"},
+		{"lost, then stopped", []Event{DepsLost{On: "db"}, Dropped{}}, "inactive [dropped, lost db]"},
+		{"stopped, then started", []Event{Dropped{}, Wanted{}}, "starting run 2 [wanted, may start]"},
+	} {
+		l := begin(plain())
+		l.give(Wanted{}, DepsMet{})
+		l.give(tc.events...)
+		l.give(SpawnFailed{Run: 1, Text: "no memory"})
+		if got := describe(l.Service); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestStopEscalates: the stop signal, SIGKILL after stop_timeout, and again and
+// again while the kernel holds it.
+func TestStopEscalates(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		stop, kill Scope
+		want       string
+	}{
+		{"group", Group, Group, "INT to the group of run 1; KILL to the group of run 1"},
+		{"mixed", Main, Group, "INT to the main process of run 1; KILL to the group of run 1"},
+		{"process", Main, Main, "INT to the main process of run 1; KILL to the main process of run 1"},
+	} {
+		l := begin(plain(func(r *Rules) { r.StopSignal, r.StopScope, r.KillScope = syscall.SIGINT, tc.stop, tc.kill })).up()
+		actions := l.give(Dropped{})
+		actions = append(actions, l.after(2*time.Second-1)...)
+		if len(actions) != 1 {
+			t.Errorf("%s: killed too early: %s", tc.name, describeActions(actions))
+		}
+		actions = append(actions, l.after(1)...)
+		if got := describeActions(actions); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+		if l.Stuck() {
+			t.Errorf("%s: stuck at the first kill", tc.name)
+		}
+		var pauses []string
+		last := l.now
+		for range 6 {
+			l.after(l.Deadline().Sub(l.now))
+			pauses = append(pauses, l.now.Sub(last).String())
+			last = l.now
+			if !l.Stuck() {
+				t.Errorf("%s: survived two kills and is not stuck", tc.name)
+			}
+		}
+		if got := strings.Join(pauses, " "); got != "5s 10s 20s 40s 1m0s 1m0s" {
+			t.Errorf("%s: kills again after %s", tc.name, got)
+		}
+		l.give(ProcessGone{Run: 1, Outcome: Outcome{Signal: syscall.SIGKILL}})
+		if got := describe(l.Service); got != "exited (killed by signal 9) [dropped, may start]" {
+			t.Errorf("%s: %s", tc.name, got)
+		}
+	}
+}
+
+// TestFirstCauseIsKept: what brought a service down is its reason, not the signal
+// that ended it.
+func TestFirstCauseIsKept(t *testing.T) {
+	kill := func(l *live) {
+		l.after(2 * time.Second)
+		l.give(ProcessGone{Run: l.Run(), Outcome: Outcome{Signal: syscall.SIGKILL}})
+	}
+	t.Run("health", func(t *testing.T) {
+		l := begin(plain(checked)).up()
+		for range 3 {
+			l.after(time.Second)
+			l.give(Probed{Run: 1, Err: "refused"})
+		}
+		kill(l)
+		if got := l.Reason(); got != "health check failed after 3 attempts: refused" {
+			t.Error(got)
+		}
+	})
+	t.Run("start timeout", func(t *testing.T) {
+		l := begin(plain(checked))
+		l.give(Wanted{}, DepsMet{}, Spawned{Run: 1})
+		l.after(30 * time.Second)
+		kill(l)
+		if got := l.Reason(); got != "start timeout: not ready after 30s" {
+			t.Error(got)
+		}
+	})
+	t.Run("a failure, then a stop", func(t *testing.T) {
+		l := begin(plain(checked))
+		l.give(Wanted{}, DepsMet{}, Spawned{Run: 1})
+		l.after(30 * time.Second)
+		l.give(Dropped{})
+		kill(l)
+		if got := describe(l.Service); got != "failed (start timeout: not ready after 30s) [dropped, may start]" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestSatisfied(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		make func() *live
+		want bool
+	}{
+		{"inactive", func() *live { return begin(plain()) }, false},
+		{"starting", func() *live { l := begin(plain(checked)); l.give(Wanted{}, DepsMet{}, Spawned{Run: 1}); return l }, false},
+		{"running", func() *live { return begin(plain()).up() }, true},
+		{"running target", func() *live { return begin(plain(target)).up() }, true},
+		{"running oneshot", func() *live { return begin(plain(oneshot)).up() }, false},
+		{"oneshot, code 0", func() *live { l := begin(plain(oneshot)).up(); l.ends(0); return l }, true},
+		{"oneshot, code 1", func() *live { l := begin(plain(oneshot)).up(); l.ends(1); return l }, false},
+		{"service, code 0", func() *live { l := begin(plain()).up(); l.ends(0); return l }, false},
+		{"stopping", func() *live { l := begin(plain()).up(); l.give(Dropped{}); return l }, false},
+	} {
+		if l := tc.make(); l.Satisfied() != tc.want {
+			t.Errorf("%s: satisfied is %v: %s", tc.name, l.Satisfied(), describe(l.Service))
+		}
+	}
+}
+
+// TestLastWordWins: what is asked last, while a service stops, decides.
+func TestLastWordWins(t *testing.T) {
+	const starts, rests, blocked = "starting run 2", "exited (exit code 0)", "blocked"
+	for _, tc := range []struct {
+		events []Event
+		want   string
+	}{
+		{[]Event{Dropped{}}, rests},
+		{[]Event{Dropped{}, Wanted{}}, starts},
+		{[]Event{Dropped{}, Wanted{}, Dropped{}}, rests},
+		{[]Event{Restarted{}}, starts},
+		{[]Event{Restarted{}, Dropped{}}, rests},
+		{[]Event{Dropped{}, Restarted{}}, starts},
+		{[]Event{DepsLost{On: "db"}}, blocked},
+		{[]Event{DepsLost{On: "db"}, DepsMet{}}, starts},
+		{[]Event{DepsLost{On: "db"}, Dropped{}, DepsMet{}}, rests},
+		{[]Event{Dropped{}, DepsLost{On: "db"}, Wanted{}}, blocked},
+		{[]Event{Broken{Why: Cause{Kind: MissingDependency, Name: "db"}}}, "failed (missing dependency 'db')"},
+		{[]Event{Broken{Why: Cause{Kind: MissingDependency, Name: "db"}}, Mended{}}, starts},
+		{[]Event{Broken{Why: Cause{Kind: MissingDependency, Name: "db"}}, Mended{}, Dropped{}}, rests},
+	} {
+		l := begin(plain(func(r *Rules) { r.Policy = Never })).up()
+		l.give(tc.events...)
+		l.ends(0)
+		if got := describe(l.Service); !strings.HasPrefix(got, tc.want) {
+			t.Errorf("%v: %s, want %s", tc.events, got, tc.want)
+		}
+	}
+}
+
+// TestStopCancelsAPendingRestart, of both kinds.
+func TestStopCancelsAPendingRestart(t *testing.T) {
+	for code, want := range []string{"exited (exit code 0) [dropped, may start]", "inactive [dropped, may start]"} {
+		l := begin(plain(func(r *Rules) { r.Policy = Always })).up()
+		l.ends(code)
+		if l.RestartAt().IsZero() {
+			t.Fatalf("no restart is pending: %s", describe(l.Service))
+		}
+		l.give(Dropped{})
+		if got := l.after(time.Hour); len(got) > 0 || describe(l.Service) != want {
+			t.Errorf("code %d: %s %s", code, describe(l.Service), describeActions(got))
+		}
+	}
+}
+
+// TestRestartWaitsForPermission: a due restart that may not start is blocked, and
+// starts when it may.
+func TestRestartWaitsForPermission(t *testing.T) {
+	l := begin(plain()).up()
+	l.ends(1)
+	l.give(DepsHeld{On: "db"})
+	l.after(time.Second)
+	if got := l.State.String() + ": " + l.Reason(); got != "blocked: waiting on: db" {
+		t.Error(got)
+	}
+	if got := describeActions(l.give(DepsMet{})); got != "SPAWN run 2" {
+		t.Error(got)
+	}
+}
+
+func TestTargets(t *testing.T) {
+	l := begin(plain(target))
+	for _, tc := range []struct {
+		ev   Event
+		want string
+	}{
+		{Wanted{}, "blocked [wanted, waits]"},
+		{DepsMet{}, "running since 0s [wanted, may start]"},
+		{DepsHeld{On: "db"}, "blocked [wanted, waits for db]"},
+		{DepsMet{}, "running since 0s [wanted, may start]"},
+		{DepsLost{On: "db"}, "blocked [wanted, lost db]"},
+		{DepsMet{}, "running since 0s [wanted, may start]"},
+		{Restarted{}, "running since 0s [wanted, may start]"},
+		{Adopted{Run: 4}, "running since 0s [wanted, may start]"},
+		{Dropped{}, "inactive [dropped, may start]"},
+		{Wanted{}, "running since 0s [wanted, may start]"},
+	} {
+		if actions := l.give(tc.ev); len(actions) > 0 || describe(l.Service) != tc.want || l.Active() {
+			t.Errorf("%T: %s %s, want %s", tc.ev, describe(l.Service), describeActions(actions), tc.want)
+		}
+	}
+}
+
+func TestAdopted(t *testing.T) {
+	l := begin(plain(checked))
+	l.give(Adopted{Run: 7})
+	if got := describe(l.Service); got != "running run 7 since 0s, probe at 0s [wanted, waits]" {
+		t.Error(got)
+	}
+	l.ends(1)
+	l.give(DepsMet{})
+	l.after(200 * ms)
+	if got := describe(l.Service); got != "starting run 8, ready by 30.2s [wanted, may start]" {
+		t.Errorf("after its end: %s", got)
+	}
+	l.give(Adopted{Run: 9})
+	if l.Run() != 8 {
+		t.Errorf("two runs at once: %s", describe(l.Service))
+	}
+}
+
+// TestConfigured: other rules apply at once to a living run.
+func TestConfigured(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		make func() *live
+		to   *Rules
+		want string
+	}{
+		{"health goes, the process is up", func() *live {
+			l := begin(plain(checked))
+			l.give(Wanted{}, DepsMet{}, Spawned{Run: 1})
+			return l
+		}, plain(), "running run 1 since 0s"},
+		{"health goes, the process is not up", func() *live { l := begin(plain(checked)); l.give(Wanted{}, DepsMet{}); return l }, plain(), "starting run 1"},
+		{"health comes, the process is not up", func() *live { l := begin(plain()); l.give(Wanted{}, DepsMet{}); return l }, plain(checked), "starting run 1, ready by 30s"},
+		{"health comes", func() *live { return begin(plain()).up() }, plain(checked), "running run 1 since 0s, probe at 0s"},
+		{"health goes", func() *live { return begin(plain(checked)).up() }, plain(), "running run 1 since 0s"},
+		{"health stays", func() *live { return begin(plain(checked)).up() }, plain(checked), "running run 1 since 0s, probe at 1s"},
+	} {
+		l := tc.make()
+		l.give(Configured{Rules: tc.to})
+		if got := describe(l.Service); got != tc.want+" [wanted, may start]" {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
+	l := begin(plain(func(r *Rules) { r.DelayMax = time.Hour })).up()
+	delays(l, 5*ms, 5*ms, 5*ms) // the next delay is 1.6 s
+	l.give(Configured{Rules: plain()})
+	if got := delays(l, 5*ms); !slices.Equal(got, []string{"1s"}) {
+		t.Errorf("a back-off beyond the new maximum: %v", got)
+	}
+}
+
+// TestBrokenAndMended: a configuration that cannot be is a state with a reason.
+func TestBrokenAndMended(t *testing.T) {
+	missing := Broken{Why: Cause{Kind: MissingDependency, Name: "db"}}
+	for _, v := range variants {
+		l := v.make()
+		wanted := l.Want
+		l.give(missing, DepsMet{})
+		if l.Active() {
+			l.ends(0)
+			l.give(GroupGone{Run: l.Run()})
+		}
+		if got := l.State.String() + ": " + l.Reason(); got != "failed: missing dependency 'db'" && v.name != "failed, broken" {
+			t.Errorf("%s: %s", v.name, got)
+		}
+		if actions := l.give(Wanted{}, Restarted{}, DepsMet{}); len(actions) > 0 || l.State.String() != "failed" {
+			t.Errorf("%s: broken, and yet %s", v.name, describe(l.Service))
+		}
+		if !wanted {
+			l.give(Dropped{})
+		}
+		l.give(Mended{})
+		if up := l.Active() || l.State.String() == "running"; up != wanted {
+			t.Errorf("%s: wanted %v, mended: %s", v.name, wanted, describe(l.Service))
+		}
+	}
+	l := begin(plain())
+	if actions := l.give(Wanted{}, DepsMet{}, SpawnFailed{Run: 1}, Mended{}); len(actions) != 1 {
+		t.Errorf("mended without being broken, it starts: %s", describeActions(actions))
+	}
+}
+
+func TestCausesInWords(t *testing.T) {
+	for _, tc := range []struct {
+		why     Cause
+		failure bool
+		want    string
+	}{
+		{Cause{Outcome: Outcome{Code: 3}}, true, "exit code 3"},
+		{Cause{Outcome: Outcome{}}, false, "exit code 0"},
+		{Cause{Outcome: Outcome{Signal: syscall.SIGKILL}}, true, "killed by signal 9"},
+		{Cause{Outcome: Outcome{Unknown: true}}, true, "end not seen"},
+		{Cause{Kind: StartTimeout, After: time.Second}, true, "start timeout: not ready after 1s"},
+		{Cause{Kind: HealthFailed, Count: 3}, true, "health check failed after 3 attempts"},
+		{Cause{Kind: HealthFailed, Count: 3, Text: "refused"}, true, "health check failed after 3 attempts: refused"},
+		{Cause{Kind: SpawnError, Text: "no such file"}, true, "spawn error: no such file"},
+		{Cause{Kind: MissingDependency, Name: "db"}, true, "missing dependency 'db'"},
+		{Cause{Kind: Unsatisfiable, Text: "a cycle"}, true, "a cycle"},
+		{Cause{Kind: Asked}, false, "stop asked for"},
+		{Cause{Kind: Restarting}, false, "restart asked for"},
+		{Cause{Kind: Requirement, Name: "db"}, false, "db, which it requires, went down"},
+	} {
+		if tc.why.String() != tc.want || tc.why.Failure() != tc.failure {
+			t.Errorf("%q, failure %v; want %q, %v", tc.why, tc.why.Failure(), tc.want, tc.failure)
+		}
+	}
+}
