@@ -101,6 +101,7 @@ func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 	for range spawnWorkers {
 		go forever(log, "spawn worker", func() { k.lanes.work(k.carryOut, k.carriedOut) })
 	}
+	k.calm.stir() // a start is a burst too
 	return k, nil
 }
 
@@ -275,5 +276,5 @@ func (c *calm) check() {
 	c.seen.Store(0)
 	c.armed.Store(false)
 	debug.SetGCPercent(calmPercent)
-	debug.FreeOSMemory()
+	GiveBack()
 }

@@ -130,7 +130,7 @@ func burst() (end func()) {
 	rest := func() {
 		debug.SetGCPercent(restPercent)
 		debug.SetMemoryLimit(math.MaxInt64)
-		debug.FreeOSMemory()
+		reap.GiveBack()
 	}
 	timer := time.AfterFunc(restAfter, rest)
 	return func() { timer.Stop() }
