@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"syscall"
@@ -297,6 +298,93 @@ var storm = scenario{keeper: func(k *keeperPlay) error {
 }}
 
 func TestServerDeathsLeaveExactlyOneProcessOfEach(t *testing.T) { play(t, "storm") }
+
+// The same as process 1, which is nobody's child and everybody's last parent.
+var (
+	first      = scenario{alone: true, keeper: heir.keeper, server: heir.server}
+	firstStorm = scenario{alone: true, keeper: storm.keeper, server: storm.server}
+)
+
+func TestTheKeeperIsProcessOne(t *testing.T) {
+	play(t, "first")
+	play(t, "firstStorm")
+}
+
+// ownProc mounts the /proc of this process's PID namespace.
+func ownProc() error {
+	if pid := os.Getpid(); pid != 1 {
+		return fmt.Errorf("pid %d", pid)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	return unix.Mount("proc", "/proc", "proc", 0, "")
+}
+
+// An exec that hangs delays others' exits, but no signal: the operator can still
+// stop things. The file hangs while somebody holds a lease on it.
+var hungExec = scenario{server: func(_ int, s *serverPlay) error {
+	dir, err := os.MkdirTemp("", "reap")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	text, err := os.ReadFile(os.Getenv("ZINIT_TEST_TINY"))
+	if err != nil {
+		return err
+	}
+	path := dir + "/leased"
+	if err := os.WriteFile(path, text, 0o755); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	signal.Ignore(syscall.SIGIO) // the kernel's wish that we let go
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		fmt.Fprintln(os.Stderr, "SKIP: no leases:", err)
+		return nil
+	}
+	s.Spawn(spec("victim", 1, "p"))
+	victim, err := nextEvent[Spawned](s)
+	if err != nil {
+		return err
+	}
+	hung := spec("hung", 1, "p")
+	hung.Path = path
+	s.Spawn(hung)
+	if err := eventually("exec hangs", func() bool {
+		held, _ := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
+		return held != unix.F_WRLCK // what the kernel wants it to become
+	}); err != nil {
+		return err
+	}
+	for range 2 { // the second after the reaper has begun to wait
+		s.Signal("victim", 1, syscall.SIGKILL, ScopeMain)
+		if err := eventually("the signal arrives", func() bool { return statusLine(victim.Pid, "State") == "Z" }); err != nil {
+			return err
+		}
+	}
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK); err != nil {
+		return err
+	}
+	seen := ""
+	for range 2 {
+		e, err := s.event()
+		if err != nil {
+			return err
+		}
+		seen += fmt.Sprintf("%T ", e)
+	}
+	if seen != "reap.Spawned reap.Exited " {
+		return fmt.Errorf("events %s", seen)
+	}
+	return nil
+}}
+
+func TestAnExecThatHangsDelaysNoSignal(t *testing.T) { play(t, "hungExec") }
 
 // The server learns that the keeper died, and can still reach its services.
 var orphaned = scenario{keeper: func(k *keeperPlay) error {

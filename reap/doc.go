@@ -8,10 +8,12 @@
 // promises:
 //
 //   - A status reaches whoever started the process, whatever else dies at the
-//     same time; what nobody started is a counted orphan.
-//   - A signal reaches only a process that is not reaped yet. Forks hold the read
-//     side of one lock from before the fork until the child is registered, reaping
-//     holds the write side, so no number changes its meaning in between.
+//     same time; what nobody started is a counted orphan. Forks hold the read side
+//     of a lock from before the fork until the child is registered, reaping holds
+//     the write side.
+//   - A signal reaches only a process that is not reaped yet: it is looked up and
+//     signalled under the lock under which reaping removes it, so no number changes
+//     its meaning in between.
 //   - Requests of one key are carried out in the order in which they were made.
 //   - An exit is repeated to every new server until it was acknowledged, a run
 //     number is never accepted twice, and descriptors given into keeping come back.

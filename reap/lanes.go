@@ -56,13 +56,6 @@ func (l *lanes) busy(key string) bool {
 	return ok
 }
 
-// idle reports whether no request at all is left.
-func (l *lanes) idle() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.byKey) == 0
-}
-
 // settle waits until every request is done.
 func (l *lanes) settle() {
 	l.mu.Lock()

@@ -49,6 +49,8 @@ func TestMain(m *testing.M) {
 const patience = 60 * time.Second
 
 type scenario struct {
+	// alone makes the keeper process 1 of a PID namespace.
+	alone bool
 	// before runs in the keeper's process before it becomes one.
 	before func() error
 	// keeper drives the keeper; nil starts one server, which must end with code 0.
@@ -70,7 +72,7 @@ var scenarios = map[string]scenario{
 	"storm":     storm,
 	"orphaned":  orphaned,
 	"forkAgain": forkAgain, "forkMemory": forkMemory, "noFiles": noFiles, "noExec": noExec, "large": large,
-	"birth": birth, "birthOld": birthOld, "badServer": badServer, "restart": restart, "idle": idle,
+	"birth": birth, "birthOld": birthOld, "first": first, "firstStorm": firstStorm, "badServer": badServer, "restart": restart, "hungExec": hungExec, "idle": idle,
 	"oldKernel": oldKernel, "noPidfd": noPidfd, "noThreads": noThreads,
 }
 
@@ -135,6 +137,12 @@ func (k *keeperPlay) until(what string, fact func() bool) error {
 
 func playKeeper(args []string) error {
 	sc := scenarios[args[0]]
+	if sc.alone {
+		if err := ownProc(); err != nil {
+			fmt.Fprintln(os.Stderr, "SKIP: no PID namespace of its own:", err)
+			return nil
+		}
+	}
 	if sc.before != nil {
 		if err := sc.before(); err != nil {
 			return err
@@ -242,5 +250,11 @@ func run(t *testing.T, name string) ([]byte, error) {
 		cmd.Env = append(cmd.Env, "ZINIT_TEST_SHORT=1")
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if scenarios[name].alone {
+		if os.Getuid() != 0 {
+			t.Skip("a PID namespace needs root")
+		}
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
+	}
 	return cmd.CombinedOutput()
 }

@@ -39,16 +39,17 @@ func (t *Table) Run(quit <-chan struct{}) {
 
 // reap takes the dead children, the first of which was seen to be pid.
 func (t *Table) reap(pid int) {
+	t.forks.Lock()
+	defer t.forks.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var info siginfo
 	orphaned := false
 	for range reapBatch {
-		c, ok := t.reg.byPid[pid]
-		if ok {
-			t.reapChild(c)
+		if c, ok := t.byPid[pid]; ok {
+			t.reapChildLocked(c)
 		} else {
-			orphaned = t.reapOrphan(pid) || orphaned
+			orphaned = t.reapOrphanLocked(pid) || orphaned
 		}
 		if waitNow(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT) != 0 || info.pid() == 0 {
 			break
@@ -60,36 +61,33 @@ func (t *Table) reap(pid int) {
 	}
 }
 
-// reapChild takes the status of a process that Start made. The registry is ours
-// alone while the write side is held, so its own lock is only for those who read.
-func (t *Table) reapChild(c *Child) {
+// reapChildLocked takes the status of a process that Start made.
+func (t *Table) reapChildLocked(c *Child) {
 	var info siginfo
 	if errno := waitNow(unix.P_PID, c.Pid, &info, unix.WEXITED); errno != 0 || info.pid() == 0 {
 		return // it was another one of that number that was seen; this one lives
 	}
 	exit := Exited{Key: c.Key, Run: c.Run, Pid: c.Pid, Status: info.status()}
 	exit.Lingers = c.Group && groupLives(c.Pid)
-	t.reg.mu.Lock()
-	delete(t.reg.byPid, c.Pid)
+	delete(t.byPid, c.Pid)
 	if exit.Lingers {
 		c.MainGone = true
-		t.reg.lingering[c.Pid] = c
+		t.lingering[c.Pid] = c
 	} else {
-		delete(t.reg.byRun, runID{c.Key, c.Run})
+		delete(t.byRun, runID{c.Key, c.Run})
 	}
-	t.reg.mu.Unlock()
 	if t.hooks.Ended != nil {
 		t.hooks.Ended(exit)
 	}
 }
 
-// reapOrphan takes a process that Start did not make. It reports whether there
-// was one: a fork whose exec failed is taken by the fork itself.
-func (t *Table) reapOrphan(pid int) bool {
+// reapOrphanLocked takes a process that Start did not make. It reports whether
+// there was one: a fork whose exec failed is taken by the fork itself.
+func (t *Table) reapOrphanLocked(pid int) bool {
 	// Both can only be asked while it is not reaped.
 	o := Orphan{Pid: pid}
 	pgid := 0
-	if len(t.reg.lingering) > 0 {
+	if len(t.lingering) > 0 {
 		pgid, _ = unix.Getpgid(pid) // 0 matches no group
 	}
 	o.Start, _ = StartTime(pid) // 0 says unknown
@@ -98,12 +96,9 @@ func (t *Table) reapOrphan(pid int) bool {
 		return false
 	}
 	o.Status = info.status()
-	t.reg.mu.Lock()
-	t.reg.orphans.add(o)
-	_, lingers := t.reg.lingering[pgid]
-	t.reg.mu.Unlock()
-	if lingers && !groupLives(pgid) {
-		t.forgetGroup(pgid)
+	t.orphans.add(o)
+	if _, ok := t.lingering[pgid]; ok && !groupLives(pgid) {
+		t.forgetGroupLocked(pgid)
 	}
 	return true
 }
@@ -112,12 +107,12 @@ func (t *Table) reapOrphan(pid int) bool {
 // that moved to another group empties one without ending in it.
 func (t *Table) recheckLocked() {
 	n := 0
-	for pgid := range t.reg.lingering {
+	for pgid := range t.lingering {
 		if n++; n > recheckGroups {
 			return
 		}
 		if !groupLives(pgid) {
-			t.forgetGroup(pgid)
+			t.forgetGroupLocked(pgid)
 		}
 	}
 }

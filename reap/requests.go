@@ -1,7 +1,6 @@
 package reap
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,16 +26,10 @@ func (k *Keeper) receive(s *session) {
 func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 	in := intake{files: files}
 	defer in.close()
-	alone := single(data)
 	ok := decodePacket(data, func(m message) {
 		switch m := m.(type) {
 		case *spawnMessage:
 			r := in.spawn(m)
-			if alone && k.lanes.idle() {
-				// Nothing to do it beside: spare the way over a worker.
-				k.carryOut(func() { k.spawn(r) })
-				return
-			}
 			k.lanes.put(m.Key, func() { k.spawn(r) })
 		case *declinedMessage:
 			k.lanes.put(m.Key, func() { k.decline(m) })
@@ -63,11 +56,6 @@ func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 		k.log("cannot understand a packet of the server: %d bytes", len(data))
 	}
 	s.flush()
-}
-
-// single reports whether a packet holds one record and no more.
-func single(data []byte) bool {
-	return len(data) > headerSize && len(data) == 1+headerSize+int(binary.LittleEndian.Uint32(data[2:]))
 }
 
 // A request is a spawn with its descriptors.

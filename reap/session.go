@@ -102,12 +102,12 @@ func (k *Keeper) previousDone() (number uint64, err error) {
 // greet queues the inventory and makes the session the current one, at once: what
 // happens from here on is told after it.
 func (k *Keeper) greet(s *session) {
-	k.table.mu.RLock() // nobody is reaped in between
-	defer k.table.mu.RUnlock()
+	k.table.mu.Lock() // nothing happens in between
+	defer k.table.mu.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s.out.add(&helloMessage{k.stage})
-	for _, c := range k.table.reg.list() {
+	for _, c := range k.table.childrenLocked() {
 		if c.Key != serverKey {
 			s.out.add(&c)
 		}

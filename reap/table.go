@@ -12,19 +12,29 @@ import (
 // Invariant: while an entry is in byPid its process is not reaped, so the pid, and
 // the group of that number, belong to it and to nobody else.
 type Table struct {
-	// mu is held for reading around fork and registration and around a signal, and
-	// for writing around reaping. The hooks are called under it, so for one process
-	// they come in order; they must neither wait nor call the table.
-	mu     sync.RWMutex
+	// forks is held for reading from before a fork until the child is registered,
+	// and for writing around reaping: whoever is reaped was registered before. It is
+	// apart from mu, so that an exec that hangs (a dead network file system) delays
+	// reaping and further forks, but no signal.
+	forks sync.RWMutex
+
 	hooks  Hooks
 	clock  *startClock
 	masked bool // this process was started with signals blocked
 	idle   reaperIdle
 
-	reg registry
+	// mu is held from the look-up of a pid to the signal, and from a reaping to the
+	// removal. It is taken after forks; the hooks are called under it, so what they
+	// tell comes in order.
+	mu        sync.Mutex
+	byPid     map[int]*Child   // guarded by mu; main processes that are not reaped
+	byRun     map[runID]*Child // guarded by mu; the same and, with MainGone, lingering groups
+	lingering map[int]*Child   // guarded by mu; by group number
+	orphans   orphans          // guarded by mu
 }
 
-// Hooks are what a Table tells its owner. Nil ones are left out.
+// Hooks are what a Table tells its owner, under its lock: they must neither wait
+// nor call the table. Nil ones are left out.
 type Hooks struct {
 	// Born: the child runs and is registered.
 	Born func(Child)
@@ -37,28 +47,16 @@ type Hooks struct {
 	Settled func()
 }
 
-// A registry is the part of the table that several forks fill at the same time;
-// its lock is a leaf.
-type registry struct {
-	mu        sync.Mutex
-	byPid     map[int]*Child   // main processes that are not reaped
-	byRun     map[runID]*Child // the same and, with MainGone, lingering groups
-	lingering map[int]*Child   // by group number
-	orphans   orphans
-}
-
 // NewTable makes an empty table. Nothing is reaped until Run.
 func NewTable(hooks Hooks) *Table {
 	return &Table{
-		hooks:  hooks,
-		clock:  newStartClock(),
-		masked: maskInherited(),
-		idle:   reaperIdle{spawned: make(chan struct{}, 1)},
-		reg: registry{
-			byPid:     make(map[int]*Child),
-			byRun:     make(map[runID]*Child),
-			lingering: make(map[int]*Child),
-		},
+		hooks:     hooks,
+		clock:     newStartClock(),
+		masked:    maskInherited(),
+		idle:      reaperIdle{spawned: make(chan struct{}, 1)},
+		byPid:     make(map[int]*Child),
+		byRun:     make(map[runID]*Child),
+		lingering: make(map[int]*Child),
 	}
 }
 
@@ -66,8 +64,8 @@ func NewTable(hooks Hooks) *Table {
 // rest is filled in. attr must ask for a session of its own if Group is set. The
 // error is what fork or exec answered.
 func (t *Table) Start(c Child, path string, argv []string, attr *syscall.ProcAttr) (Child, error) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
+	t.forks.RLock()
+	defer t.forks.RUnlock()
 	before := t.clock.now()
 	pid, err := t.fork(path, argv, attr)
 	if err != nil {
@@ -75,10 +73,7 @@ func (t *Table) Start(c Child, path string, argv []string, attr *syscall.ProcAtt
 	}
 	c.Pid, c.MainGone = pid, false
 	c.Start = t.clock.of(pid, before)
-	t.reg.add(&c)
-	if t.hooks.Born != nil {
-		t.hooks.Born(c)
-	}
+	t.add(c)
 	t.idle.wake()
 	return c, nil
 }
@@ -91,19 +86,22 @@ func (t *Table) fork(path string, argv []string, attr *syscall.ProcAttr) (pid in
 	return syscall.ForkExec(path, argv, attr)
 }
 
-func (r *registry) add(c *Child) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.byPid[c.Pid] = c
-	r.byRun[runID{c.Key, c.Run}] = c
+func (t *Table) add(c Child) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byPid[c.Pid] = &c
+	t.byRun[runID{c.Key, c.Run}] = &c
+	if t.hooks.Born != nil {
+		t.hooks.Born(c)
+	}
 }
 
 // Signal sends a signal to a child that Start made. ESRCH: it is reaped (for
 // ScopeGroup: and nobody of its group is left).
 func (t *Table) Signal(key string, run uint64, sig syscall.Signal, scope Scope) error {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	c, ok := t.reg.get(runID{key, run})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.byRun[runID{key, run}]
 	switch {
 	case !ok:
 		return unix.ESRCH
@@ -114,34 +112,22 @@ func (t *Table) Signal(key string, run uint64, sig syscall.Signal, scope Scope) 
 	case c.MainGone && !groupLives(c.Pid):
 		// The last one left the group without ending. Asked under the lock, since only
 		// an unreaped member keeps the number from a stranger.
-		t.forgetGroup(c.Pid)
+		t.forgetGroupLocked(c.Pid)
 		return unix.ESRCH
 	}
 	return unix.Kill(-c.Pid, sig)
 }
 
-func (r *registry) get(id runID) (Child, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c, ok := r.byRun[id]
-	if !ok {
-		return Child{}, false
-	}
-	return *c, true
-}
-
 // Children lists the children and the lingering groups, in no order.
 func (t *Table) Children() []Child {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.reg.list()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.childrenLocked()
 }
 
-func (r *registry) list() []Child {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := make([]Child, 0, len(r.byRun))
-	for _, c := range r.byRun {
+func (t *Table) childrenLocked() []Child {
+	list := make([]Child, 0, len(t.byRun))
+	for _, c := range t.byRun {
 		list = append(list, *c)
 	}
 	return list
@@ -150,22 +136,20 @@ func (r *registry) list() []Child {
 // Orphans is how many processes ended that nobody here started, and the last of
 // them.
 func (t *Table) Orphans() (count uint64, last []Orphan) {
-	t.reg.mu.Lock()
-	defer t.reg.mu.Unlock()
-	return t.reg.orphans.count, t.reg.orphans.list()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.orphans.count, t.orphans.list()
 }
 
-// forgetGroup ends the record of a lingering group; the lock is held by the
-// caller on either side.
-func (t *Table) forgetGroup(pgid int) {
-	t.reg.mu.Lock()
-	c, ok := t.reg.lingering[pgid]
-	if ok {
-		delete(t.reg.lingering, pgid)
-		delete(t.reg.byRun, runID{c.Key, c.Run})
+// forgetGroupLocked ends the record of a lingering group.
+func (t *Table) forgetGroupLocked(pgid int) {
+	c, ok := t.lingering[pgid]
+	if !ok {
+		return
 	}
-	t.reg.mu.Unlock()
-	if ok && t.hooks.GroupGone != nil {
+	delete(t.lingering, pgid)
+	delete(t.byRun, runID{c.Key, c.Run})
+	if t.hooks.GroupGone != nil {
 		t.hooks.GroupGone(c.Key, c.Run)
 	}
 }
