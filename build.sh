@@ -4,6 +4,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly staticcheck_version=2026.2.2 staticcheck_module=v0.8.2
+# What the demo needs, as below.
+readonly daemons=(
+	redis-server=redis-server
+	redis-cli=redis-tools
+	nginx=nginx
+	/usr/lib/postgresql/*/bin/postgres=postgresql
+	setpriv=util-linux
+)
 # What tests need beyond Go: a file or command, and the Debian package that has it.
 readonly needs=(
 	gcc=gcc
@@ -11,10 +19,7 @@ readonly needs=(
 	file=file
 	curl=curl
 	/etc/ssl/certs/ca-certificates.crt=ca-certificates
-	redis-server=redis-server
-	redis-cli=redis-tools
-	nginx=nginx
-	/usr/lib/postgresql=postgresql
+	"${daemons[@]}"
 )
 # -E: the program begins in applets/pid1, before the Go runtime (see entry.go there).
 readonly linux_flags='-s -w -E zinit/applets/pid1.entry'
@@ -23,6 +28,7 @@ readonly plain_flags='-s -w'
 help() {
 	cat <<'EOF'
 ./build.sh            builds bin/zinit, static, and its names beside it
+./build.sh demo       keeps up three real daemons and shows how; Ctrl-C ends it
 ./build.sh test [PACKAGE...]
                       sets up what the tests need (Debian, as root), then runs all of them
 ./build.sh fuzz       gives each fuzz target a minute (or ZINIT_FUZZ_TIME)
@@ -79,35 +85,39 @@ dist() {
 
 is_there() {
 	if [[ $1 == /* ]]; then
-		[[ -e $1 ]]
+		compgen -G "$1" >/dev/null
 	else
 		PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null
 	fi
 }
 
-# missing_packages prints the packages that would bring what is not there.
+# missing_packages NEED... prints the packages that would bring what is not there.
 missing_packages() {
 	local need
-	for need in "${needs[@]}"; do
+	for need in "$@"; do
 		is_there "${need%=*}" || printf '%s\n' "${need#*=}"
 	done
 }
 
 # set_up installs what is missing, if it may; what is missing then, tests skip.
 set_up() {
-	local missing
-	mapfile -t missing < <(missing_packages)
-	if ((${#missing[@]})); then
-		if ((EUID == 0)) && command -v apt-get >/dev/null; then
-			say "installing ${missing[*]}"
-			install_packages "${missing[@]}" || say "apt-get failed: see above"
-		else
-			say "missing: install the packages ${missing[*]} (as root, on Debian: apt-get install ${missing[*]})"
-		fi
-	fi
+	provide "${needs[@]}"
 	if ! has_staticcheck; then
 		say "installing staticcheck $staticcheck_version"
 		go install "honnef.co/go/tools/cmd/staticcheck@$staticcheck_module" || say "go install failed: see above"
+	fi
+}
+
+# provide NEED... installs what is missing, if it may, and says so if it may not.
+provide() {
+	local missing
+	mapfile -t missing < <(missing_packages "$@")
+	((${#missing[@]})) || return 0
+	if ((EUID == 0)) && command -v apt-get >/dev/null; then
+		say "installing ${missing[*]}"
+		install_packages "${missing[@]}" || say "apt-get failed: see above"
+	else
+		say "missing: install the packages ${missing[*]} (as root, on Debian: apt-get install ${missing[*]})"
 	fi
 }
 
@@ -280,6 +290,13 @@ test_all() {
 
 # --- the rest
 
+demo() {
+	build
+	provide "${daemons[@]}"
+	[[ -z $(missing_packages "${daemons[@]}") ]] || die "the demo needs what is missing"
+	exec testdata/demo/tour.sh bin
+}
+
 sim() {
 	ZINIT_SIM_RUNS=${1:-1000000} ZINIT_SIM_SEED=${2:-1} \
 		go test ./supervise -run '^TestSimulation$' -count=1 -timeout 0 -v
@@ -296,6 +313,7 @@ main() {
 	help | -h | --help) help ;;
 	build) find_go && build ;;
 	dist) find_go && dist ;;
+	demo) find_go && demo ;;
 	test) find_go && test_all "$@" ;;
 	fuzz) find_go && fuzz_each "${ZINIT_FUZZ_TIME:-60s}" ;;
 	sim) find_go && sim "$@" ;;
