@@ -139,10 +139,15 @@ func (s *session) since(ms int64) time.Duration {
 	return max(0, s.now().Sub(time.UnixMilli(ms)))
 }
 
+// until says how far ahead a moment is: now, in 0.6s, in 4s.
 func (s *session) until(ms int64) string {
 	left := time.UnixMilli(ms).Sub(s.now())
-	if left < time.Second {
+	switch {
+	case left <= 0:
 		return "now"
+	case left < time.Second:
+		tenths := max(1, left/(100*time.Millisecond))
+		return fmt.Sprintf("in 0.%ds", tenths)
 	}
 	return "in " + span(left)
 }

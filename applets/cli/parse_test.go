@@ -112,6 +112,19 @@ func TestSpan(t *testing.T) {
 	}
 }
 
+func TestUntil(t *testing.T) {
+	now := time.UnixMilli(1_000_000)
+	s := &session{now: func() time.Time { return now }}
+	for ms, want := range map[int64]string{
+		-5000: "now", 0: "now", 1: "in 0.1s", 99: "in 0.1s", 600: "in 0.6s", 999: "in 0.9s",
+		1000: "in 1s", 90_000: "in 1m30s",
+	} {
+		if got := s.until(now.UnixMilli() + ms); got != want {
+			t.Errorf("in %d ms: %q, want %q", ms, got, want)
+		}
+	}
+}
+
 func TestEscape(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain\ttext": "plain\ttext", "grüße ✓": "grüße ✓", "\x1b[2J": `\x1b[2J`, "a\x00b": `a\x00b`, "\xff\xfe": `\xff\xfe`,
