@@ -356,11 +356,15 @@ func (in *instance) shutdown() {
 }
 
 // nothingLeft fails the test when one of these processes lives, or any with the
-// mark of this instance in its environment. Call it when the keeper is gone.
+// mark of this instance in its environment or its directory as working directory,
+// and ends them. Call it when the keeper is gone.
 func (in *instance) nothingLeft(seen []process) {
 	in.t.Helper()
-	for _, p := range append(alive(seen), marked(in.mark)...) {
+	left := slices.Concat(alive(seen), marked(in.mark), within(in.dir))
+	slices.SortFunc(left, func(a, b process) int { return a.pid - b.pid })
+	for _, p := range slices.CompactFunc(left, func(a, b process) bool { return a.pid == b.pid }) {
 		in.t.Errorf("left behind: %s", p)
+		syscall.Kill(p.pid, syscall.SIGKILL)
 	}
 }
 
@@ -370,8 +374,9 @@ func (in *instance) cleanup() {
 	if in.log == nil {
 		return
 	}
+	var seen []process
 	if in.running() {
-		seen := descendants(in.keeperPID())
+		seen = descendants(in.keeperPID())
 		// The usual way first: it is what leaves nothing behind.
 		in.zinit("shutdown")
 		select {
@@ -381,15 +386,8 @@ func (in *instance) cleanup() {
 			in.keeper.Process.Kill()
 			<-in.ended
 		}
-		in.nothingLeft(seen)
-		for _, p := range alive(seen) {
-			syscall.Kill(p.pid, syscall.SIGKILL)
-		}
 	}
-	for _, p := range marked(in.mark) {
-		in.t.Errorf("left behind: %s", p)
-		syscall.Kill(p.pid, syscall.SIGKILL)
-	}
+	in.nothingLeft(seen)
 	if in.t.Failed() {
 		in.t.Logf("the log of zinit-server:\n%s", in.log)
 	}

@@ -98,7 +98,7 @@ func alive(seen []process) []process {
 }
 
 // marked are the living processes with this entry in their environment. Some
-// daemons write their title over it: see descendants.
+// daemons write their title over it: see within.
 func marked(entry string) []process {
 	var out []process
 	for _, p := range processes() {
@@ -107,6 +107,19 @@ func marked(entry string) []process {
 			continue
 		}
 		if bytes.Contains(append([]byte{0}, env...), []byte("\x00"+entry+"\x00")) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// within are the living processes whose working directory is this one or below:
+// all that descends from a server that was started there, unless it went away.
+func within(dir string) []process {
+	var out []process
+	for _, p := range processes() {
+		cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.pid))
+		if err == nil && (cwd == dir || strings.HasPrefix(cwd, dir+"/") || strings.HasPrefix(cwd, dir+" (")) {
 			out = append(out, p)
 		}
 	}
