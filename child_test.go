@@ -29,6 +29,11 @@ var children = map[string]func() int{
 		fmt.Println("serving")
 		select {}
 	},
+	// See the tests of logs under faults.
+	"leave": leave,
+	"hold":  hold,
+	"flood": flood,
+	"noise": noise,
 	// Fails at once.
 	"fail": func() int { return 7 },
 }

@@ -160,23 +160,23 @@ func TestFault9WithoutDescriptorsOneStartFailsCleanly(t *testing.T) {
 func startShort(in *instance, c *sock.Client, who string) {
 	t := in.t
 	t.Helper()
-	if err := c.Start(within(t), "late", sock.StartOptions{}); err != nil {
+	if err := c.Start(shortly(t), "late", sock.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	up, err := c.Wait(within(t), []string{"late"}, sock.GoalUp, sock.WaitOptions{Timeout: patience, Settle: true})
+	up, err := c.Wait(shortly(t), []string{"late"}, sock.GoalUp, sock.WaitOptions{Timeout: patience, Settle: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if up.Reached {
-		if err := c.Stop(within(t), "late", sock.StartOptions{}); err != nil {
+		if err := c.Stop(shortly(t), "late", sock.StartOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Wait(within(t), []string{"late"}, sock.GoalDown, sock.WaitOptions{Timeout: patience}); err != nil {
+		if _, err := c.Wait(shortly(t), []string{"late"}, sock.GoalDown, sock.WaitOptions{Timeout: patience}); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	s, err := c.Status(within(t), "late")
+	s, err := c.Status(shortly(t), "late")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,7 +166,7 @@ func TestFault46AStartInAShutdownIsRefusedWithTheReason(t *testing.T) {
 	in.waitState("slow", "running")
 	in.deafened(in.pid("slow"))
 	c := in.dial()
-	if err := c.Shutdown(within(t)); err != nil {
+	if err := c.Shutdown(shortly(t)); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range []string{"start done", "restart done", "start slow", "restart slow"} {
@@ -196,9 +196,9 @@ func TestFault47OfContraryOrdersTheLastCounts(t *testing.T) {
 	a, b := in.dial(), in.dial()
 	order := func(c *sock.Client, what, name string) error {
 		if what == "start" {
-			return c.Start(within(t), name, sock.StartOptions{})
+			return c.Start(shortly(t), name, sock.StartOptions{})
 		}
-		return c.Stop(within(t), name, sock.StartOptions{})
+		return c.Stop(shortly(t), name, sock.StartOptions{})
 	}
 	for _, name := range []string{"slow", "starting"} {
 		for i := range 6 {

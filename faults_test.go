@@ -52,8 +52,8 @@ func (in *instance) dial() *sock.Client {
 	return c
 }
 
-// within is a context for one call that must not hang.
-func within(t *testing.T) context.Context {
+// shortly is a context for one call that must not hang.
+func shortly(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
