@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -50,10 +51,26 @@ var massStart = scenario{server: func(_ int, s *serverPlay) error {
 	}
 	fmt.Fprintf(os.Stderr, "elapsed=%d\n", time.Since(begin).Nanoseconds())
 	return nil
+}, keeper: func(k *keeperPlay) error {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := k.serve(); err != nil {
+		return err
+	}
+	if err := k.ended(); err != nil {
+		return err
+	}
+	runtime.ReadMemStats(&after)
+	fmt.Fprintf(os.Stderr, "allocs=%d bytes=%d\n",
+		(after.Mallocs-before.Mallocs)/benchSpawns, (after.TotalAlloc-before.TotalAlloc)/benchSpawns)
+	return nil
 }}
 
 func BenchmarkMassStart(b *testing.B) {
-	b.ReportMetric(float64(measure(b, "massStart").Milliseconds()), "ms/1000")
+	figures := measure(b, "massStart", "elapsed", "allocs", "bytes")
+	b.ReportMetric(figures[0]/1e6, "ms/1000")
+	b.ReportMetric(figures[1], "keeper-allocs/spawn")
+	b.ReportMetric(figures[2], "keeper-B/spawn")
 }
 
 // BenchmarkForkExec is the same work in one process and one goroutine.
@@ -135,23 +152,33 @@ var restart = scenario{server: func(_ int, s *serverPlay) error {
 }}
 
 func BenchmarkRestart(b *testing.B) {
-	b.ReportMetric(float64(measure(b, "restart").Microseconds()), "us/p50")
+	figures := measure(b, "restart", "elapsed", "p90")
+	b.ReportMetric(figures[0]/1e3, "us/p50")
+	b.ReportMetric(figures[1]/1e3, "us/p90")
 }
 
-// measure is the mean of what a scenario reports.
-func measure(b *testing.B, name string) time.Duration {
-	var total time.Duration
+// measure runs a scenario and answers with the means of what it reports by name.
+func measure(b *testing.B, name string, what ...string) []float64 {
+	sums := make([]float64, len(what))
 	env := append(os.Environ(), "ZINIT_TEST_TINY="+tiny(b))
 	for b.Loop() {
 		cmd := exec.Command(self(), "-play", "keeper", name)
 		cmd.Env = env
 		out, err := cmd.CombinedOutput()
-		found := regexp.MustCompile(`elapsed=(\d+)`).FindSubmatch(out)
-		if err != nil || found == nil {
+		if err != nil {
 			b.Fatalf("%v\n%s", err, out)
 		}
-		ns, _ := strconv.ParseInt(string(found[1]), 10, 64)
-		total += time.Duration(ns)
+		for i := range what {
+			found := regexp.MustCompile(what[i] + `=(\d+)`).FindSubmatch(out)
+			if found == nil {
+				b.Fatalf("no %s:\n%s", what[i], out)
+			}
+			figure, _ := strconv.ParseFloat(string(found[1]), 64)
+			sums[i] += figure
+		}
 	}
-	return total / time.Duration(b.N)
+	for i := range sums {
+		sums[i] /= float64(b.N)
+	}
+	return sums
 }

@@ -66,9 +66,18 @@ func (c *coder) strs(v *[]string) {
 	if c.bad || n == 0 {
 		return
 	}
-	list := make([]string, n)
+	// One copy for all of them: they live and go together.
+	text, list := string(c.buf), make([]string, n)
 	for i := range list {
-		c.str(&list[i])
+		var size uint64
+		if c.num(&size); size > uint64(len(c.buf)) {
+			c.bad = true
+		}
+		if c.bad {
+			return
+		}
+		start := len(text) - len(c.buf)
+		list[i], c.buf = text[start:start+int(size)], c.buf[size:]
 	}
 	*v = list
 }
