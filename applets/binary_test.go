@@ -65,6 +65,7 @@ func TestTheBinaryAnswersByName(t *testing.T) {
 	if err := os.Symlink("zinit", bogus); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.Remove(bogus) })
 	cases := []struct {
 		argv   string
 		code   int
