@@ -70,8 +70,14 @@ func TestFault21AGrandchildThatHoldsTheOutputDelaysNothing(t *testing.T) {
 		t.Fatal("the service was seen to end only when its output was closed")
 	}
 	// The start of the next run waits for nobody either.
-	in.must("restart", "--no-deps", "a")
-	in.waitState("a", "failed")
+	in.zinit("restart", "a")
+	in.until("the end of the second run", func() (string, bool) {
+		s := in.status("a")
+		return fmt.Sprintf("run %d is %s", s.Run, s.State.State), s.Run == 2 && s.State.State == sock.Failed
+	})
+	if left := alive([]process{p}); len(left) == 0 {
+		t.Log("the machine is slow: the pipe was closed before the second run had ended")
+	}
 	in.gone(p.pid) // it ends by itself when the pipe is closed
 }
 
