@@ -18,8 +18,10 @@ fi
 # caption TEXT... says what comes next.
 caption() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 
-# show COMMAND... shows a command and what it prints; a failure is no reason to stop.
+# show COMMAND... shows a command and what it prints, unless the visitor has gone
+# meanwhile; a failure is no reason to stop.
 show() {
+	[[ -z ${interrupted:-} ]] || return 0
 	printf '%s$ %s%s\n' "$bold" "$*" "$plain"
 	"$@" || true
 }
@@ -36,6 +38,7 @@ free_port() {
 # prepare makes a directory with the files of the demo.
 prepare() {
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/zinit-demo.XXXXXX")
+	trap 'rm -rf "$dir"' EXIT
 	chmod 755 "$dir"
 	mkdir "$dir"/{services,cache,db,web}
 	local as=''
@@ -44,8 +47,11 @@ prepare() {
 		as='setpriv --reuid postgres --regid postgres --init-groups '
 		chown postgres: "$dir/db"
 	fi
-	local cache db
-	cache=$(free_port 6390) db=$(free_port 5490) web=$(free_port 8090)
+	local cache db # web is needed later
+	# Two demos at once begin to look at different numbers.
+	cache=$(free_port $((20000 + $$ % 10000)))
+	db=$(free_port $((cache + 1)))
+	web=$(free_port $((db + 1)))
 	local file
 	for file in "$here"/services/*.toml "$here/nginx.conf"; do
 		local to=$dir/services
@@ -86,7 +92,6 @@ finish() {
 		cat "$dir/server.log"
 		code=1
 	fi
-	rm -rf "$dir"
 	return "$code"
 }
 
@@ -127,7 +132,6 @@ tour() {
 prepare
 if ! launch; then
 	cat "$dir/server.log" >&2
-	rm -rf "$dir"
 	exit 1
 fi
 tour
