@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -114,20 +115,25 @@ func shopPath(t *testing.T) string {
 	return path
 }
 
-// freePorts are ports of 127.0.0.1 that nobody listens on.
+// freePorts are ports of 127.0.0.1 that nobody listens on, below those that the
+// kernel gives to connections of its own choice.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
 	var ports []int
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		port := 20000 + rand.IntN(12000)
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
 		// All stay open until the end, so that none comes twice.
 		defer ln.Close()
-		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("no free ports")
+	return nil
 }
 
 // run runs a client of a daemon and returns what it printed.
