@@ -1,0 +1,209 @@
+package main_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"zinit/sock"
+)
+
+// requires is the table of dependencies with this one requirement.
+func requires(name string) string { return fmt.Sprintf("[dependencies]\nrequires = [%q]", name) }
+
+// Fault 30: one file is wrong.
+func TestFault30OneInvalidFileIsShownAndTheRestBoots(t *testing.T) {
+	t.Parallel()
+	in := newInstance(t, map[string]string{
+		"a":       file("a", quiet),
+		"b":       file("b", quiet, requires("a")),
+		"broken":  "[service]\nname = \"broken\"\nexec = \n",
+		"garbage": "\x00\x01\x02\xff",
+		"empty":   "",
+		"wrong":   file("wrong", quiet, `status = "maybe"`),
+		"on-it":   file("on-it", quiet, requires("wrong")),
+	})
+	if err := os.Mkdir(filepath.Join(in.config, "directory.toml"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/nowhere", filepath.Join(in.config, "dangling.toml")); err != nil {
+		t.Fatal(err)
+	}
+	in.launch()
+	in.waitState("a b", "running")
+	list := in.must("list")
+	for _, name := range []string{"broken", "wrong"} {
+		if s := in.status(name); s.State.State != sock.Failed || !strings.Contains(s.Reason, name+".toml:") {
+			t.Errorf("%s is %s: %s", name, s.State.State, s.Reason)
+		}
+		if out, code := in.zinit("start", name); code != 1 || !strings.Contains(out, name+".toml:") {
+			t.Errorf("start %s: code %d: %s", name, code, out)
+		}
+		if !strings.Contains(list, name) {
+			t.Errorf("%s is not in the list:\n%s", name, list)
+		}
+	}
+	for _, name := range []string{"garbage", "empty", "directory", "dangling"} {
+		if !strings.Contains(list, name) || !in.log.contains("error", name+".toml") {
+			t.Errorf("%s is not shown:\n%s", name, list)
+		}
+	}
+	if why := in.must("why", "on-it"); !strings.Contains(why, "wrong") || !strings.Contains(why, "configuration") {
+		t.Errorf("why on-it: %s", why)
+	}
+}
+
+// Fault 32: a cycle among the files at boot.
+func TestFault32ACycleAtBootFailsItsMembersOnly(t *testing.T) {
+	t.Parallel()
+	in := startServer(t, map[string]string{
+		"a":     file("a", quiet, requires("b")),
+		"b":     file("b", quiet, requires("c")),
+		"c":     file("c", quiet, requires("a")),
+		"self":  file("self", quiet, requires("self")),
+		"alone": file("alone", quiet),
+		"under": file("under", quiet, "[dependencies]\nrequires = [\"alone\"]\nafter = [\"a\"]"),
+		"on-it": file("on-it", quiet, requires("a")),
+	})
+	in.waitState("alone under", "running")
+	for name, path := range map[string]string{"a": "a -> b -> c -> a", "b": "a -> b -> c -> a", "c": "a -> b -> c -> a", "self": "cannot require itself"} {
+		if s := in.status(name); s.State.State != sock.Failed {
+			t.Errorf("%s is %s", name, s.State.State)
+		}
+		if why := in.must("why", name); !strings.Contains(why, path) {
+			t.Errorf("why %s: %s", name, why)
+		}
+		if out, code := in.zinit("start", name); code != 1 || !strings.Contains(out, path) {
+			t.Errorf("start %s: code %d: %s", name, code, out)
+		}
+	}
+	if why := in.must("why", "on-it"); !strings.Contains(why, "waiting on a") {
+		t.Errorf("why on-it: %s", why)
+	}
+}
+
+// Fault 35: names that lead somewhere else.
+func TestFault35NamesThatAreNoneTouchNoFile(t *testing.T) {
+	t.Parallel()
+	names := []string{"..", "../../up", "a/b", "/etc/passwd", ".hidden", "nul\x00byte", "new\nline", "", "tab\tbed",
+		strings.Repeat("n", 4096), strings.Repeat("m", 129), "s\u00e4ge", "a b"}
+	in := newInstance(t, map[string]string{"good": file("good", quiet)})
+	for i, name := range names {
+		// As JSON strings are, those of TOML are escaped like this.
+		quoted := strconv.QuoteToASCII(strings.ReplaceAll(name, "\x00", "\u0001"))
+		quoted = strings.ReplaceAll(quoted, `\x01`, `\u0000`)
+		in.write(fmt.Sprintf("bad%d", i), "[service]\nname = "+quoted+"\nexec = \"touch "+in.dir+"/ran\"\n")
+	}
+	in.launch()
+	in.waitState("good", "running")
+	before := tree(t, in.dir)
+	c := in.dial()
+	for i, name := range names {
+		if !in.log.contains("error", fmt.Sprintf("bad%d.toml", i)) {
+			t.Errorf("%.20q is not refused", name)
+		}
+		calls := map[string]error{
+			"start": c.Start(shortly(t), name, sock.StartOptions{}),
+			"stop":  c.Stop(shortly(t), name, sock.StartOptions{}),
+			"kill":  c.Kill(shortly(t), name, "TERM"),
+		}
+		_, calls["status"] = c.Status(shortly(t), name)
+		if name != "" { // without a name there are no lines
+			_, calls["logs"] = c.Logs(shortly(t), name, 10)
+		}
+		for what, err := range calls {
+			if err == nil {
+				t.Errorf("%s of %.20q was not refused", what, name)
+			}
+		}
+	}
+	if after := tree(t, in.dir); !slices.Equal(before, after) {
+		t.Errorf("the files were\n%q\nand are\n%q", before, after)
+	}
+}
+
+// tree is the paths of everything in a directory.
+func tree(t *testing.T, dir string) []string {
+	t.Helper()
+	var paths []string
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+// Fault 45: very many services. Ten times as many may take ten times as long, and
+// as much again and again for caches that are too small; squared it would be a
+// hundred. It shares the machine with no other test.
+func TestFault45BootListAndReloadOfTenThousandScaleLinearly(t *testing.T) {
+	few, many := lifeOf(t, 1000), lifeOf(t, 10_000)
+	for what, long := range many {
+		ratio := float64(long) / float64(few[what])
+		t.Logf("%s: %v for 1,000, %v for 10,000: ratio %.1f", what, few[what], long, ratio)
+		if ratio > 30 {
+			t.Errorf("%s: %v for 1,000, %v for 10,000: ratio %.1f", what, few[what], long, ratio)
+		}
+	}
+}
+
+// lifeOf measures what takes how long with n services.
+func lifeOf(t *testing.T, n int) map[string]time.Duration {
+	t.Helper()
+	in := newInstance(t, nil)
+	text := func(i int) string {
+		rest := []string{stopped}
+		if i > 0 { // ten of them in a row, in layers of n/10
+			rest = append(rest, requires("s"+strconv.Itoa(i/10)))
+		}
+		return file("s"+strconv.Itoa(i), quiet, rest...)
+	}
+	for i := range n {
+		in.write("s"+strconv.Itoa(i), text(i))
+	}
+	in.write("up", file("up", quiet))
+	binDir(t) // not to be measured
+	took := map[string]time.Duration{}
+	measure := func(what string, f func()) {
+		began := time.Now()
+		f()
+		took[what] = time.Since(began)
+	}
+	measure("boot", func() {
+		in.launch()
+		in.waitState("up", "running")
+	})
+	check := in.untouched("up")
+	measure("list", func() {
+		for range 3 {
+			if lines := strings.Count(in.must("list"), "\n"); lines < n+1 {
+				t.Errorf("the list has %d lines", lines)
+			}
+		}
+	})
+	in.write("new", file("new", quiet, requires("up")))
+	in.write("s1", strings.ReplaceAll(text(1), "100000", "200000"))
+	measure("reload", func() {
+		if err := syscall.Kill(in.keeperPID(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		in.until("the end of the reload", func() (string, bool) { return "", in.log.contains("reloaded") })
+		in.waitState("new", "running")
+	})
+	if !in.log.contains("reloaded", "added=1", "removed=0", "changed=1") {
+		t.Error("the reload is not what it should be")
+	}
+	check()
+	in.shutdown()
+	return took
+}
