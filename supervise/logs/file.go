@@ -139,7 +139,7 @@ func (o *file) withoutWritten(lines []byte) []byte {
 	if o.expected = nil; rec == nil {
 		return lines
 	}
-	size, dev, ino := o.where()
+	size, dev, ino := o.identity()
 	if dev != rec.dev || ino != rec.ino || size <= rec.size {
 		return lines
 	}
@@ -155,8 +155,16 @@ func (o *file) withoutWritten(lines []byte) []byte {
 	return bytes.TrimPrefix(lines, there)
 }
 
-// where tells the size and identity of the file, zeros when it is closed.
+// where tells what to note down of the file: its size and identity, zeros when it
+// is closed. What an earlier server noted holds until it was made use of.
 func (o *file) where() (size int64, dev, ino uint64) {
+	if o.expected != nil {
+		return o.expected.size, o.expected.dev, o.expected.ino
+	}
+	return o.identity()
+}
+
+func (o *file) identity() (size int64, dev, ino uint64) {
 	if o.f == nil {
 		return 0, 0, 0
 	}

@@ -110,6 +110,3 @@ func (j *joiner) breakOff(s Stream, emit func(piece)) {
 		j.emit(s, nil, broken, emit)
 	}
 }
-
-// pending reports whether a stream has an unterminated line.
-func (j *joiner) pending(s Stream) bool { return len(j.pend[s].text) > 0 }

@@ -6,40 +6,91 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"zinit/supervise/logs/pump"
 )
 
 // A record is how far a sink has come: all lines that ended before cursor are in
 // the first size bytes of the file.
 type record struct {
-	cursor   int64
-	pending  [3]int64 // where the unterminated line of each stream begins
-	size     int64
-	dev, ino uint64
+	cursor  int64
+	size    int64
+	dev     uint64
+	ino     uint64
+	pending [pump.Streams]begun
 }
 
-const recordSize = 8*7 + 4
+// begun is the unterminated line of a stream.
+type begun struct {
+	off  int64  // where it begins; the cursor when there is none
+	text []byte // nil: to be read from the store
+}
+
+const (
+	// maxBegun bounds a record to one page: a kill leaves the old or the new one.
+	maxBegun   = 1300
+	notHere    = 0xffff
+	recordHead = 4 + 8*4 // checksum, fixed fields
+)
 
 func (r record) encode() []byte {
-	b := make([]byte, 0, recordSize)
-	for _, v := range [...]uint64{uint64(r.cursor), uint64(r.pending[0]), uint64(r.pending[1]),
-		uint64(r.pending[2]), uint64(r.size), r.dev, r.ino} {
+	b := make([]byte, 4, 256)
+	for _, v := range [...]uint64{uint64(r.cursor), uint64(r.size), r.dev, r.ino} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	for _, p := range r.pending {
+		b = binary.LittleEndian.AppendUint64(b, uint64(p.off))
+		if len(p.text) > maxBegun || p.text == nil {
+			b = binary.LittleEndian.AppendUint16(b, notHere)
+			continue
+		}
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(p.text)))
+		b = append(b, p.text...)
+	}
+	binary.LittleEndian.PutUint32(b, crc32.ChecksumIEEE(b[4:]))
+	return b
 }
 
-// decodeRecord understands what encode made and refuses everything else.
+// decodeRecord understands what encode made, with anything behind it, and refuses
+// everything else.
 func decodeRecord(b []byte) (r record, ok bool) {
-	if len(b) != recordSize || crc32.ChecksumIEEE(b[:recordSize-4]) != binary.LittleEndian.Uint32(b[recordSize-4:]) {
+	if len(b) < recordHead {
 		return r, false
 	}
-	at := func(i int) int64 { return int64(binary.LittleEndian.Uint64(b[8*i:])) }
-	r = record{cursor: at(0), pending: [3]int64{at(1), at(2), at(3)}, size: at(4), dev: uint64(at(5)), ino: uint64(at(6))}
-	ok = r.cursor >= 0 && r.size >= 0
-	for _, p := range r.pending {
-		ok = ok && p >= 0 && p <= r.cursor && r.cursor-p <= 1<<40
+	at := func(i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
+	r = record{cursor: int64(at(4)), size: int64(at(12)), dev: at(20), ino: at(28)}
+	end := recordHead
+	for i := range r.pending {
+		if len(b)-end < 10 {
+			return r, false
+		}
+		p := begun{off: int64(at(end))}
+		n := int(binary.LittleEndian.Uint16(b[end+8:]))
+		if end += 10; n != notHere {
+			if n > maxBegun || n > len(b)-end {
+				return r, false
+			}
+			p.text = b[end : end+n : end+n]
+			end += n
+		}
+		if p.off < 0 || p.off > r.cursor {
+			return r, false
+		}
+		r.pending[i] = p
 	}
+	ok = r.cursor >= 0 && r.size >= 0 && crc32.ChecksumIEEE(b[4:end]) == binary.LittleEndian.Uint32(b)
 	return r, ok
+}
+
+// held is the first byte of the store that the next server needs.
+func (r *record) held() int64 {
+	held := r.cursor
+	for _, p := range r.pending {
+		if p.text == nil {
+			held = min(held, p.off)
+		}
+	}
+	return held
 }
 
 // A position is the file that keeps a record for the next server.

@@ -1,9 +1,10 @@
 package logs
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"io/fs"
 	"strconv"
 	"sync"
 
@@ -153,7 +154,11 @@ func (s *sink) round(path string) bool {
 	defer buffers.Put(buf)
 	end := min(v.Size, s.cursor+chunk)
 	b := buf.in[:end-s.cursor]
-	if n, err := v.ReadAt(b, s.cursor); err != nil && (err != io.EOF || n < len(b)) {
+	n, err := v.ReadAt(b, s.cursor)
+	if errors.Is(err, fs.ErrClosed) {
+		return true // the files were replaced; or removed, which View says next time
+	}
+	if err != nil && (err != io.EOF || n < len(b)) {
 		s.say(fmt.Sprintf("log store: cannot be read: %v: log file misses %d bytes", err, len(b)))
 		clear(b[n:])
 	}
@@ -175,50 +180,48 @@ func (s *sink) begin(path string) {
 	s.holds = true
 	s.file.path = path
 	rec, ok := s.pos.load()
-	if !ok {
-		v, err := s.store.View()
-		if err == nil {
-			s.cursor = v.Size
-		}
-		s.cursor = s.store.Hold(s.cursor, s.wake)
-		s.commit() // or a server that dies before the first line leaves no trace
-		return
+	want := rec.held()
+	if v, err := s.store.View(); !ok && err == nil {
+		want = v.Size // what was there before is not for the file
 	}
-	held := s.store.Hold(min(rec.cursor, slices.Min(rec.pending[:])), s.wake)
+	held := s.store.Hold(want, s.wake)
+	s.cursor = held
 	v, err := s.store.View()
-	if err != nil || rec.cursor < held || rec.cursor > v.Size {
-		s.cursor = held // it is not the store that the record was about
-		return
+	if ok && err == nil && held <= rec.cursor && rec.cursor <= v.Size {
+		s.cursor = rec.cursor
+		s.prime(&v, rec, held)
+		s.file.expect(rec)
 	}
-	s.cursor = rec.cursor
-	s.prime(&v, rec)
-	s.file.expect(rec)
+	s.commit() // or a server that dies before the first line leaves no trace
 }
 
 // prime takes up the lines that were begun, but not ended, before the cursor.
-func (s *sink) prime(v *pump.View, rec record) {
-	from := rec.cursor
-	for _, off := range rec.pending {
-		from = min(from, max(off, v.Freed))
-	}
+func (s *sink) prime(v *pump.View, rec record, from int64) {
 	b := make([]byte, rec.cursor-from)
 	if _, err := v.ReadAt(b, from); err != nil && err != io.EOF {
 		return
 	}
 	segs, _ := v.Segments(from, rec.cursor, 0)
 	for _, seg := range segs {
-		seg.Off = max(seg.Off, rec.pending[seg.Stream])
-		if seg.Off < seg.End {
+		p := rec.pending[seg.Stream]
+		seg.Off = max(seg.Off, p.off)
+		if p.text == nil && seg.Off < seg.End {
 			s.join.feed(seg, b[seg.Off-from:seg.End-from], func(piece) {})
+		}
+	}
+	for st, p := range rec.pending {
+		if p.text != nil {
+			s.join.pend[st].off, s.join.pend[st].text = p.off, p.text
 		}
 	}
 }
 
-// terminate ends the lines of streams that will not go on.
+// terminate ends the lines of streams that will not go on. One that this server
+// has not opened yet may be adopted in a moment.
 func (s *sink) terminate(path string, v *pump.View) {
 	var out []byte
 	for st := range Stream(pump.Streams) {
-		if !v.Open[st] {
+		if v.Ended[st] {
 			s.join.breakOff(st, func(p piece) { out = format(out, p) })
 		}
 	}
@@ -244,14 +247,16 @@ func (s *sink) say(text string) { s.store.Append(text) }
 func (s *sink) commit() {
 	rec := record{cursor: s.cursor}
 	for st := range rec.pending {
-		rec.pending[st] = s.cursor
-		if s.join.pending(Stream(st)) {
-			rec.pending[st] = s.join.pend[st].off
+		rec.pending[st] = begun{off: s.cursor, text: []byte{}}
+		if p := &s.join.pend[st]; len(p.text) > maxBegun {
+			rec.pending[st] = begun{off: p.off}
+		} else if len(p.text) > 0 {
+			rec.pending[st] = begun{off: p.off, text: p.text}
 		}
 	}
 	rec.size, rec.dev, rec.ino = s.file.where()
 	s.pos.store(rec)
-	s.store.Advance(s.cursor, slices.Min(rec.pending[:]), s.hint)
+	s.store.Advance(s.cursor, rec.held(), s.hint)
 }
 
 // format appends a piece as it is written to files: every piece is a line.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -84,6 +85,7 @@ func TestFault5FullDiskDropsCountsMarksAndResumes(t *testing.T) {
 	p := start(t, l, "web", 1)
 	const size = 1 << 20 // far more than the store keeps: the service would block
 	p.Stdout.WriteString(strings.Repeat("fifteen letters\n", size/16))
+	say(t, l, "web", p.Stdout, "last one\n")
 	l.Flush(t.Context())
 	if got := show(t, l, "web", 1000); strings.Count(got, "no space left on device: lines are dropped") > 1 {
 		t.Errorf("said more than once: %.300q", got)
@@ -178,24 +180,69 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 }
 
 func TestRecordRefusesWhatItDidNotWrite(t *testing.T) {
-	good := record{cursor: 10, pending: [3]int64{1, 2, 10}, size: 99, dev: 3, ino: 4}
-	if got, ok := decodeRecord(good.encode()); !ok || got != good {
+	good := record{cursor: 10, size: 99, dev: 3, ino: 4,
+		pending: [3]begun{{off: 1}, {off: 2, text: []byte("text")}, {off: 10, text: []byte{}}}}
+	encoded := good.encode()
+	if got, ok := decodeRecord(append(encoded[:len(encoded):len(encoded)], "behind"...)); !ok || !reflect.DeepEqual(got, good) {
 		t.Errorf("decoded %+v, %t", got, ok)
 	}
-	for i := range recordSize {
+	for i := range encoded {
 		b := good.encode()
 		b[i] ^= 1
 		if _, ok := decodeRecord(b); ok {
 			t.Errorf("accepted a flipped bit in byte %d", i)
 		}
-		if _, ok := decodeRecord(good.encode()[:i]); ok {
+		if _, ok := decodeRecord(encoded[:i]); ok {
 			t.Errorf("accepted %d bytes", i)
 		}
 	}
-	bad := good
-	bad.pending[0] = 11
-	if _, ok := decodeRecord(bad.encode()); ok {
+	for st := range good.pending {
+		good.pending[st] = begun{off: 1 << 60, text: make([]byte, maxBegun)}
+	}
+	if encoded = good.encode(); len(encoded) > 4096 {
+		t.Errorf("a record takes %d bytes", len(encoded))
+	}
+	if _, ok := decodeRecord(encoded); ok {
 		t.Errorf("accepted a line that begins after the cursor")
+	}
+}
+
+// A caught-up sink must never make the writer wait, however far back the line is
+// that a stream has begun, in this server's life and in the next.
+func TestBegunLineBlocksNobody(t *testing.T) {
+	for _, size := range []int{8, 2 * maxBegun} {
+		dir, file := t.TempDir(), filepath.Join(t.TempDir(), "web.txt")
+		l, _ := open(t, dir)
+		o := Options{BufferBytes: 64 << 10, File: file}
+		l.Configure("web", o)
+		p := start(t, l, "web", 1)
+		begun := strings.Repeat("b", size)
+		say(t, l, "web", p.Stdout, begun)
+		flood := strings.Repeat("another stream\n", 20_000)
+		p.Stderr.WriteString(flood)
+		kept := [2]*os.File{dup(t, p.Keep[0]), dup(t, p.Keep[1])}
+		l.Flush(t.Context())
+		l.Close()
+		l, _ = open(t, dir)
+		l.Configure("web", o)
+		for i, f := range kept {
+			l.Adopt("web", 1, i+1, f)
+		}
+		p.Stderr.WriteString(flood)
+		p.Stdout.WriteString(" end\n")
+		var b []byte
+		eventually(t, "all lines are in the file", func() bool {
+			b, _ = os.ReadFile(file)
+			return bytes.Contains(b, []byte(" end\n")) && bytes.Count(b, []byte("another stream\n")) >= 40_000
+		})
+		if n := bytes.Count(b, []byte("another stream\n")); n != 40_000 {
+			t.Errorf("the file has %d lines of the flood", n)
+		}
+		if size <= maxBegun && !bytes.Contains(b, []byte("\n"+begun+" end\n")) {
+			t.Errorf("the line is not whole")
+		}
+		p.Stdout.Close()
+		p.Stderr.Close()
 	}
 }
 
@@ -255,10 +302,12 @@ func TestFault13KilledServerLosesNoLineOfTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var next [2]int
+	at := 0
 	for i, line := range bytes.Split(bytes.TrimSuffix(b, []byte{'\n'}), []byte{'\n'}) {
+		at += len(line) + 1
 		var stream, n int
 		if _, err := fmt.Sscanf(string(line), "%d %d xxxxxxxxxx", &stream, &n); err != nil || stream > 1 || len(line) < 10 {
-			t.Fatalf("line %d is torn: %q", i, line)
+			t.Fatalf("line %d is torn: %q in %q", i, line, b[max(0, at-100):min(len(b), at+100)])
 		}
 		if n != next[stream] {
 			t.Fatalf("line %d: stream %d has number %d, want %d", i, stream, n, next[stream])

@@ -20,13 +20,16 @@ func tail(st *pump.Store, n int) ([]Line, error) { return tailBy(st, n, chunk) }
 // tailBy reads size bytes at first, then twice as many, and so on.
 func tailBy(st *pump.Store, n int, size int64) ([]Line, error) {
 	v, err := st.View()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrClosed) {
+		return nil, nil // no byte yet, or removed meanwhile
 	}
 	if err != nil || n <= 0 {
 		return nil, err
 	}
 	b, from, err := readBack(&v, n+pump.Streams, size)
+	if errors.Is(err, fs.ErrClosed) {
+		return tailBy(st, n, size) // the files were replaced or removed meanwhile
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read log store: %w", err)
 	}

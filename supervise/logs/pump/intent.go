@@ -84,6 +84,7 @@ type Segment struct {
 type View struct {
 	Freed, Size int64         // the bytes [Freed, Size) were there
 	Open        [Streams]bool // streams that a process may still write
+	Ended       [Streams]bool // streams that were open and are no longer
 	Modified    time.Time
 
 	log, idx     *os.File

@@ -186,6 +186,7 @@ func (s *Source) closeLocked() {
 	s.pump.unwatch(s)
 	s.file.Close() // a read end has nothing to lose
 	s.store.sources[s.stream]--
+	s.store.ended[s.stream] = true
 	if s.store.wake != nil {
 		s.store.wake() // an unterminated line is complete now
 	}

@@ -43,10 +43,11 @@ type Store struct {
 	waiting    []*Source
 	wake       func() // tells the reader that there is more; may be nil
 
-	sources [Streams]int
-	lost    int64    // bytes discarded since the store last worked
-	notes   []string // lines of our own that wait for the next write
-	copies  bool     // splice was refused: read and write
+	sources [Streams]int  // open ones
+	ended   [Streams]bool // there was one
+	lost    int64         // bytes discarded since the store last worked
+	notes   []string      // lines of our own that wait for the next write
+	copies  bool          // splice was refused: read and write
 }
 
 // files is where a store is, and how far.
@@ -270,7 +271,7 @@ func (st *Store) View() (View, error) {
 	}
 	v := View{Freed: st.freed, Size: st.size, log: st.log, idx: st.idx, first: st.first, count: st.count}
 	for i, n := range st.sources {
-		v.Open[i] = n > 0
+		v.Open[i], v.Ended[i] = n > 0, n == 0 && st.ended[i]
 	}
 	if st.idx == nil {
 		v.first, v.count = 0, 0
