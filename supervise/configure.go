@@ -20,8 +20,11 @@ type Changes struct {
 // and brings up what is to be up.
 func (c *core) load(set *config.Set, inv reap.Inventory) {
 	c.configure(set)
+	c.addStrangers(inv)
 	c.rebuild()
 	c.adopt(inv)
+	c.quiet()
+	c.partRivals()
 	if inv.Stage == reap.StageDrain {
 		c.shutdown()
 		return
@@ -36,42 +39,6 @@ func (c *core) boot(chosen func(*record) bool) {
 		r := c.recs[i]
 		if chosen(r) && r.cfg.Status == config.StatusStart && !r.leaving && !r.m.Want {
 			c.step(r, machine.Wanted{})
-		}
-	}
-}
-
-// adopt takes over the processes of an earlier server. How a run ended that
-// nobody acknowledged is taken in as if it ended now.
-func (c *core) adopt(inv reap.Inventory) {
-	for _, run := range inv.Runs {
-		c.floor = max(c.floor, run)
-	}
-	for _, r := range c.order {
-		r.m.Last = max(r.m.Last, machine.Run(inv.Runs[r.name]))
-		r.probe.last = inv.Runs[r.name+probeSuffix]
-	}
-	for _, ch := range inv.Children {
-		_, isProbe := probeOf(ch.Key)
-		r := c.byName[ch.Key]
-		switch {
-		case isProbe || r == nil || ch.MainGone:
-			// Nobody's any more: a probe of the old server, or a service that was
-			// removed while no server was there.
-			c.Keeper.Signal(ch.Key, ch.Run, 9, reap.ScopeGroup)
-		default:
-			c.step(r, machine.Adopted{Run: machine.Run(ch.Run)})
-			r.pid, r.start = ch.Pid, ch.Start
-		}
-	}
-	for _, e := range inv.Exits {
-		r := c.byName[e.Key]
-		if r == nil {
-			c.Keeper.Ack(e.Key, e.Run)
-			continue
-		}
-		if r.m.Rules.Oneshot && e.Status.Success() && !r.m.Active() {
-			r.m.Want = true
-			r.m.State = machine.Exited{Outcome: outcomeOf(e.Status), At: c.now}
 		}
 	}
 }
@@ -139,7 +106,7 @@ func failedFiles(set *config.Set) map[string]string {
 	return first
 }
 
-func (c *core) add(s *config.Service, problem string) {
+func (c *core) add(s *config.Service, problem string) *record {
 	r := &record{name: s.Name, cfg: s, problem: problem, heapPos: -1, since: c.now}
 	r.m = machine.New(rulesOf(s))
 	r.m.Last, r.probe.last = machine.Run(c.floor), c.floor
@@ -148,6 +115,7 @@ func (c *core) add(s *config.Service, problem string) {
 	if !s.Target && problem == "" {
 		c.Logs.Configure(s.Name, outputs(s))
 	}
+	return r
 }
 
 // change gives a record another configuration. The process goes on; what it was
@@ -159,7 +127,7 @@ func (c *core) change(r *record, s *config.Service) {
 	}
 	if r.cfg.Target != s.Target {
 		if r.m.Active() {
-			r.problem = s.Source + " makes a target of it while its process runs: stop it and reload"
+			r.problem = madeTarget(s)
 			mixed := *r.cfg
 			mixed.Requires, mixed.After, mixed.Wants, mixed.Conflicts = s.Requires, s.After, s.Wants, s.Conflicts
 			r.cfg = &mixed
@@ -176,6 +144,10 @@ func (c *core) change(r *record, s *config.Service) {
 		c.Logs.Configure(s.Name, outputs(s))
 	}
 	c.touch(r)
+}
+
+func madeTarget(s *config.Service) string {
+	return s.Source + " makes a target of it while its process runs: stop it and reload"
 }
 
 func nodeOf(s *config.Service) depgraph.Node {

@@ -55,7 +55,10 @@ func (c *core) probed(r *record, run machine.Run, err error) {
 
 // spawnProbe runs an exec check as a process with the service's surroundings.
 func (c *core) spawnProbe(r *record, run machine.Run, h *config.Health) {
-	if r.probe.alive {
+	switch {
+	case r.probe.alive && r.probe.of == run:
+		return // an earlier server began it: its result is as good
+	case r.probe.alive:
 		// At most one process of a key: the one before was killed and is not
 		// gone. That is a failed check of its own.
 		c.probed(r, run, fmt.Errorf("the check before has not ended"))
@@ -105,7 +108,11 @@ func (c *core) endProbe(r *record) {
 
 func (c *core) probeSpawnFailed(service string, e reap.SpawnFailed) {
 	if r := c.byName[service]; r != nil && e.Run == r.probe.last {
-		c.probeOver(r, fmt.Errorf("cannot run the check: %w", e.Errno))
+		why := e.Refused
+		if why == "" {
+			why = e.Errno.Error()
+		}
+		c.probeOver(r, fmt.Errorf("cannot run the check: %s", why))
 	}
 }
 

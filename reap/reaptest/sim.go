@@ -8,6 +8,7 @@ package reaptest
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -32,10 +33,12 @@ type Odds struct {
 // A Sim is a simulated keeper.
 type Sim struct {
 	Odds  Odds
+	Of    map[string]Odds // for these keys instead of Odds
 	Now   time.Time
 	rng   *rand.Rand
 	procs map[string]*proc // alive, by key
 	runs  map[string]uint64
+	exits map[string]reap.Exited // not acknowledged, by key
 	todo  []todo
 	seq   int
 	pids  int
@@ -51,6 +54,7 @@ type proc struct {
 	deaf    bool
 	undead  bool
 	lingers bool
+	group   bool // as in reap.Spec
 	gone    bool // the main process; the group lives on
 	dying   bool
 }
@@ -70,8 +74,15 @@ func New(seed uint64, odds Odds, now time.Time) *Sim {
 	return &Sim{
 		Odds: odds, Now: now,
 		rng:   rand.New(rand.NewPCG(seed, 0x5eed)),
-		procs: map[string]*proc{}, runs: map[string]uint64{},
+		procs: map[string]*proc{}, runs: map[string]uint64{}, exits: map[string]reap.Exited{},
 	}
+}
+
+func (s *Sim) odds(key string) Odds {
+	if o, ok := s.Of[key]; ok {
+		return o
+	}
+	return s.Odds
 }
 
 func (s *Sim) chance(percent int) bool { return s.rng.IntN(100) < percent }
@@ -108,23 +119,25 @@ func (s *Sim) Spawn(spec reap.Spec) {
 		s.Defects = append(s.Defects, fmt.Sprintf("%s: spawned while draining", spec.Key))
 	}
 	s.runs[spec.Key] = spec.Run
-	if s.chance(s.Odds.SpawnFails) {
+	delete(s.exits, spec.Key) // a newer run implies the acknowledgement
+	odds := s.odds(spec.Key)
+	if s.chance(odds.SpawnFails) {
 		errno := []syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.ENOENT, syscall.EMFILE}[s.rng.IntN(4)]
 		s.later(s.within(time.Millisecond), todo{ev: reap.SpawnFailed{Key: spec.Key, Run: spec.Run, Errno: errno}, key: spec.Key})
 		return
 	}
 	s.pids++
-	p := &proc{run: spec.Run, pid: 1000 + s.pids,
-		deaf: s.chance(s.Odds.Deaf), undead: s.chance(s.Odds.Undead), lingers: spec.Group && s.chance(s.Odds.Lingers)}
+	p := &proc{run: spec.Run, pid: 1000 + s.pids, group: spec.Group,
+		deaf: s.chance(odds.Deaf), undead: s.chance(odds.Undead), lingers: spec.Group && s.chance(odds.Lingers)}
 	s.procs[spec.Key] = p
 	delay := s.within(time.Millisecond)
 	s.later(delay, todo{ev: reap.Spawned{Key: spec.Key, Run: spec.Run, Pid: p.pid, Start: uint64(p.pid)}, key: spec.Key})
-	if s.chance(s.Odds.Ends) {
+	if s.chance(odds.Ends) {
 		status := reap.ExitCode(s.rng.IntN(4))
-		if s.chance(s.Odds.EndsWell) {
+		if s.chance(odds.EndsWell) {
 			status = reap.ExitCode(0)
 		}
-		s.later(delay+s.within(s.Odds.MaxLife), todo{end: &status, key: spec.Key, run: spec.Run})
+		s.later(delay+s.within(odds.MaxLife), todo{end: &status, key: spec.Key, run: spec.Run})
 	}
 }
 
@@ -147,7 +160,7 @@ func (s *Sim) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scop
 	}
 	p.dying = true
 	status := reap.KilledBy(sig)
-	s.later(s.within(s.Odds.MaxDying), todo{end: &status, key: key, run: run})
+	s.later(s.within(s.odds(key).MaxDying), todo{end: &status, key: key, run: run})
 }
 
 // Next is when something happens next; false: nothing will.
@@ -184,7 +197,43 @@ func (s *Sim) Take() []reap.Event {
 	} else {
 		delete(s.procs, t.key)
 	}
-	return []reap.Event{reap.Exited{Key: t.key, Run: t.run, Pid: p.pid, Status: *t.end, Lingers: p.lingers}}
+	exit := reap.Exited{Key: t.key, Run: t.run, Pid: p.pid, Status: *t.end, Lingers: p.lingers}
+	s.exits[t.key] = exit
+	return []reap.Event{exit}
+}
+
+// End has the main process of a key end by itself, now; false: there is none.
+func (s *Sim) End(key string, status reap.Status) bool {
+	p := s.procs[key]
+	if p == nil || p.gone {
+		return false
+	}
+	s.later(0, todo{end: &status, key: key, run: p.run})
+	return true
+}
+
+// Inventory is what the keeper tells a server that connects. The one before is
+// dead: what was on its way to it is lost, what it had asked for has been done.
+func (s *Sim) Inventory() reap.Inventory {
+	s.todo = slices.DeleteFunc(s.todo, func(t todo) bool {
+		switch t.ev.(type) {
+		case reap.Spawned, reap.SpawnFailed:
+			return true
+		}
+		return false
+	})
+	inv := reap.Inventory{Runs: maps.Clone(s.runs)}
+	if s.drain {
+		inv.Stage = reap.StageDrain
+	}
+	for _, key := range s.Alive() {
+		p := s.procs[key]
+		inv.Children = append(inv.Children, reap.Child{Key: key, Run: p.run, Pid: p.pid, Start: uint64(p.pid), Group: p.group, MainGone: p.gone})
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.exits)) {
+		inv.Exits = append(inv.Exits, s.exits[key])
+	}
+	return inv
 }
 
 // Alive lists the keys that have a living main process or group, sorted.
@@ -197,8 +246,14 @@ func (s *Sim) Alive() []string {
 	return keys
 }
 
-// Ack, Release and Plan have no effect on a simulation.
-func (s *Sim) Ack(string, uint64)                  {}
+// Ack has the exits of a run, and of earlier ones, not be repeated.
+func (s *Sim) Ack(key string, run uint64) {
+	if e, ok := s.exits[key]; ok && e.Run <= run {
+		delete(s.exits, key)
+	}
+}
+
+// Release and Plan have no effect on a simulation.
 func (s *Sim) Release(string)                      {}
 func (s *Sim) Plan([]reap.PlanStep, time.Duration) {}
 

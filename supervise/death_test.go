@@ -1,0 +1,132 @@
+package supervise
+
+import (
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"zinit/reap/reaptest"
+	"zinit/supervise/config"
+	"zinit/supervise/machine"
+)
+
+// die drops the core, with all that it knows and all that was on its way to it,
+// and builds another one from what the keeper has. The files say what they said.
+func (w *world) die() {
+	set := &config.Set{}
+	for _, r := range w.c.order {
+		if !r.leaving && r.cfg.Exec != "" || r.cfg.Target {
+			set.Services = append(set.Services, r.cfg)
+		}
+	}
+	w.post, w.checks = nil, nil
+	w.c = newCore(w.c.Parts)
+	w.c.now = w.sim.Now
+	w.c.load(set, w.sim.Inventory())
+	w.endTurn("a new server")
+	w.check()
+	for _, key := range w.sim.Alive() {
+		if _, isProbe := probeOf(key); isProbe {
+			continue
+		}
+		if r := w.c.byName[key]; r != nil && !r.m.Active() {
+			w.failf("%s is alive, and the new server does not know: %s", key, r.m.State)
+		}
+	}
+}
+
+// runWithDeaths lives through a history in which servers die at any moment. In
+// the end the processes behave, and everything wanted must come up.
+func (w *world) runWithDeaths(steps int) {
+	n := 2 + w.rng.IntN(9)
+	w.c.load(w.config(n), w.sim.Inventory())
+	w.endTurn("boot")
+	for range steps {
+		if w.fail != "" {
+			return
+		}
+		switch w.rng.IntN(8) {
+		case 0, 1:
+			w.command(n)
+		case 2:
+			w.die()
+		default:
+			w.advance()
+		}
+	}
+	if w.rng.IntN(4) == 0 {
+		w.c.shutdown()
+		w.endTurn("shutdown")
+		for range 1 + w.rng.IntN(20) {
+			w.advance()
+		}
+		w.die()
+		if !w.c.draining && w.fail == "" {
+			w.failf("a server that starts in a shutdown does not go on with it")
+		}
+		w.drainDown()
+		return
+	}
+	w.sim.Odds = reaptest.Odds{MaxLife: time.Second, MaxDying: 100 * time.Millisecond}
+	w.die()
+	w.converge()
+	for _, r := range w.c.recs {
+		w.explained(r)
+	}
+}
+
+// explained: a service that is to be up is up, or the reason why not is shown.
+func (w *world) explained(r *record) {
+	if !r.m.Want || w.fail != "" {
+		return
+	}
+	switch st := r.m.State.(type) {
+	case machine.Inactive:
+		w.failf("%s is wanted and inactive", r.name)
+	case machine.Blocked:
+		if w.c.obstacle(r) == "" {
+			w.failf("%s is blocked, and nobody knows by what", r.name)
+		}
+	case machine.Failed:
+		if st.Why.String() == "" {
+			w.failf("%s has failed without a reason", r.name)
+		}
+	}
+}
+
+// TestServerDeathAtAnyMoment: servers die, their successors know only what the
+// keeper does, and no invariant is broken. ZINIT_SIM_RUNS and ZINIT_SIM_SEED as
+// for TestSimulation.
+func TestServerDeathAtAnyMoment(t *testing.T) {
+	otherwise := uint64(1500)
+	if testing.Short() {
+		otherwise = 300
+	}
+	runs, first := simNumber(t, "ZINIT_SIM_RUNS", otherwise), simNumber(t, "ZINIT_SIM_SEED", 1)
+	var next, failures atomic.Uint64
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for failures.Load() < 3 {
+				n := next.Add(1) - 1
+				if n >= runs {
+					return
+				}
+				w := newWorld(first + n)
+				w.runWithDeaths(80)
+				if w.fail != "" {
+					failures.Add(1)
+					t.Errorf("seed %d: %s\nlast events:\n%s\nreplay: ZINIT_SIM_RUNS=1 ZINIT_SIM_SEED=%s go test ./supervise -run %s",
+						first+n, w.fail, join(w.trace[max(0, len(w.trace)-15):]), strconv.FormatUint(first+n, 10), t.Name())
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if os.Getenv("ZINIT_SIM_RUNS") != "" {
+		t.Logf("%d runs", runs)
+	}
+}
