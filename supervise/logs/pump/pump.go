@@ -35,6 +35,7 @@ type Pump struct {
 	sources map[int32]*Source
 	closing []deadline // of finished sources, in order: the bound is the same for all
 	unlucky []*Source  // the kernel would not watch them for now
+	retryAt time.Time  // when they are tried again
 }
 
 type deadline struct {
@@ -119,8 +120,8 @@ func (p *Pump) timeout() int {
 	if len(p.closing) > 0 {
 		wait = max(0, time.Until(p.closing[0].at))
 	}
-	if len(p.unlucky) > 0 && (wait < 0 || wait > retryWatch) {
-		wait = retryWatch
+	if retry := max(0, time.Until(p.retryAt)); len(p.unlucky) > 0 && (wait < 0 || wait > retry) {
+		wait = retry
 	}
 	if wait < 0 {
 		return -1
@@ -134,12 +135,15 @@ func (p *Pump) expire() {
 		s.expire()
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.unlucky) == 0 || time.Now().Before(p.retryAt) {
+		return
+	}
 	again := p.unlucky
 	p.unlucky = nil
 	for _, s := range again {
 		p.watchLocked(s)
 	}
-	p.mu.Unlock()
 }
 
 func (p *Pump) expired() *Source {
@@ -178,6 +182,7 @@ func (p *Pump) watchLocked(s *Source) {
 	}
 	if err := p.add(s.fd); err != nil {
 		p.unlucky = append(p.unlucky, s)
+		p.retryAt = time.Now().Add(retryWatch)
 		p.wake()
 		return
 	}

@@ -424,3 +424,22 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// A pipe that cannot be watched is tried again after a while, not at once.
+func TestUnwatchedPipeIsTriedAgain(t *testing.T) {
+	p := startPump(t, "", time.Minute, nil)
+	st := NewStore("", "web")
+	w, src := pipe(t, p, st, Stdout, nil)
+	p.unwatch(src)
+	p.mu.Lock()
+	p.unlucky = append(p.unlucky, src)
+	p.retryAt = time.Now().Add(50 * time.Millisecond)
+	p.mu.Unlock()
+	p.wake()
+	begin := time.Now()
+	write(t, w, "text\n")
+	eventually(t, "it is read", func() bool { return content(st) == "text\n" })
+	if took := time.Since(begin); took < 20*time.Millisecond {
+		t.Errorf("tried again after %s", took)
+	}
+}
