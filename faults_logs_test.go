@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,7 +147,44 @@ func TestFault23WhatIsNoLineIsCutMarkedAndKept(t *testing.T) {
 	if !bytes.Contains(text, []byte("\nnul \x00 here\nbad \xff\xfe utf\nansi \x1b[2J\x1b[31m red\n")) {
 		t.Error("the store has other bytes than were written")
 	}
+	shown := in.onTerminal("logs", "noise", "-n", "4")
+	if strings.Contains(shown, "\x1b[2J") || strings.Contains(shown, "\x00") || !strings.Contains(shown, `\x1b[2J`) {
+		t.Errorf("a terminal gets %q", shown)
+	}
 	check()
+}
+
+// onTerminal is zinit with a terminal for its output.
+func (in *instance) onTerminal(args ...string) string {
+	in.t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		in.t.Skipf("needs a terminal: %v", err)
+	}
+	defer master.Close()
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		in.t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		in.t.Skipf("needs a terminal: %v", err)
+	}
+	cmd := exec.Command(filepath.Join(binDir(in.t), "zinit"), append([]string{"--socket", in.socket}, args...)...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = in.env, slave, slave
+	err = cmd.Run() // what it writes is little enough to wait in the terminal
+	slave.Close()
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	shown, err := io.ReadAll(master)
+	if len(shown) == 0 { // when all is read the error is EIO
+		in.t.Fatal(err)
+	}
+	return string(shown)
 }
 
 // flood writes lines as fast as it can, and how many MiB so far into the file
