@@ -247,37 +247,48 @@ type benchRest struct {
 	at       time.Time
 	switches int
 	ticks    int
+	err      error
 }
 
-// restFor is how long the idle services are watched at least.
-const restFor = time.Minute
+// A server rests when a while has passed since the start (until then it gives
+// memory back, once), and is watched for a minute at least.
+const (
+	restAfter = 15 * time.Second
+	restFor   = time.Minute
+)
 
-// beginRest starts 100 idle services and looks at them for the first time.
+// beginRest starts 100 idle services, and looks at them when they are at rest.
 func (r *benchRig) beginRest() (err error) {
 	if r.resting, err = r.start(benchOurs, independent(100)); err != nil {
 		return err
 	}
-	if err = r.pause(3 * time.Second); err != nil {
-		return err
-	}
-	r.rest, err = r.resting.rested()
-	return err
+	r.rest = make(chan benchRest, 1)
+	time.AfterFunc(restAfter, func() {
+		first, err := r.resting.rested()
+		first.err = err
+		r.rest <- first
+	})
+	return nil
 }
 
 // idle is what the server that has been at rest did meanwhile.
 func (r *benchRig) idle() ([]benchRow, error) {
-	if err := r.pause(time.Until(r.rest.at.Add(restFor))); err != nil {
+	first := <-r.rest
+	if first.err != nil {
+		return nil, first.err
+	}
+	if err := r.pause(time.Until(first.at.Add(restFor))); err != nil {
 		return nil, err
 	}
 	now, err := r.resting.rested()
 	if err != nil {
 		return nil, err
 	}
-	minutes := now.at.Sub(r.rest.at).Minutes()
+	minutes := now.at.Sub(first.at).Minutes()
 	row := benchRow{name: "100 idle services, switches", unit: "/min", goal: 4}
-	row.values[benchOurs] = float64(now.switches-r.rest.switches) / minutes
+	row.values[benchOurs] = float64(now.switches-first.switches) / minutes
 	cpu := benchRow{name: "  CPU meanwhile", unit: "ms/min"}
-	cpu.values[benchOurs] = float64(now.ticks-r.rest.ticks) * 1000 / benchTicks / minutes
+	cpu.values[benchOurs] = float64(now.ticks-first.ticks) * 1000 / benchTicks / minutes
 	return []benchRow{row, cpu}, nil
 }
 

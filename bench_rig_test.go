@@ -28,10 +28,10 @@ type benchRig struct {
 	peer  string // the directory of zinit 0.3.9's programs; empty: not installed
 	count int
 
-	// at rest since the beginning: what it does in the minute in which everything
-	// else is measured is the last row.
+	// A server with idle services since the beginning: what it does while
+	// everything else is measured is the last row. rest gets the first look.
 	resting *benchServer
-	rest    benchRest
+	rest    chan benchRest
 }
 
 // newBenchRig builds the programs. The caller closes the rig.
@@ -40,23 +40,38 @@ func newBenchRig(ctx context.Context) (*benchRig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &benchRig{ctx: ctx, dir: dir, peer: os.Getenv("ZINIT_PEER")}
+	r := &benchRig{ctx: ctx, dir: dir}
 	if err := r.build(); err != nil {
 		r.close()
 		return nil, err
 	}
-	if r.peer != "" {
-		out, err := exec.CommandContext(ctx, filepath.Join(r.peer, "zinit-server"), "-V").Output()
-		if err != nil || strings.TrimSpace(string(out)) != "zinit-server 0.3.9" {
-			r.close()
-			return nil, fmt.Errorf("ZINIT_PEER: %s is not zinit 0.3.9: %q, %w", r.peer, out, err)
-		}
+	if r.peer, err = findPeer(); err != nil {
+		r.close()
+		return nil, err
 	}
 	if err := r.beginRest(); err != nil {
 		r.close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// findPeer is the directory of zinit 0.3.9's programs: the one that ZINIT_PEER
+// names, or where cargo puts them; empty when they are not installed.
+func findPeer() (string, error) {
+	named := os.Getenv("ZINIT_PEER")
+	dir := named
+	if dir == "" {
+		dir = filepath.Join(os.Getenv("HOME"), ".cargo", "bin")
+	}
+	out, err := exec.Command(filepath.Join(dir, "zinit-server"), "-V").Output()
+	switch {
+	case strings.TrimSpace(string(out)) == "zinit-server 0.3.9":
+		return dir, nil
+	case named == "":
+		return "", nil
+	}
+	return "", fmt.Errorf("ZINIT_PEER: %s does not have zinit 0.3.9: %q, %v", named, out, err)
 }
 
 // benchBase is where the directory is made: in memory when programs can be run
@@ -70,20 +85,18 @@ func benchBase() string {
 }
 
 func (r *benchRig) build() error {
-	build := func(name string, args ...string) error {
-		cmd := exec.CommandContext(r.ctx, name, args...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("cannot run %s: %w: %s", strings.Join(cmd.Args, " "), err, out)
-		}
-		return nil
+	built.Do(func() {})
+	dir, err := program()
+	if err != nil {
+		return err
 	}
-	if err := build("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", r.program("zinit"), "."); err != nil {
+	if err := os.Symlink(filepath.Join(dir, "zinit"), r.program("zinit")); err != nil {
 		return err
 	}
 	for _, name := range []string{"idle", "spawn", "respawn", "flood", "drain"} {
-		if err := build("cc", "-O2", "-static", "-o", r.program(name), "testdata/bench/"+name+".c"); err != nil {
-			return err
+		cc := exec.CommandContext(r.ctx, "cc", "-O2", "-static", "-o", r.program(name), "testdata/bench/"+name+".c")
+		if out, err := cc.CombinedOutput(); err != nil {
+			return fmt.Errorf("cannot compile %s.c: %w: %s", name, err, out)
 		}
 	}
 	return nil

@@ -18,8 +18,8 @@ import (
 const benchLimit = 6 * time.Minute
 
 // BenchmarkComparison measures the binary against what the same work costs a C
-// loop, and against zinit 0.3.9 where ZINIT_PEER names the directory of its
-// programs, and prints a table; docs/bench.md says what the rows mean. It takes
+// loop, and against zinit 0.3.9 where that is installed (see findPeer), and
+// prints a table; docs/bench.md says what the rows mean. It takes
 // minutes and is meant to be run once (-benchtime 1x). It fails when something
 // can not be measured, not when a goal is missed: a busy machine misses some.
 func BenchmarkComparison(b *testing.B) {
@@ -39,7 +39,7 @@ func BenchmarkComparison(b *testing.B) {
 	}
 	defer rig.close()
 	if rig.peer == "" {
-		b.Log("zinit 0.3.9 is not installed: name the directory of its programs with ZINIT_PEER")
+		fmt.Fprintln(os.Stderr, "bench: zinit 0.3.9 is not installed: if it is, name the directory of its programs in ZINIT_PEER")
 	}
 	began := time.Now()
 	var rows []benchRow
@@ -63,8 +63,8 @@ type benchCase struct {
 	measure func(*benchRig) ([]benchRow, error)
 }
 
-// benchCases lists all cases in the order of the table; the first word of each
-// name can be given in ZINIT_BENCH to have it alone.
+// benchCases lists all cases in the order of the table. ZINIT_BENCH can hold the
+// names of those that are wanted.
 func benchCases() []benchCase {
 	return []benchCase{
 		{"up1000", func(r *benchRig) ([]benchRow, error) { return r.upAndDown(1000, 7, 1.7) }},

@@ -34,7 +34,8 @@ help() {
 ./build.sh fuzz       gives each fuzz target a minute (or ZINIT_FUZZ_TIME)
 ./build.sh sim [N] [SEED]
                       lives through N simulated histories (1,000,000), from SEED on (1)
-./build.sh bench      runs the benchmarks
+./build.sh bench      compares with C loops, and with zinit 0.3.9 if that is installed
+                      (docs/bench.md), then runs the Go benchmarks
 ./build.sh dist       builds for every platform into dist/
 ./build.sh help       shows this
 
@@ -303,7 +304,8 @@ sim() {
 }
 
 bench() {
-	go test -run '^$' -bench . -benchmem ./...
+	go test -count=1 -run '^$' -bench '^BenchmarkComparison$' -benchtime 1x -timeout 15m .
+	go test -run '^$' -bench . -skip '^BenchmarkComparison$' -benchmem ./...
 }
 
 main() {
