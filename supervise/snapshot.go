@@ -14,7 +14,7 @@ type View struct {
 	Config  *config.Service
 	Problem string // what is wrong with its configuration; empty: nothing
 	State   machine.State
-	Reason  string    // why it is in this state; empty when the state says it all
+	Reason  string    // why it is in this state; empty when the state says it all, and for Blocked: see Blockers
 	LastWhy string    // the last failure, also when it has recovered since
 	Since   time.Time // when the state was entered
 	Started time.Time // when the living run was spawned
@@ -116,9 +116,13 @@ func (s *Snapshot) StartOrder() []*View {
 // viewOf is the record's view, made anew when it has changed.
 func (c *core) viewOf(r *record) *View {
 	if r.view == nil {
+		reason := r.m.Reason()
+		if _, blocked := r.m.State.(machine.Blocked); blocked {
+			reason = "" // the obstacle of the moment it was blocked may be gone, others not
+		}
 		r.view = &View{
 			Name: r.name, Config: r.cfg, Problem: r.problem,
-			State: r.m.State, Reason: r.m.Reason(), LastWhy: r.lastWhy,
+			State: r.m.State, Reason: reason, LastWhy: r.lastWhy,
 			Since: r.since, Started: r.m.Started,
 			Pid: r.pid, Run: uint64(r.m.Last),
 			Restarts: r.m.Total, Quick: r.m.Quick,

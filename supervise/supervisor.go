@@ -57,8 +57,12 @@ func New(o Options) *Supervisor {
 // once. ready is called when the services have been asked for and requests are
 // answered.
 func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) error {
-	defer close(s.done)
 	c := s.core
+	defer func() {
+		s.latest.Store(c.snapshot()) // for those who look after the end
+		s.version.Store(c.changes)
+		close(s.done)
+	}()
 	c.now = time.Now()
 	c.load(set, inv)
 	s.endTurn()
