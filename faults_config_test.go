@@ -157,6 +157,27 @@ func TestFault45BootListAndReloadOfTenThousandScaleLinearly(t *testing.T) {
 	}
 }
 
+// Who asks before the server knows its services waits for the answer.
+func TestAnEarlyRequestIsAnsweredInFull(t *testing.T) {
+	t.Parallel()
+	const n = 2000
+	in := newInstance(t, nil)
+	for i := range n {
+		in.write("s"+strconv.Itoa(i), file("s"+strconv.Itoa(i), quiet, stopped))
+	}
+	in.spawn()
+	var c *sock.Client
+	in.until("a socket", func() (last string, ok bool) {
+		var err error
+		c, err = sock.Dial(t.Context(), in.socket)
+		return fmt.Sprint(err), err == nil
+	})
+	defer c.Close()
+	if names, err := c.List(shortly(t)); err != nil || len(names) != n {
+		t.Errorf("the list has %d names, %v", len(names), err)
+	}
+}
+
 // lifeOf measures what takes how long with n services.
 func lifeOf(t *testing.T, n int) map[string]time.Duration {
 	t.Helper()
