@@ -207,29 +207,45 @@ func (r *benchRig) mortal(side benchSide) (*benchMortal, error) {
 	return m, nil
 }
 
-// memory is what the supervisor's own processes hold, without and with services.
+// memory is what the supervisor's own processes hold, without and with services:
+// when everything has just come up, and at rest.
 func (r *benchRig) memory() ([]benchRow, error) {
 	var rows []benchRow
+	var running [][]*benchServer // in the order of rows
 	for _, c := range []struct {
 		n    int
 		goal float64
 	}{{0, 9}, {1000, 15}} {
-		row := benchRow{name: fmt.Sprintf("memory (PSS) with %d", c.n), unit: "MB", goal: c.goal}
-		for _, which := range r.servers() {
-			s, err := r.start(which, independent(c.n))
+		first := benchRow{name: "  a second after the start", unit: "MB"}
+		var servers []*benchServer
+		for _, side := range r.servers() {
+			s, err := r.start(side, independent(c.n))
 			if err != nil {
-				return rows, err
+				return nil, err
 			}
-			err = r.pause(2 * time.Second)
-			if err == nil {
-				row.values[which], err = s.pss()
+			defer s.kill()
+			servers = append(servers, s)
+			if err := r.pause(time.Second); err != nil {
+				return nil, err
 			}
-			s.kill()
-			if err != nil {
-				return rows, err
+			if first.values[side], err = s.pss(); err != nil {
+				return nil, err
 			}
 		}
-		rows = append(rows, row)
+		rows = append(rows, benchRow{name: fmt.Sprintf("memory (PSS) at rest with %d", c.n), unit: "MB", goal: c.goal}, first)
+		running = append(running, servers)
+	}
+	if err := r.pause(restAfter); err != nil {
+		return nil, err
+	}
+	for i, servers := range running {
+		for _, s := range servers {
+			now, err := s.pss()
+			if err != nil {
+				return nil, err
+			}
+			rows[2*i].values[s.side] = now
+		}
 	}
 	return rows, nil
 }
