@@ -23,7 +23,7 @@ var arrows = map[string]string{
 	"applets/cli":         "applets/env sock supervise/config depgraph",
 	"supervise":           "supervise/machine supervise/config supervise/logs depgraph reap",
 	"supervise/machine":   "",
-	"supervise/config":    "github.com/naoina/toml golang.org/x/sys/unix",
+	"supervise/config":    "github.com/naoina/toml github.com/naoina/toml/ast",
 	"supervise/logs":      "supervise/logs/pump",
 	"supervise/logs/pump": "golang.org/x/sys/unix",
 	"depgraph":            "",

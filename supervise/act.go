@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,7 +62,10 @@ func (c *core) spawn(r *record, run uint64) error {
 	env := r.environ(c.Environ)
 	path, err := c.Resolve(cfg.Command.Argv[0], env, cfg.Dir)
 	if err != nil {
-		return c.explainMissing(cfg, err)
+		if cfg.Command.Shell {
+			return errors.New(config.ShellMissing(cfg.Command))
+		}
+		return err
 	}
 	pipes, err := c.Logs.Pipes(r.name, run)
 	if err != nil {
@@ -74,14 +78,6 @@ func (c *core) spawn(r *record, run uint64) error {
 		Group: cfg.Lifecycle.KillMode != config.KillProcess,
 	})
 	return nil
-}
-
-// explainMissing says in full what a system without a shell cannot run.
-func (c *core) explainMissing(cfg *config.Service, err error) error {
-	if !cfg.Command.Shell {
-		return err
-	}
-	return fmt.Errorf("exec needs a shell for %s, and there is no /bin/sh here: write it without, or name a program", cfg.Command.ShellWhy)
 }
 
 // environ is the record's whole environment: the server's, and its own on top.

@@ -175,10 +175,18 @@ func (c *core) announce(r *record, before machine.State) {
 	}
 	level := slog.LevelInfo
 	switch r.m.State.(type) {
-	case machine.Blocked, machine.Inactive, machine.Starting:
+	case machine.Starting:
 		level = slog.LevelDebug
+	case machine.Blocked, machine.Inactive:
+		// That something goes down is news; that it waits or rests is not.
+		if _, stopping := before.(machine.Stopping); !stopping {
+			level = slog.LevelDebug
+		}
 	case machine.Failed:
 		level = slog.LevelWarn
+		if r.m.Last > 0 {
+			c.Logs.Append(r.name, why)
+		}
 	}
 	if !c.Log.Enabled(context.Background(), level) {
 		return
@@ -191,9 +199,6 @@ func (c *core) announce(r *record, before machine.State) {
 		args = append(args, "why", why)
 	}
 	c.Log.Log(context.Background(), level, "state", args...)
-	if _, failed := r.m.State.(machine.Failed); failed && r.m.Last > 0 {
-		c.Logs.Append(r.name, why)
-	}
 }
 
 // touch notes that the record's view is out of date.

@@ -3,6 +3,7 @@ package env
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -69,6 +70,13 @@ func (e *Env) ParseServerFlags(d Dialect) (ServerFlags, error) {
 	}
 	f.ConfigDir = e.ConfigDir(f.ConfigDir)
 	f.Socket = e.SocketPath(f.Socket)
+	// What is shown, and what the server is started with again later, must not
+	// depend on where the keeper was started.
+	for _, path := range []*string{&f.ConfigDir, &f.Socket} {
+		if abs, err := filepath.Abs(*path); err == nil {
+			*path = abs
+		}
+	}
 	f.LogLevel = strings.ToLower(e.LogLevel(f.LogLevel))
 	// A level from the environment may be meant for another program (RUST_LOG
 	// holds whole filters): it never keeps a server from starting.

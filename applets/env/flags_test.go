@@ -84,7 +84,7 @@ func TestServerFlags(t *testing.T) {
 func TestServerFlagsSurviveTheWayToTheServer(t *testing.T) {
 	for _, f := range []ServerFlags{
 		{ConfigDir: "/c", Socket: "/s", LogLevel: "warn"},
-		{ConfigDir: "-c", Socket: "/a b", LogLevel: "trace", Pid1Mode: true, Container: true},
+		{ConfigDir: "/-c", Socket: "/a b", LogLevel: "trace", Pid1Mode: true, Container: true},
 	} {
 		hostile := map[string]string{"ZINIT_CONFIG_DIR": "/x", "ZINIT_SOCKET": "/y", "ZINIT_LOG_LEVEL": "error"}
 		got, err := surroundings(hostile, f.Args()...).ParseServerFlags(DialectServer)

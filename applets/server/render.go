@@ -116,8 +116,10 @@ func blocker(b supervise.Blocker) string {
 	switch {
 	case b.View.Broken:
 		next = ": mend its configuration"
-	case !b.View.Want:
-		next = ": start it"
+	case !b.View.Want && b.View.Run == 0:
+		return fmt.Sprintf("waiting on %s, which was not started: start it", name)
+	case !b.View.Want && b.View.State.String() != sock.Stopping:
+		return fmt.Sprintf("waiting on %s, which was stopped: start it", name)
 	case state == sock.Failed && b.View.RestartAt().IsZero():
 		next = ": see zinit logs " + name
 	}

@@ -55,7 +55,7 @@ func LookPath(file string, env []string, dir string) (string, error) {
 		if err == nil {
 			return path, nil
 		}
-		if found == nil && os.IsPermission(err.(*lookError).cause) {
+		if _, hidden := os.Stat(path); found == nil && hidden == nil && os.IsPermission(err.(*lookError).cause) {
 			found = err
 		}
 	}

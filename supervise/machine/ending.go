@@ -52,7 +52,7 @@ func (l *life) over(why Cause, outcome Outcome) {
 	case outcome.Unknown:
 		again, l.State = true, Inactive{} // it never ran
 	default:
-		again, l.State = true, Exited{Outcome: outcome, At: l.now}
+		again, l.State = true, Exited{Outcome: outcome, At: l.now, Stopped: true}
 	}
 	if again {
 		l.comeBack(givenUp) // the last word wins: it may be wanted by now
@@ -72,7 +72,6 @@ func (l *life) nextTry(failed bool) (at time.Time, givenUp bool) {
 	at = l.now.Add(l.Delay)
 	l.Delay = max(r.Delay, min(2*l.Delay, r.DelayMax))
 	l.Quick++
-	l.Total++
 	return at, false
 }
 
@@ -151,6 +150,9 @@ func (l *life) ticked() {
 	case Exited, Failed:
 		if due(l.RestartAt(), l.now) {
 			l.attempt()
+			if l.Active() {
+				l.Total++
+			}
 		}
 	}
 }

@@ -106,7 +106,7 @@ type Service struct {
 	Started time.Time     // when the last run was spawned
 	Delay   time.Duration // before the next restart
 	Quick   int           // restarts since the last run that was no quick one
-	Total   int           // restarts altogether
+	Total   int           // restarts that the policy made, altogether
 }
 
 // New is a service that has never run.
@@ -201,11 +201,22 @@ func (s Service) Reason() string {
 	case Stopping:
 		return st.Why.String()
 	case Exited:
+		if st.Stopped {
+			return stopped(st.Outcome)
+		}
 		return ended(st.Outcome.String(), st.GivenUp, s.Rules)
 	case Failed:
 		return ended(st.Why.String(), st.GivenUp, s.Rules)
 	}
 	return ""
+}
+
+// stopped leaves out how the process ended when that is what a stop leads to.
+func stopped(o Outcome) string {
+	if o.Success() || o.Unknown || o.Signal != 0 && o.Signal != syscall.SIGKILL {
+		return "stopped"
+	}
+	return "stopped (" + o.String() + ")"
 }
 
 func ended(text string, givenUp bool, r *Rules) string {

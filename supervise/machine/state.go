@@ -63,6 +63,8 @@ type (
 		Outcome   Outcome
 		At        time.Time
 		RestartAt time.Time // zero: no restart
+		// Stopped: it was told to end.
+		Stopped bool
 		// GivenUp: max_restarts quick ends in a row.
 		GivenUp bool
 	}
