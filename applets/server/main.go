@@ -125,8 +125,11 @@ const (
 // burst suspends collections up to a limit. The function that it returns ends
 // that; so does time, and what the burst took goes back to the system then.
 func burst() (end func()) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
 	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(burstLimit)
+	// On top of what is in use: near its limit the collector would never rest.
+	debug.SetMemoryLimit(burstLimit + 2*int64(m.HeapAlloc))
 	rest := func() {
 		debug.SetGCPercent(restPercent)
 		debug.SetMemoryLimit(math.MaxInt64)
@@ -185,6 +188,7 @@ func adoptOutputs(store *logs.Logs, inv reap.Inventory) {
 
 // reload reads the configuration again; it is called on a goroutine of its own.
 func (s *server) reload() {
+	burst() // its time ends it: what was read is taken in a moment later
 	set, err := loadConfig(s.flags.ConfigDir, s.log)
 	if err == nil {
 		var ch supervise.Changes
