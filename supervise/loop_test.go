@@ -21,10 +21,7 @@ func TestBootStartsInOrder(t *testing.T) {
 }
 
 func TestRequiresWaitsForHealth(t *testing.T) {
-	inHouse(t, []string{"db health", "web requires=db"}, func(h *house) {
-		h.did("spawn db, spawn web")
-	})
-	synctestHouse(t, []string{"db health", "web requires=db"}, func(h *house) {
+	sickHouse(t, []string{"db health", "web requires=db"}, func(h *house) {
 		h.health("db", "refused")
 		h.pass(500 * ms)
 		h.is("db starting (refused), web blocked (waiting on: db)")
@@ -34,8 +31,8 @@ func TestRequiresWaitsForHealth(t *testing.T) {
 	})
 }
 
-// synctestHouse is inHouse, but the test sees the house from its first moment.
-func synctestHouse(t *testing.T, lines []string, test func(h *house)) {
+// sickHouse is inHouse from its first moment, with all health checks failing.
+func sickHouse(t *testing.T, lines []string, test func(h *house)) {
 	t.Helper()
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t, newPlayer())
@@ -57,7 +54,7 @@ func TestStopCascades(t *testing.T) {
 		h.ok(h.s.Stop("db"))
 		h.pass(10 * ms)
 		h.did("TERM web, TERM app, TERM db")
-		h.is("db exited (killed by signal 15), app blocked (waiting on: db), web blocked (waiting on: app), after running, wants running")
+		h.is("db exited (stopped), app blocked (waiting on: db), web blocked (waiting on: app), after running, wants running")
 		h.ok(h.s.Start("db", false))
 		h.pass(10 * ms)
 		h.did("spawn db, spawn app, spawn web")
@@ -78,7 +75,7 @@ func TestDependentsGoFirst(t *testing.T) {
 		h.is("db running, web stopping (db, which it requires, went down)")
 		h.pass(10 * ms)
 		h.did("KILL web, TERM db")
-		h.is("db exited (killed by signal 15), web blocked (waiting on: db)")
+		h.is("db exited (stopped), web blocked (waiting on: db)")
 	})
 }
 
@@ -89,13 +86,13 @@ func TestStoppedByHandStaysDown(t *testing.T) {
 		h.pass(10 * ms)
 		h.ok(h.s.Start("db", false))
 		h.pass(time.Minute)
-		h.is("db running, web exited (killed by signal 15)")
+		h.is("db running, web exited (stopped)")
 		// Stopped while it is blocked, too.
 		h.ok(h.s.Start("web", false))
 		h.pass(10 * ms)
 		h.ok(h.s.Stop("db"))
 		h.pass(10 * ms)
-		h.is("db exited (killed by signal 15), web blocked (waiting on: db)")
+		h.is("db exited (stopped), web blocked (waiting on: db)")
 		h.ok(h.s.Stop("web"))
 		h.ok(h.s.Start("db", false))
 		h.pass(time.Minute)
@@ -213,7 +210,7 @@ func TestShutdown(t *testing.T) {
 		if err := h.s.Start("db", false); !errors.Is(err, ErrGone) {
 			t.Errorf("a request after the end: %v", err)
 		}
-		h.is("db exited (killed by signal 15), web exited (killed by signal 15), log exited (killed by signal 15), net inactive, all inactive")
+		h.is("db exited (stopped), web exited (stopped), log exited (stopped), net inactive, all inactive")
 	})
 }
 

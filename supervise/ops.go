@@ -68,14 +68,15 @@ func (c *core) startable(r *record) error {
 	return nil
 }
 
-// rival is a service in conflict with r that is up; nil: none.
+// rival is a service in conflict with r that is up and stays up; nil: none. One
+// that was told to go down is only waited for.
 func (c *core) rival(r *record) *record {
 	if r.counts.clash == 0 {
 		return nil
 	}
 	for _, j := range c.graph.Conflicts(int(r.i)) {
-		if c.recs[j].bits.claims {
-			return c.recs[j]
+		if d := c.recs[j]; d.bits.claims && d.m.Want && d.wish != wishDown {
+			return d
 		}
 	}
 	return nil

@@ -106,7 +106,7 @@ func (c *core) look(w *waiter) []Waited {
 func reached(r *record, goal Goal) bool {
 	switch goal {
 	case GoalUp:
-		return r.m.Satisfied() && r.wish == noWish
+		return r.bits.satisfied
 	case GoalDown:
 		return !r.m.Active() && r.wish == noWish && r.m.RestartAt().IsZero() && (!r.m.Want || !canStart(r))
 	}

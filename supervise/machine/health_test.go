@@ -158,7 +158,7 @@ func TestLingeringGroups(t *testing.T) {
 			t.Errorf("at the stop timeout: %q", got)
 		}
 		l.give(GroupGone{Run: 1})
-		if got := describe(l.Service); got != "exited (exit code 0) [dropped, may start]" {
+		if got := describe(l.Service); got != "exited (exit code 0), as told [dropped, may start]" {
 			t.Error(got)
 		}
 	})

@@ -73,6 +73,9 @@ func describe(s Service) string {
 		}
 	case Exited:
 		add(" (%s)", st.Outcome)
+		if st.Stopped {
+			add(", as told")
+		}
 	case Failed:
 		add(" (%s)", st.Why)
 	}
