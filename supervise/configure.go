@@ -177,6 +177,7 @@ func (c *core) rebuild() {
 		r.i = int32(i)
 		c.recs[i] = r
 		r.bits, r.counts = bits{}, counts{}
+		c.touch(r) // its bits may be none from now on, which spread does not see
 		if !r.m.Active() {
 			// What the old graph allowed is no permission to start under this one.
 			r.m.Perm = machine.Hold
@@ -329,6 +330,7 @@ func (c *core) sweep() {
 			return false
 		}
 		delete(c.byName, r.name)
+		c.touch(r)
 		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last)
 		c.Keeper.Ack(r.name, uint64(r.m.Last))
 		c.Logs.Remove(r.name)

@@ -78,6 +78,7 @@ type core struct {
 	orders []order // collected actions
 
 	waiters  map[*waiter]struct{}
+	watched  []*record        // those somebody waits for that have changed
 	problems []config.Problem // of the configuration now in force
 	draining bool
 	answers  []chan struct{} // of requests, closed at the end of the turn
@@ -109,7 +110,7 @@ type record struct {
 
 	bits   bits
 	counts counts
-	queued uint8 // in stale, in pending
+	queued uint8 // in stale, in pending, in watched
 
 	probe   probe
 	lastWhy string // last failure, kept over the states that have none
@@ -118,6 +119,7 @@ type record struct {
 	wake    time.Time
 	heapPos int // in wakes; -1: not there
 	view    *View
+	waits   []*waiter
 }
 
 // A wish is what somebody asked for and is not yet carried out.
@@ -201,10 +203,15 @@ func (c *core) announce(r *record, before machine.State) {
 	c.Log.Log(context.Background(), level, "state", args...)
 }
 
-// touch notes that the record's view is out of date.
+// touch notes that the record's view is out of date, and that those who wait for
+// it must look.
 func (c *core) touch(r *record) {
 	r.view = nil
 	c.changes++
+	if len(r.waits) > 0 && r.queued&inWatched == 0 {
+		r.queued |= inWatched
+		c.watched = append(c.watched, r)
+	}
 }
 
 // tick gives every record whose moment has come its Ticked, and ends probes that

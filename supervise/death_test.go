@@ -97,6 +97,53 @@ func (w *world) explained(r *record) {
 	}
 }
 
+// TestWaitsInRandomHistories compares the waits, which look only at what has
+// changed, with a look at everything, after every event; and the views likewise.
+func TestWaitsInRandomHistories(t *testing.T) {
+	for seed := range uint64(300) {
+		w := newWorld(seed)
+		n := 2 + w.rng.IntN(9)
+		w.c.load(w.config(n), w.sim.Inventory())
+		w.endTurn("boot")
+		for range 100 {
+			if w.rng.IntN(4) == 0 {
+				goal := Goals()[w.rng.IntN(len(Goals()))]
+				names := []string{"s" + strconv.Itoa(w.rng.IntN(n)), "s" + strconv.Itoa(w.rng.IntN(n))}
+				w.c.wait(&waiter{names: names[:1+w.rng.IntN(2)], goal: Goal(goal), settle: w.rng.IntN(2) == 0, done: func([]Waited) {}})
+			}
+			if w.rng.IntN(3) == 0 {
+				w.command(n)
+			} else {
+				w.advance()
+			}
+			w.checkReaders()
+		}
+		if w.fail != "" {
+			t.Fatalf("seed %d: %s\nlast events:\n%s", seed, w.fail, join(w.trace[max(0, len(w.trace)-15):]))
+		}
+	}
+}
+
+func (w *world) checkReaders() {
+	for wait := range w.c.waiters {
+		all, over := true, false
+		for _, one := range w.c.look(wait) {
+			all = all && one.Reached
+			over = over || one.View == nil || wait.settle && one.Hopeless
+		}
+		if all || over {
+			w.failf("a wait for %v to be %s is not answered", wait.names, wait.goal)
+		}
+	}
+	for _, r := range w.c.recs {
+		seen := r.view
+		r.view = nil
+		if is := w.c.viewOf(r); seen != nil && *is != *seen {
+			w.failf("%s is shown as %+v, it is %+v", r.name, *seen, *is)
+		}
+	}
+}
+
 // TestServerDeathAtAnyMoment: servers die, their successors know only what the
 // keeper does, and no invariant is broken. ZINIT_SIM_RUNS and ZINIT_SIM_SEED as
 // for TestSimulation.

@@ -184,6 +184,7 @@ func (c *core) shutdown() {
 	c.Keeper.Draining()
 	for _, r := range c.recs {
 		r.wish = wishDown
+		c.touch(r)
 		c.markStale(r)
 	}
 	c.changes++

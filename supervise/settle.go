@@ -8,6 +8,7 @@ import (
 const (
 	inStale uint8 = 1 << iota
 	inPending
+	inWatched
 )
 
 // markStale has a record's bits derived anew.

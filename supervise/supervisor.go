@@ -137,9 +137,7 @@ func (c *core) turn() {
 	c.act()
 	c.sweep()
 	c.act()
-	if len(c.waiters) > 0 {
-		c.tryWaiters()
-	}
+	c.tryWaiters()
 }
 
 func (s *Supervisor) post(f func(*core)) {

@@ -40,54 +40,82 @@ type waiter struct {
 	goal   Goal
 	settle bool // answer as soon as one is hopeless
 	done   func([]Waited)
+
+	recs []*record            // those named, each once
+	left map[*record]struct{} // of them, those that have not reached the goal
+	over bool                 // one is gone or, with settle, hopeless
 }
 
 // wait answers when every named service has reached the goal; with settle also
 // when one of them cannot reach it any more. The caller bounds it by cancel.
 func (c *core) wait(w *waiter) {
-	if !c.tryWaiter(w) {
-		c.waiters[w] = struct{}{}
+	w.left = map[*record]struct{}{}
+	for _, name := range w.names {
+		r := c.byName[name]
+		if r == nil {
+			w.over = true
+			break
+		}
+		if !slices.Contains(r.waits, w) {
+			r.waits = append(r.waits, w)
+			w.recs = append(w.recs, r)
+			w.see(c, r)
+		}
+	}
+	if w.over || len(w.left) == 0 {
+		c.answer(w)
+		return
+	}
+	c.waiters[w] = struct{}{}
+}
+
+// see takes in how one of the services is now.
+func (w *waiter) see(c *core, r *record) {
+	switch {
+	case c.byName[r.name] != r:
+		w.over = true
+	case reached(r, w.goal):
+		delete(w.left, r)
+	default:
+		w.left[r] = struct{}{}
+		w.over = w.over || w.settle && hopeless(r, w.goal)
 	}
 }
 
 // cancel answers a wait with what there is.
 func (c *core) cancel(w *waiter) {
 	if _, ok := c.waiters[w]; ok {
-		delete(c.waiters, w)
-		w.done(c.look(w))
+		c.answer(w)
 	}
 }
 
-// tryWaiters looks at the waits after something has changed.
+func (c *core) answer(w *waiter) {
+	delete(c.waiters, w)
+	for _, r := range w.recs {
+		r.waits = slices.DeleteFunc(r.waits, func(other *waiter) bool { return other == w })
+	}
+	w.done(c.look(w))
+}
+
+// tryWaiters answers the waits that the changes of this turn have brought to an
+// end. It looks at the services that have changed, and at all of them before it
+// answers: of two, one may have come up when the other went down.
 func (c *core) tryWaiters() {
+	if len(c.watched) == 0 {
+		return
+	}
+	for _, r := range c.watched {
+		r.queued &^= inWatched
+		for _, w := range r.waits {
+			w.see(c, r)
+		}
+	}
+	c.watched = c.watched[:0]
 	for w := range c.waiters {
-		if c.tryWaiter(w) {
-			delete(c.waiters, w)
+		if w.over || len(w.left) == 0 {
+			c.answer(w)
 		}
 	}
-}
-
-func (c *core) tryWaiter(w *waiter) bool {
-	all := true
-	for _, name := range w.names {
-		r := c.byName[name]
-		if r == nil {
-			w.done(c.look(w))
-			return true
-		}
-		if reached(r, w.goal) {
-			continue
-		}
-		if w.settle && hopeless(r, w.goal) {
-			w.done(c.look(w))
-			return true
-		}
-		all = false
-	}
-	if all {
-		w.done(c.look(w))
-	}
-	return all
 }
 
 func (c *core) look(w *waiter) []Waited {
