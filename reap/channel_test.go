@@ -22,7 +22,7 @@ var messages = []message{
 	new(drainingMessage),
 	&tookMessage{syscall.SIGHUP},
 	&helloMessage{StageDrain},
-	&Child{"web", 7, 4711, 123456, true, true},
+	&Child{Key: "web", Run: 7, Pid: 4711, Start: 123456, Group: true, MainGone: true},
 	&knownMessage{runID{"db", 9}},
 	new(completeMessage),
 	&Spawned{"web", 7, 4711, 123456},

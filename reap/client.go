@@ -47,6 +47,10 @@ func Connect(requests, files int) (*Client, Inventory, error) {
 	if err := readInventory(recv, &inv, &early); err != nil {
 		return nil, Inventory{}, fmt.Errorf("cannot read inventory of the keeper: %w", err)
 	}
+	clock := newStartClock()
+	for i := range inv.Children {
+		inv.Children[i].Started = clock.moment(inv.Children[i].Start)
+	}
 	if err := readKept(files, inv.Kept); err != nil {
 		return nil, Inventory{}, fmt.Errorf("cannot read kept descriptors: %w", err)
 	}

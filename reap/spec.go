@@ -3,6 +3,7 @@ package reap
 import (
 	"os"
 	"syscall"
+	"time"
 )
 
 // A Spec is everything that is needed to start one process; it is complete
@@ -119,7 +120,9 @@ type Child struct {
 	Run   uint64
 	Pid   int
 	Start uint64 // as in Spawned
-	Group bool   // as in Spec
+	// Started is Start as a moment, on the monotonic clock too; zero when unknown.
+	Started time.Time
+	Group   bool // as in Spec
 	// MainGone: the main process has ended, only its group lives on.
 	MainGone bool
 }

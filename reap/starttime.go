@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,6 +40,15 @@ func (c *startClock) now() uint64 {
 		return 0
 	}
 	return uint64(ts.Nano() / c.tick)
+}
+
+// moment turns a start time into a moment; zero when it is not known.
+func (c *startClock) moment(start uint64) time.Time {
+	now := c.now()
+	if start == 0 || now < start {
+		return time.Time{}
+	}
+	return time.Now().Add(-time.Duration(int64(now-start) * c.tick))
 }
 
 // of is the start time of a process that was forked after now answered before.

@@ -77,9 +77,12 @@ func (c *core) adopt(inv reap.Inventory) {
 func (c *core) adoptMain(ch reap.Child, exit reap.Exited) {
 	r := c.byName[ch.Key]
 	run := machine.Run(ch.Run)
-	c.step(r, machine.Adopted{Run: run})
+	c.step(r, machine.Adopted{Run: run, Started: ch.Started})
 	if !ch.MainGone {
-		r.pid = ch.Pid
+		r.pid, r.start = ch.Pid, ch.Start
+		if !ch.Started.IsZero() {
+			r.since = ch.Started
+		}
 		return
 	}
 	outcome := machine.Outcome{Unknown: true}

@@ -1,6 +1,9 @@
 package machine
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
 // An Event is a fact that the life of a service depends on.
 type Event interface{ isEvent() }
@@ -30,8 +33,12 @@ type (
 	// Configured: other rules apply from now on.
 	Configured struct{ Rules *Rules }
 
-	// Adopted: a process of an earlier server was found alive.
-	Adopted struct{ Run Run }
+	// Adopted: a process of an earlier server was found alive; it started at
+	// Started, zero when nobody knows.
+	Adopted struct {
+		Run     Run
+		Started time.Time
+	}
 
 	// Spawned: the process of Run executes its program.
 	Spawned struct{ Run Run }

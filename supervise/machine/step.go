@@ -31,7 +31,7 @@ func Step(s Service, ev Event, now time.Time) (Service, []Action) {
 	case Configured:
 		l.configured(e.Rules)
 	case Adopted:
-		l.adopted(e.Run)
+		l.adopted(e)
 	case Spawned:
 		l.spawned()
 	case SpawnFailed:
@@ -231,14 +231,17 @@ func (l *life) configured(r *Rules) {
 
 // adopted takes over a process that an earlier server started. It was up, so it
 // is Running; with a health check the next probe is due at once.
-func (l *life) adopted(run Run) {
-	if l.Active() || l.Rules.Target || run == 0 {
+func (l *life) adopted(e Adopted) {
+	if l.Active() || l.Rules.Target || e.Run == 0 {
 		return
 	}
+	if e.Started.IsZero() {
+		e.Started = l.now
+	}
 	l.Want = true
-	l.Last = max(l.Last, run)
-	l.Started = l.now
-	st := Running{Run: run, Since: l.now}
+	l.Last = max(l.Last, e.Run)
+	l.Started = e.Started
+	st := Running{Run: e.Run, Since: e.Started}
 	if l.Rules.Health != nil {
 		st.Probe.At = l.now
 	}
