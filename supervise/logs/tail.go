@@ -14,8 +14,20 @@ import (
 
 const chunk = 64 << 10
 
+// overtaken is how often tail looks again when a writer at full speed has had all
+// released that it was looking at.
+const overtaken = 16
+
 // tail derives the last n lines from a store.
-func tail(st *pump.Store, n int) ([]Line, error) { return tailBy(st, n, chunk) }
+func tail(st *pump.Store, n int) (lines []Line, err error) {
+	for range overtaken {
+		lines, err = tailBy(st, n, chunk)
+		if len(lines) > 0 || err != nil || n <= 0 || st.Freed() == 0 {
+			break // or there are none: nothing was ever released
+		}
+	}
+	return lines, err
+}
 
 // tailBy reads size bytes at first, then twice as many, and so on.
 func tailBy(st *pump.Store, n int, size int64) ([]Line, error) {

@@ -94,6 +94,7 @@ func (st *Store) recoverLocked() error {
 		}
 		st.freed = max(data, st.size-st.cap) &^ (pageSize - 1)
 	}
+	st.released.Store(st.freed)
 	st.last = intent{}
 	st.first, st.count = 0, 0
 	if st.idx != nil {

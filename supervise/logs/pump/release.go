@@ -24,7 +24,8 @@ func (st *Store) releaseLocked() {
 		return
 	}
 	from := st.freed
-	st.freed = to // first: who reads what is punched meanwhile must be able to tell
+	st.freed = to
+	st.released.Store(to) // first: who reads what is punched meanwhile must be able to tell
 	err := punch(int(st.log.Fd()), from, to)
 	if err == unix.EOPNOTSUPP || err == unix.ENOSYS || err == unix.EINVAL {
 		st.moveToMemoryLocked()

@@ -3,6 +3,7 @@ package pump
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,10 @@ const (
 // concurrent use; none waits for anything but the file system of DIR.
 type Store struct {
 	dir, name string
+
+	// released is freed, for readers that must not wait: while a writer is at full
+	// speed, all that they have read would be gone when it is their turn.
+	released atomic.Int64
 
 	mu     sync.Mutex // guards all below, and the state of the sources
 	closed bool
@@ -283,11 +288,7 @@ func (st *Store) View() (View, error) {
 }
 
 // Freed is the offset below which bytes have been released by now.
-func (st *Store) Freed() int64 {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.freed
-}
+func (st *Store) Freed() int64 { return st.released.Load() }
 
 // Close closes the files and keeps them on disk; the store discards from now on.
 func (st *Store) Close() {
