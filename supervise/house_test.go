@@ -113,7 +113,7 @@ func (h *house) states() string {
 		word := v.Name + " " + v.State.String()
 		why := v.Reason
 		if v.State == (machine.Blocked{}) {
-			why = "waiting on:"
+			why += "waiting on:"
 			for _, b := range snap.Blockers(v.Name) {
 				if b.Kind == depgraph.Conflicts {
 					why = "in conflict with:"

@@ -55,6 +55,9 @@ func TestStopCascades(t *testing.T) {
 		h.pass(10 * ms)
 		h.did("TERM web, TERM app, TERM db")
 		h.is("db exited (stopped), app blocked (waiting on: db), web blocked (waiting on: app), after running, wants running")
+		if pid := h.s.Snapshot().Find("db").Pid; pid != 0 {
+			t.Errorf("db is stopped and has pid %d", pid)
+		}
 		h.ok(h.s.Start("db", false))
 		h.pass(10 * ms)
 		h.did("spawn db, spawn app, spawn web")

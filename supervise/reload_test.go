@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"zinit/reap"
 	"zinit/reap/reaptest"
 )
 
@@ -164,5 +165,26 @@ func TestReloadMakesATarget(t *testing.T) {
 			t.Errorf("no target yet: %+v", v)
 		}
 		h.is("web running, top running")
+	})
+}
+
+// TestReloadIsSeenFarAway: what a change of one service means to others is shown,
+// although their files are the same.
+func TestReloadIsSeenFarAway(t *testing.T) {
+	lines := []string{"one oneshot", "two oneshot requires=one", "idle status=stop"}
+	inHouse(t, lines, func(h *house) {
+		h.k.ends(t, "one", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h.k.ends(t, "two", reap.ExitCode(0))
+		h.pass(10 * ms)
+		if !h.s.Snapshot().Find("two").Satisfied() {
+			t.Errorf("not done: %s", h.states())
+		}
+		_, err := h.reload("one oneshot requires=idle", lines[1], lines[2])
+		h.ok(err)
+		h.pass(10 * ms)
+		if h.s.Snapshot().Find("two").Satisfied() {
+			t.Errorf("done, though what it requires is not any more: %s", h.states())
+		}
 	})
 }

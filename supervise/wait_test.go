@@ -62,6 +62,7 @@ func TestWait(t *testing.T) {
 		{"a state's word", "running", false, "db", nil, "after 0s, db reached"},
 		{"a service that does not exist", GoalUp, false, "db nope", nil, "after 0s, db reached, nope unknown"},
 		{"time runs out", GoalDown, false, "db idle", nil, "after 10s, db not yet, idle reached"},
+		{"a target that runs is not down", GoalDown, false, "all", nil, "after 10s, all not yet"},
 		{"hopeless, not settling", GoalUp, false, "bad", nil, "after 10s, bad hopeless"},
 		{"hopeless, settling", GoalUp, true, "db bad", nil, "after 0s, db reached, bad hopeless"},
 		{"never asked for", GoalUp, true, "idle", nil, "after 0s, idle hopeless"},
