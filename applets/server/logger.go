@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 )
 
 // levelTrace is below slog's own levels.
@@ -38,7 +39,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	b = r.Time.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z ")
 	b = h.appendLevel(b, r.Level)
 	b = append(b, ' ')
-	b = append(b, r.Message...)
+	b = appendText(b, r.Message)
 	b = append(b, h.attrs...)
 	r.Attrs(func(a slog.Attr) bool {
 		b = appendAttr(b, a)
@@ -67,13 +68,26 @@ func (h *lineHandler) appendLevel(b []byte, l slog.Level) []byte {
 	return append(b, "\x1b["+colour+"m"+word+"\x1b[0m"...)
 }
 
+// appendText escapes what would break the line or play with a terminal.
+func appendText(b []byte, text string) []byte {
+	if printable(text) {
+		return append(b, text...)
+	}
+	quoted := strconv.Quote(text)
+	return append(b, quoted[1:len(quoted)-1]...)
+}
+
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) })
+}
+
 // appendAttr quotes what would break the line or the pair.
 func appendAttr(b []byte, a slog.Attr) []byte {
 	b = append(b, ' ')
 	b = append(b, a.Key...)
 	b = append(b, '=')
 	text := a.Value.Resolve().String()
-	if text == "" || strings.ContainsAny(text, " \t\n\r\"=\x1b") {
+	if text == "" || strings.ContainsAny(text, ` "=`) || !printable(text) {
 		return strconv.AppendQuote(b, text)
 	}
 	return append(b, text...)

@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"zinit/applets/env"
@@ -33,6 +35,9 @@ func Main(e *env.Env) int {
 	// With two, a quarter of all restarts waited for a thread to be woken.
 	runtime.GOMAXPROCS(4)
 	defer burst()()
+	// Whoever reads the log may go away. By default a write after that ends a Go
+	// program, and so it would end every server after this one.
+	signal.Ignore(syscall.SIGPIPE)
 	flags, err := e.ParseServerFlags(env.DialectServer)
 	if err != nil {
 		fmt.Fprintf(e.Stderr, "zinit-server: %v\n", err)
@@ -58,23 +63,21 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	defer place.close()
 	ln, err := listen(flags.Socket, inv.Kept, keeper)
 	if err != nil {
 		return err
 	}
-	set, err := loadConfig(flags.ConfigDir, log)
+	set := firstConfig(flags.ConfigDir, log)
+	store, err := openLogs(place.logDir(), keeper.Release, log)
 	if err != nil {
 		return err
 	}
-	store, err := logs.Open(place.logDir(), keeper.Release)
-	if err != nil {
-		return err
-	}
-	adoptOutputs(store, inv)
-	s := &server{flags: flags, log: log, logs: store, started: time.Now()}
+	adoptOutputs(store, inv, keeper.Release)
+	s := &server{flags: flags, log: log, logs: store}
 	s.sup = supervise.New(supervise.Options{
 		Parts: supervise.Parts{
-			Keeper: keeper, Logs: store, Prober: newProber(),
+			Keeper: keeper, Logs: store, Prober: prober{},
 			Resolve: config.LookPath, Environ: os.Environ(), Log: log,
 		},
 		Events: keeper.Events(),
@@ -139,16 +142,26 @@ func burst() (end func()) {
 	return func() { timer.Stop() }
 }
 
-// loadConfig reads the configuration directory, which is made when it does not
-// exist. That it cannot be read is no reason not to run: services can be added.
-func loadConfig(dir string, log *slog.Logger) (*config.Set, error) {
+// firstConfig reads the configuration directory at the start; it is made when it
+// does not exist. That it cannot be read is no reason not to run: services can be
+// added.
+func firstConfig(dir string, log *slog.Logger) *config.Set {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		log.Warn("cannot make the configuration directory", "error", err)
 	}
+	set, err := loadConfig(dir, log)
+	if err != nil {
+		log.Error("starting without services: " + err.Error() + ": mend that and reload")
+		return &config.Set{}
+	}
+	return set
+}
+
+// loadConfig reads the configuration directory and logs what is wrong in it.
+func loadConfig(dir string, log *slog.Logger) (*config.Set, error) {
 	set, err := config.LoadDir(dir)
 	if err != nil {
-		log.Error("cannot read the configuration", "error", err)
-		set = &config.Set{}
+		return nil, err
 	}
 	for _, p := range set.Problems {
 		level := slog.LevelError
@@ -160,34 +173,57 @@ func loadConfig(dir string, log *slog.Logger) (*config.Set, error) {
 	return set, nil
 }
 
+// openLogs opens the log stores, in memory when their directory cannot be made.
+func openLogs(dir string, released func(name string), log *slog.Logger) (*logs.Logs, error) {
+	store, err := logs.Open(dir, released)
+	if err != nil && dir != "" {
+		log.Warn("logs are kept in memory and do not outlive the server", "error", err)
+		store, err = logs.Open("", released)
+	}
+	return store, err
+}
+
 // adoptOutputs takes over the output pipes of services that an earlier server
-// started: the keeper names them "out/SERVICE/RUN/FD".
-func adoptOutputs(store *logs.Logs, inv reap.Inventory) {
+// started. What has the name of a pipe and is none is of no use to anybody.
+func adoptOutputs(store *logs.Logs, inv reap.Inventory, release func(name string)) {
 	for name, f := range inv.Kept {
-		rest, ok := strings.CutPrefix(name, "out/")
+		if !strings.HasPrefix(name, "out/") {
+			continue
+		}
+		service, run, fd, ok := parseOutput(name)
 		if !ok {
-			continue
-		}
-		parts := strings.Split(rest, "/")
-		if len(parts) != 3 {
 			f.Close()
+			release(name)
 			continue
 		}
-		run, err1 := strconv.ParseUint(parts[1], 10, 64)
-		fd, err2 := strconv.Atoi(parts[2])
-		if err1 != nil || err2 != nil {
-			f.Close()
-			continue
-		}
-		store.Adopt(parts[0], run, fd, f)
+		store.Adopt(service, run, fd, f)
 	}
 	for _, e := range inv.Exits {
 		store.Ended(e.Key, e.Run)
 	}
 }
 
+// parseOutput undoes reap.OutputName.
+func parseOutput(name string) (service string, run uint64, fd int, ok bool) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 4 || config.CheckName(parts[1]) != nil {
+		return "", 0, 0, false
+	}
+	run, err := strconv.ParseUint(parts[2], 10, 64)
+	for _, fd := range []int{1, 2} {
+		if err == nil && name == reap.OutputName(parts[1], run, fd) {
+			return parts[1], run, fd, true
+		}
+	}
+	return "", 0, 0, false
+}
+
 // reload reads the configuration again; it is called on a goroutine of its own.
+// A directory that cannot be read changes nothing: it may only be away for a
+// moment, and what runs is worth more than the order to look.
 func (s *server) reload() {
+	s.reloading.Lock() // the last one asked for reads last
+	defer s.reloading.Unlock()
 	burst() // its time ends it: what was read is taken in a moment later
 	set, err := loadConfig(s.flags.ConfigDir, s.log)
 	if err == nil {
@@ -197,17 +233,17 @@ func (s *server) reload() {
 		}
 	}
 	if err != nil {
-		s.log.Error("cannot reload", "error", err)
+		s.log.Error("cannot reload: nothing is changed", "error", err)
 	}
 }
 
-// isTerminal reports that w is a terminal: a character device that is not the
-// null device.
+// isTerminal reports that people look at w. Other character devices count too:
+// colour in /dev/null harms nobody.
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
 	}
 	st, err := f.Stat()
-	return err == nil && st.Mode()&fs.ModeCharDevice != 0 && f.Name() != os.DevNull
+	return err == nil && st.Mode()&fs.ModeCharDevice != 0
 }

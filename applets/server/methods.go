@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
+	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,11 +22,12 @@ import (
 
 // server is what the handlers share. Its fields are set before the first call.
 type server struct {
-	flags   env.ServerFlags
-	log     *slog.Logger
-	logs    *logs.Logs
-	sup     *supervise.Supervisor
-	started time.Time
+	flags env.ServerFlags
+	log   *slog.Logger
+	logs  *logs.Logs
+	sup   *supervise.Supervisor
+
+	reloading sync.Mutex // held from the reading of the files to their taking effect
 
 	// list is the last encoded service.list_full, good for its snapshot.
 	list atomic.Pointer[encodedList]
@@ -62,7 +67,7 @@ func (s *server) table() sock.Table {
 				{Name: "settle", Type: "boolean", Summary: "answer also when one of them can not get there without help"},
 			}, Handle: s.wait},
 		{Name: sock.MethodLogs, Access: sock.Read, Summary: "Returns the last lines that a service wrote.", Result: "[]string",
-			Params: []sock.Param{{Name: "name", Type: "string", Summary: "the service; without it the result is empty"}, {Name: "lines", Type: "integer", Summary: "how many at most, 100 when absent"}}, Handle: s.logLines},
+			Params: []sock.Param{{Name: "name", Type: "string", Summary: "the service; without it the result is empty"}, {Name: "lines", Type: "integer", Lax: true, Summary: "how many at most, 100 when absent"}}, Handle: s.logLines},
 	}
 }
 
@@ -193,7 +198,11 @@ func (s *server) kill(_ context.Context, c *sock.Call) (any, error) {
 	}
 	sig, err := config.ParseSignal(p.Signal)
 	if err != nil {
-		return nil, sock.BadSignal("", p.Signal, "unknown signal")
+		why := "unknown signal"
+		if _, number := strconv.Atoi(strings.TrimSpace(p.Signal)); number == nil {
+			why = "invalid signal number"
+		}
+		return nil, sock.BadSignal("", p.Signal, why)
 	}
 	return done(s.sup.Kill(p.Name, sig))
 }
@@ -205,11 +214,16 @@ func (s *server) wait(ctx context.Context, c *sock.Call) (any, error) {
 	}
 	goal, ok := supervise.ParseGoal(p.State)
 	if !ok {
-		return nil, &sock.Error{Code: sock.CodeInvalidParams, Message: fmt.Sprintf("unknown state '%s'", p.State)}
+		return nil, &sock.Error{
+			Code:    sock.CodeInvalidParams,
+			Message: fmt.Sprintf("unknown state '%s': it is one of %s", p.State, strings.Join(sock.Goals(), ", ")),
+		}
 	}
-	if p.TimeoutMs > 0 {
+	if p.TimeoutMs != 0 {
+		// Less than nothing is what is left of a deadline that has passed.
+		ms := min(max(p.TimeoutMs, 0), math.MaxInt64/int64(time.Millisecond))
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(p.TimeoutMs)*time.Millisecond)
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)
 		defer cancel()
 	}
 	waited, err := s.sup.Wait(ctx, p.Names, goal, p.Settle)
@@ -219,7 +233,9 @@ func (s *server) wait(ctx context.Context, c *sock.Call) (any, error) {
 	result := sock.WaitResult{Reached: true, Services: []sock.WaitedService{}}
 	for _, w := range waited {
 		if w.View == nil {
-			return nil, sock.UnknownService(w.Name)
+			unknown := sock.NoService()
+			unknown.Message += ": " + w.Name // of several, the client must learn which
+			return nil, unknown
 		}
 		one := sock.WaitedService{Name: w.Name, State: w.View.State.String(), Reached: w.Reached}
 		if !w.Reached {
@@ -231,10 +247,16 @@ func (s *server) wait(ctx context.Context, c *sock.Call) (any, error) {
 	return result, nil
 }
 
+// defaultLines is how many lines logs.get returns when it is not told.
+const defaultLines = 100
+
 func (s *server) logLines(_ context.Context, c *sock.Call) (any, error) {
-	p := sock.LogsParams{Lines: 100}
+	p := sock.LogsParams{Lines: defaultLines}
 	if err := c.Params(&p); err != nil {
 		return nil, err
+	}
+	if p.Lines < 0 {
+		p.Lines = defaultLines // zinit 0.3.9 takes no such number for one
 	}
 	if p.Name == "" {
 		return []string{}, nil
@@ -242,7 +264,7 @@ func (s *server) logLines(_ context.Context, c *sock.Call) (any, error) {
 	if s.sup.Snapshot().Find(p.Name) == nil {
 		return nil, sock.NoService()
 	}
-	lines, err := s.logs.Tail(p.Name, int(min(max(p.Lines, 0), 1<<30)))
+	lines, err := s.logs.Tail(p.Name, int(min(p.Lines, 1<<30)))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the log of %s: %w", p.Name, err)
 	}
@@ -283,7 +305,10 @@ func refusal(err error) error {
 	case supervise.InConflict:
 		return sock.Refuse(sock.WordConflict, "%s", r.Text)
 	case supervise.ShuttingDown:
-		return sock.Refuse(sock.WordShuttingDown, "%s", r.Text)
+		// The words of zinit 0.3.9 first, then the reason.
+		e := sock.ShuttingDown()
+		e.Message += ": " + r.Text
+		return e
 	}
 	return sock.Refuse(sock.WordUnusable, "%s", r.Text)
 }

@@ -51,6 +51,9 @@ func exitCode(o machine.Outcome) *int {
 func failure(why machine.Cause) *sock.FailureReason {
 	switch why.Kind {
 	case machine.Ended:
+		if why.Outcome.Unknown {
+			break // a code would be a lie
+		}
 		if why.Outcome.Signal != 0 {
 			return &sock.FailureReason{Type: sock.ReasonSignal, Signal: int(why.Outcome.Signal)}
 		}
@@ -64,7 +67,11 @@ func failure(why machine.Cause) *sock.FailureReason {
 	case machine.Requirement:
 		return &sock.FailureReason{Type: sock.ReasonDependencyFailed, Service: why.Name}
 	}
-	return &sock.FailureReason{Type: sock.ReasonSpawnError, Message: why.Text}
+	text := why.Text
+	if text == "" {
+		text = why.String()
+	}
+	return &sock.FailureReason{Type: sock.ReasonSpawnError, Message: text}
 }
 
 // details is what we tell beyond zinit 0.3.9.
@@ -136,7 +143,7 @@ func dependencies(snap *supervise.Snapshot, v *supervise.View) []sock.Dependency
 	for _, u := range snap.Uses(v.Name) {
 		d := sock.Dependency{DepType: u.Kind.String(), Name: u.View.Name, State: stateOf(snap, u.View)}
 		switch u.Kind {
-		case depgraph.Requires:
+		case depgraph.Requires, depgraph.Awaits:
 			d.Satisfied = u.View.Satisfied()
 		case depgraph.After:
 			state := d.State.State

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -9,7 +10,6 @@ import (
 	"syscall"
 
 	"zinit/applets/env"
-	"zinit/reap"
 	"zinit/sock"
 )
 
@@ -18,28 +18,62 @@ const listenName = "listen"
 
 // A place is where the server keeps what must outlive it.
 type place struct {
-	dir  string   // the runtime directory; empty when nothing can be written
-	lock *os.File // held for as long as the server lives
+	dir string // the runtime directory; empty when nothing can be written
+	// lock is held for as long as the server lives; -1: there is none. It is a
+	// bare descriptor because the collector closes a file that nobody reads.
+	lock int
+}
+
+// close gives up the lock.
+func (p *place) close() {
+	if p.lock >= 0 {
+		syscall.Close(p.lock)
+		p.lock = -1
+	}
 }
 
 // openPlace makes the runtime directory of a socket and locks it. Where nothing
 // can be written there is none, and one warning says so.
 func openPlace(socket string, log *slog.Logger) (*place, error) {
 	dir := env.RuntimeDir(socket)
-	if err := makePrivate(dir); err != nil {
-		log.Warn("no runtime directory: logs are kept in memory and do not outlive the server", "error", err)
-		return &place{}, nil
+	lock := -1
+	err := makePrivate(dir)
+	if err == nil {
+		lock, err = lockDir(dir)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		log.Warn("no runtime directory: logs are kept in memory and do not outlive the server", "error", err)
-		return &place{}, nil
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
 		return nil, fmt.Errorf("%s is in use by another zinit server: stop it, or name another socket with --socket", dir)
+	case err != nil:
+		log.Warn("no runtime directory: logs are kept in memory and do not outlive the server", "error", err)
+		return &place{lock: -1}, nil
 	}
 	return &place{dir, lock}, nil
+}
+
+// lockDir takes the lock of a directory; EWOULDBLOCK: somebody has it.
+func lockDir(dir string) (fd int, err error) {
+	path := filepath.Join(dir, "lock")
+	for {
+		fd, err = syscall.Open(path, syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC|syscall.O_NOFOLLOW, 0o600)
+		if err != syscall.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return -1, fmt.Errorf("cannot open %s: %w", path, err)
+	}
+	for {
+		err = syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
+		if err != syscall.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return -1, fmt.Errorf("cannot lock %s: %w", path, err)
+	}
+	return fd, nil
 }
 
 // makePrivate makes a directory that only its owner can read, and checks that it
@@ -70,9 +104,14 @@ func (p *place) logDir() string {
 	return filepath.Join(p.dir, "logs")
 }
 
+// A holder keeps descriptors over the death of the server; *reap.Client is one.
+type holder interface {
+	Keep(name string, f *os.File) error
+}
+
 // listen takes over the socket that the keeper holds, or makes it and has the
 // keeper hold it: connections that are made while no server is there wait.
-func listen(path string, kept map[string]*os.File, keeper *reap.Client) (*net.UnixListener, error) {
+func listen(path string, kept map[string]*os.File, keeper holder) (*net.UnixListener, error) {
 	if f := kept[listenName]; f != nil {
 		defer f.Close()
 		ln, err := sock.FromFile(f)

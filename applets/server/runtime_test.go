@@ -1,0 +1,290 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"zinit/reap"
+	"zinit/sock"
+)
+
+// keptLog is a log that a test reads.
+func keptLog() (*slog.Logger, *bytes.Buffer) {
+	var b bytes.Buffer
+	return newLogger(&b, "trace", false), &b
+}
+
+// home is a short directory: the path of a socket has no room for t.TempDir.
+func home(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "srv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func TestThePlaceIsPrivateAndLocked(t *testing.T) {
+	socket := filepath.Join(home(t), "deep", "er", "z.sock")
+	log, said := keptLog()
+	p, err := openPlace(socket, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := strings.TrimSuffix(socket, ".sock")
+	if p.dir != dir || p.logDir() != filepath.Join(dir, "logs") {
+		t.Errorf("it is at %s, its logs at %s", p.dir, p.logDir())
+	}
+	for name, want := range map[string]os.FileMode{"": 0o711 | os.ModeDir, "lock": 0o600} {
+		st, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Mode() != want {
+			t.Errorf("%q has mode %v, want %v", name, st.Mode(), want)
+		}
+	}
+	// The collector must not think that nobody needs the lock.
+	runtime.GC()
+	runtime.GC()
+	if _, err := openPlace(socket, log); err == nil || err.Error() != dir+" is in use by another zinit server: stop it, or name another socket with --socket" {
+		t.Errorf("a second server is told: %v", err)
+	}
+	p.close()
+	p.close()
+	again, err := openPlace(socket, log)
+	if err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+	again.close()
+	if said.Len() > 0 {
+		t.Errorf("it says %s", said)
+	}
+}
+
+func TestAPlaceFromBeforeIsTakenOver(t *testing.T) {
+	socket := filepath.Join(home(t), "z.sock")
+	dir := strings.TrimSuffix(socket, ".sock")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	log, _ := keptLog()
+	p, err := openPlace(socket, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o711 {
+		t.Errorf("it is open to others: %v, %v", st.Mode(), err)
+	}
+}
+
+// Where nothing can be written the logs are in memory, and one warning says so.
+func TestWithoutAPlaceOneWarningSaysSo(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		make func(t *testing.T, dir string) error
+		why  string
+	}{
+		{"a link", func(t *testing.T, dir string) error { return os.Symlink(t.TempDir(), dir) }, "is not a directory of ours: remove it"},
+		{"a link to nowhere", func(t *testing.T, dir string) error { return os.Symlink("/nowhere/at/all", dir) }, "is not a directory of ours: remove it"},
+		{"a file", func(_ *testing.T, dir string) error { return os.WriteFile(dir, nil, 0o600) }, "is not a directory of ours: remove it"},
+		{"a directory of another user", func(t *testing.T, dir string) error {
+			needRoot(t)
+			return errors.Join(os.Mkdir(dir, 0o777), os.Chown(dir, 12345, 12345))
+		}, "is not a directory of ours: remove it"},
+		{"the parent is a file", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Remove(filepath.Dir(dir)), os.WriteFile(filepath.Dir(dir), nil, 0o600))
+		}, "cannot make " /* the parent or the directory */},
+		{"a link where the lock is", func(t *testing.T, dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o711), os.Symlink(filepath.Join(t.TempDir(), "other"), filepath.Join(dir, "lock")))
+		}, "too many levels of symbolic links"},
+		{"a directory where the lock is", func(_ *testing.T, dir string) error {
+			return os.MkdirAll(filepath.Join(dir, "lock"), 0o711)
+		}, "is a directory"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			parent := filepath.Join(home(t), "p")
+			if err := os.Mkdir(parent, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.make(t, filepath.Join(parent, "z")); err != nil {
+				t.Fatal(err)
+			}
+			inMemory(t, filepath.Join(parent, "z.sock"), c.why)
+		})
+	}
+}
+
+func TestWithoutAWritableParent(t *testing.T) {
+	// No user, not even root, may make anything there.
+	inMemory(t, "/proc/zinit-test/z.sock", "cannot make /proc/zinit-test")
+}
+
+// inMemory checks that there is no place, and that one warning says why.
+func inMemory(t *testing.T, socket, why string) {
+	t.Helper()
+	log, said := keptLog()
+	p, err := openPlace(socket, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.dir != "" || p.logDir() != "" {
+		t.Errorf("it is at %q", p.dir)
+	}
+	text := said.String()
+	if strings.Count(text, "\n") != 1 || !strings.Contains(text, " warn  no runtime directory: logs are kept in memory") || !strings.Contains(text, why) {
+		t.Errorf("it says %q, want one warning because of %q", text, why)
+	}
+	store, err := openLogs(p.logDir(), func(string) {}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Append("web", "kept")
+	if lines, err := store.Tail("web", 10); err != nil || len(lines) != 1 {
+		t.Errorf("the log has %v, %v", lines, err)
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+	p.close()
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: only root gives directories away")
+	}
+}
+
+func TestLogsThatHaveNoDirectoryAreInMemory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, said := keptLog()
+	store, err := openLogs(dir, func(string) {}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "logs are kept in memory") || !strings.Contains(text, "not a directory") {
+		t.Errorf("it says %q", text)
+	}
+}
+
+func TestAKeptSocketIsTakenOver(t *testing.T) {
+	path := filepath.Join(home(t), "z.sock")
+	first, err := sock.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := first.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	early, err := net.Dial("unix", path) // while no server is there
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	first.Close()
+	ln, err := listen(path, map[string]*os.File{"listen": f, "out/web/1/1": nil}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the copy of the keeper's is left open: %v", err)
+	}
+	c, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := early.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	b := make([]byte, 1)
+	if _, err := c.Read(b); err != nil {
+		t.Errorf("the connection of before is not served: %v", err)
+	}
+	c.Close()
+	ln.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("closing it removed the file of the one that the keeper holds: %v", err)
+	}
+}
+
+func TestAKeptDescriptorThatIsNoSocketIsRefused(t *testing.T) {
+	for name, open := range map[string]func() (*os.File, error){
+		"a file": func() (*os.File, error) { return os.Open(os.DevNull) },
+		"tcp": func() (*os.File, error) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return nil, err
+			}
+			defer l.Close()
+			return l.(*net.TCPListener).File()
+		},
+	} {
+		f, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ln, err := listen("/z.sock", map[string]*os.File{"listen": f}, nil); err == nil || !strings.HasPrefix(err.Error(), "cannot take over the socket /z.sock: ") {
+			t.Errorf("%s: %v, %v", name, ln, err)
+		}
+	}
+}
+
+// A new socket is the keeper's as well as ours.
+func TestANewSocketIsHandedToTheKeeper(t *testing.T) {
+	path := filepath.Join(home(t), "z.sock")
+	var held *os.File
+	ln, err := listen(path, nil, keep(func(name string, f *os.File) error {
+		if name != "listen" {
+			t.Errorf("it is kept as %s", name)
+		}
+		fd, err := syscall.Dup(int(f.Fd()))
+		held = os.NewFile(uintptr(fd), name)
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	again, err := listen(path, map[string]*os.File{"listen": held}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the socket is gone with the server: %v", err)
+	}
+	c.Close()
+	_, err = listen(path, nil, keep(nil))
+	if err == nil || !strings.Contains(err.Error(), "another zinit server answers on "+path) {
+		t.Errorf("a second server is told: %v", err)
+	}
+	_, err = listen(filepath.Join(home(t), "y.sock"), nil, keep(func(string, *os.File) error { return syscall.EMFILE }))
+	if !errors.Is(err, syscall.EMFILE) || !strings.HasPrefix(err.Error(), "cannot hand over the socket ") {
+		t.Errorf("a keeper that takes nothing: %v", err)
+	}
+}
+
+// keep is the part of a keeper that holds descriptors.
+type keep func(name string, f *os.File) error
+
+func (k keep) Keep(name string, f *os.File) error { return k(name, f) }
+
+var _ holder = (*reap.Client)(nil)
