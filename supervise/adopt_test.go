@@ -17,9 +17,8 @@ func (h *house) dies(lines ...string) *house {
 	<-h.s.Done()
 	k := playOn(h.k.sim)
 	next := newHouse(h.t, k)
-	next.sick = h.sick
 	next.boot(services(h.t, lines...), k.inventory())
-	h.k, h.s, h.ended = k, next.s, next.ended
+	h.k, h.s, h.clinic, h.ended = k, next.s, next.clinic, next.ended
 	h.pass(50 * ms)
 	return h
 }

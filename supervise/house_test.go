@@ -27,11 +27,15 @@ type house struct {
 	t *testing.T
 	s *Supervisor
 	k *player
-	// sick lists the health targets that answer with an error.
-	mu    sync.Mutex
-	sick  map[string]string // guarded by mu
-	ended chan error        // what Run returned
+	*clinic
+	ended chan error // what Run returned
 	begun time.Time
+}
+
+// A clinic knows which health targets answer with an error.
+type clinic struct {
+	mu   sync.Mutex
+	sick map[string]string // guarded by mu
 }
 
 // inHouse runs a test in a bubble, with a supervisor of the services that the
@@ -48,10 +52,10 @@ func inHouse(t *testing.T, lines []string, test func(h *house)) {
 }
 
 func newHouse(t *testing.T, k *player) *house {
-	h := &house{t: t, k: k, sick: map[string]string{}, ended: make(chan error, 1), begun: time.Now()}
+	h := &house{t: t, k: k, clinic: &clinic{sick: map[string]string{}}, ended: make(chan error, 1), begun: time.Now()}
 	h.s = New(Options{
 		Parts: Parts{
-			Keeper: k, Logs: noLogs{}, Prober: h, Log: slog.New(slog.DiscardHandler),
+			Keeper: k, Logs: noLogs{}, Prober: h.clinic, Log: slog.New(slog.DiscardHandler),
 			Resolve: func(file string, _ []string, _ string) (string, error) {
 				if file == "/missing" {
 					return "", errors.New("/missing: no such file")
@@ -67,7 +71,8 @@ func newHouse(t *testing.T, k *player) *house {
 // boot runs the supervisor; it returns when the services have been asked for.
 func (h *house) boot(set *config.Set, inv reap.Inventory) {
 	ready := make(chan struct{})
-	go func() { h.ended <- h.s.Run(set, inv, func() { close(ready) }) }()
+	s, ended := h.s, h.ended
+	go func() { ended <- s.Run(set, inv, func() { close(ready) }) }()
 	<-ready
 }
 
@@ -81,7 +86,7 @@ func (h *house) close() {
 }
 
 // Check answers a health probe after a millisecond.
-func (h *house) Check(c *config.Health, done func(error)) {
+func (h *clinic) Check(c *config.Health, done func(error)) {
 	h.mu.Lock()
 	text := h.sick[c.Target]
 	h.mu.Unlock()
@@ -93,7 +98,7 @@ func (h *house) Check(c *config.Health, done func(error)) {
 }
 
 // health has the checks of a target answer with text from now on; empty: well.
-func (h *house) health(target, text string) {
+func (h *clinic) health(target, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sick[target] = text
