@@ -34,7 +34,8 @@ func (l *life) over(why Cause, outcome Outcome) {
 		// health check and then ignores the stop signal is given up all the same.
 		end, again = st.Since, st.Again
 	}
-	if !l.Started.IsZero() && end.Sub(l.Started) >= l.Rules.Stability {
+	// Nor was a run good, however long it took, that never became ready.
+	if why.Kind != StartTimeout && !l.Started.IsZero() && end.Sub(l.Started) >= l.Rules.Stability {
 		l.resetBackOff()
 	}
 	switch {

@@ -231,3 +231,35 @@ func TestCausesInWords(t *testing.T) {
 		}
 	}
 }
+
+// TestConfiguredNeverCancelsAPendingRestart: a policy that is never says so from
+// now on, not from the next end on.
+func TestConfiguredNeverCancelsAPendingRestart(t *testing.T) {
+	for _, code := range []int{0, 1} {
+		l := begin(plain(func(r *Rules) { r.Policy = Always })).up()
+		l.ends(code)
+		if l.RestartAt().IsZero() {
+			t.Fatalf("exit %d: no restart is pending", code)
+		}
+		l.give(Configured{Rules: plain(func(r *Rules) { r.Policy = Never })})
+		if !l.RestartAt().IsZero() {
+			t.Errorf("exit %d: a restart is pending still", code)
+		}
+	}
+}
+
+// TestAStartTimeoutIsNoGoodRun: with a start timeout as long as the stability
+// period, a service that never becomes ready is given up all the same.
+func TestAStartTimeoutIsNoGoodRun(t *testing.T) {
+	l := begin(plain(checked, func(r *Rules) { r.MaxRestarts = 2; r.Stability = r.StartTimeout }))
+	l.give(Wanted{}, DepsMet{})
+	for range 3 {
+		l.give(Spawned{Run: l.Run()})
+		l.after(l.Rules.StartTimeout)
+		l.give(ProcessGone{Run: l.Run(), Outcome: Outcome{Signal: syscall.SIGTERM}})
+		l.after(time.Hour)
+	}
+	if st, ok := l.State.(Failed); !ok || !st.GivenUp {
+		t.Errorf("after three start timeouts: %s", describe(l.Service))
+	}
+}

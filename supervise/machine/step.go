@@ -226,6 +226,16 @@ func (l *life) configured(r *Rules) {
 			st.Probe = Probing{At: l.now}
 		}
 		l.State = st
+	case Exited:
+		if r.Policy == Never {
+			st.RestartAt = time.Time{}
+			l.State = st
+		}
+	case Failed:
+		if r.Policy == Never {
+			st.RestartAt = time.Time{}
+			l.State = st
+		}
 	}
 }
 
