@@ -217,6 +217,7 @@ func (s *server) wait(ctx context.Context, c *sock.Call) (any, error) {
 		return nil, &sock.Error{
 			Code:    sock.CodeInvalidParams,
 			Message: fmt.Sprintf("unknown state '%s': it is one of %s", p.State, strings.Join(sock.Goals(), ", ")),
+			Data:    sock.Detail{Word: "invalid_param"},
 		}
 	}
 	if p.TimeoutMs != 0 {
