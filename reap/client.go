@@ -22,8 +22,14 @@ type Client struct {
 	events   chan []Event
 	wake     chan struct{} // capacity 1
 
-	mu   sync.Mutex
-	lost bool // guarded by mu; the keeper is gone, requests are dropped
+	// sending is held from taking what is queued until it is sent, so that nothing
+	// overtakes. Taken before mu.
+	sending sync.Mutex
+
+	mu    sync.Mutex
+	lost  bool // guarded by mu; the keeper is gone, requests are dropped
+	held  bool // guarded by mu; requests wait for Flush
+	drain bool // guarded by mu; a shutdown has begun
 	// What is not sent yet, guarded by mu. A descriptor must be with the holder
 	// before the process that writes into it is started, so kept is sent before asked
 	// whenever both are taken.
@@ -165,6 +171,7 @@ func (c *Client) confirm(batch []Event) {
 	for _, e := range batch {
 		if s, ok := e.(Signaled); ok {
 			c.ask(&tookMessage{s.Signal})
+			notify(c.wake)
 		}
 	}
 }
@@ -183,16 +190,65 @@ func (c *Client) lose() {
 	notify(c.wake)
 }
 
-// send is the only sender. It may wait for the keeper; the callers do not.
+// Hold has requests wait for Flush from now on: a loop sends what one turn has
+// come to at once, and from its own thread.
+func (c *Client) Hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = true
+}
+
+// Flush sends what is queued as far as that does not mean waiting; the rest is
+// sent by somebody else.
+func (c *Client) Flush() {
+	if !c.sending.TryLock() {
+		notify(c.wake) // who sends just now looks again
+		return
+	}
+	defer c.sending.Unlock()
+	kept, asked, _ := c.take()
+	kept = sendNow(c.files, kept)
+	if len(kept) == 0 {
+		asked = sendNow(c.requests, asked)
+	}
+	if len(kept)+len(asked) > 0 {
+		c.mu.Lock()
+		c.kept, c.asked = append(kept, c.kept...), append(asked, c.asked...)
+		c.mu.Unlock()
+		notify(c.wake)
+	}
+}
+
+// take empties the queues.
+func (c *Client) take() (kept, asked []packet, lost bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept, asked = c.kept, append(c.plan, c.asked...)
+	c.kept, c.asked, c.plan = nil, nil, nil
+	return kept, asked, c.lost
+}
+
+// sendNow sends until that would mean waiting, and returns what is left.
+func sendNow(fd int, list []packet) []packet {
+	for len(list) > 0 {
+		switch err := send(fd, &list[0], unix.MSG_DONTWAIT); err {
+		case unix.EAGAIN, unix.ETOOMANYREFS, unix.ENOBUFS, unix.ENOMEM:
+			return list
+		}
+		list[0].close()
+		list = list[1:]
+	}
+	return nil
+}
+
+// send sends what Flush does not. It may wait for the keeper; the callers do not.
 func (c *Client) send() {
 	for range c.wake {
-		c.mu.Lock()
-		kept, asked := c.kept, append(c.plan, c.asked...)
-		c.kept, c.asked, c.plan = nil, nil, nil
-		lost := c.lost
-		c.mu.Unlock()
+		c.sending.Lock()
+		kept, asked, lost := c.take()
 		sendAll(c.files, kept)
 		sendAll(c.requests, asked)
+		c.sending.Unlock()
 		if lost {
 			return
 		}
@@ -227,7 +283,9 @@ func (c *Client) askLocked(m message, files []int) {
 		return
 	}
 	c.asked = appendMessage(c.asked, m, files)
-	notify(c.wake)
+	if !c.held {
+		notify(c.wake)
+	}
 }
 
 // Signal sends a signal to a run of a key, after every earlier request for that
@@ -241,10 +299,18 @@ func (c *Client) Signal(key string, run uint64, sig syscall.Signal, scope Scope)
 func (c *Client) Ack(key string, run uint64) { c.ask(&ackMessage{runID{key, run}}) }
 
 // Ready says that this server has taken over.
-func (c *Client) Ready() { c.ask(new(readyMessage)) }
+func (c *Client) Ready() {
+	c.ask(new(readyMessage))
+	notify(c.wake)
+}
 
 // Draining says that a shutdown begins: the keeper is in StageDrain from then on.
-func (c *Client) Draining() { c.ask(new(drainingMessage)) }
+func (c *Client) Draining() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drain = true
+	c.askLocked(new(drainingMessage), nil)
+}
 
 // Plan replaces the stop waves that the keeper follows when no server can, and
 // the time that they take at worst.

@@ -101,6 +101,7 @@ func (c *Client) Keep(name string, f *os.File) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keepLocked(name, fd)
+	notify(c.wake)
 	return nil
 }
 
@@ -110,14 +111,17 @@ func (c *Client) keepLocked(name string, fd int) {
 		return
 	}
 	c.kept = appendMessage(c.kept, &keepMessage{nameMessage{name}}, []int{fd})
-	notify(c.wake)
+	if !c.held {
+		notify(c.wake)
+	}
 }
 
-// Release makes the keeper close what it keeps by that name.
+// Release makes the keeper close what it keeps by that name. In a shutdown that is
+// left to the keeper's end, which is near.
 func (c *Client) Release(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.lost {
+	if !c.lost && !c.drain {
 		c.kept = appendMessage(c.kept, &releaseMessage{nameMessage{name}}, nil)
 		notify(c.wake)
 	}

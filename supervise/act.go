@@ -53,7 +53,7 @@ func (c *core) noteKill(r *record, a machine.Signal) {
 		text = "survived SIGKILL: the kernel holds it; nothing more can be done from here"
 	}
 	c.Log.Warn(text, "service", r.name, "pid", r.pid)
-	c.Logs.Append(r.name, text)
+	c.later(func() { c.Logs.Append(r.name, text) })
 }
 
 // spawn asks the keeper for the main process of a run.

@@ -32,6 +32,7 @@ func (k *instant) Ack(string, uint64)                  {}
 func (k *instant) Release(string)                      {}
 func (k *instant) Plan([]reap.PlanStep, time.Duration) { k.plans++ }
 func (k *instant) Draining()                           {}
+func (k *instant) Flush()                              {}
 
 // bench is a core that an instant keeper drives.
 type bench struct {

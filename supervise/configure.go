@@ -333,7 +333,7 @@ func (c *core) sweep() {
 		c.touch(r)
 		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last)
 		c.Keeper.Ack(r.name, uint64(r.m.Last))
-		c.Logs.Remove(r.name)
+		c.later(func() { c.Logs.Remove(r.name) })
 		r.m.State = machine.Inactive{}
 		r.probe.deadline = time.Time{}
 		c.setWake(r)

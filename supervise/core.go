@@ -23,6 +23,8 @@ type Keeper interface {
 	Release(name string)
 	Plan(steps []reap.PlanStep, worst time.Duration)
 	Draining()
+	// Flush sends what the other methods were told; until then it may wait.
+	Flush()
 }
 
 // Logs takes in what services write. No method blocks. *logs.Logs is one.
@@ -82,6 +84,7 @@ type core struct {
 	problems []config.Problem // of the configuration now in force
 	draining bool
 	answers  []chan struct{} // of requests, closed at the end of the turn
+	chores   []func()        // see later
 	changes  uint64          // counts changes that a snapshot shows
 }
 
@@ -187,7 +190,7 @@ func (c *core) announce(r *record, before machine.State) {
 	case machine.Failed:
 		level = slog.LevelWarn
 		if r.m.Last > 0 {
-			c.Logs.Append(r.name, why)
+			c.later(func() { c.Logs.Append(r.name, why) })
 		}
 	}
 	if !c.Log.Enabled(context.Background(), level) {

@@ -52,7 +52,7 @@ func (c *core) spawned(r *record, e reap.Spawned) {
 // service is gone for good: until then the keeper goes on knowing how the last
 // run ended, and tells the next server.
 func (c *core) exited(e reap.Exited) {
-	c.Logs.Ended(e.Key, e.Run)
+	c.later(func() { c.Logs.Ended(e.Key, e.Run) })
 	r := c.byName[e.Key]
 	if r == nil {
 		c.Keeper.Ack(e.Key, e.Run)

@@ -384,6 +384,8 @@ func (k *player) Signal(key string, run uint64, sig syscall.Signal, scope reap.S
 	k.with(func(s *reaptest.Sim) { k.note("%s %s", word, key); s.Signal(key, run, sig, scope) })
 }
 
+func (k *player) Flush() {}
+
 func (k *player) Draining() {
 	k.with(func(s *reaptest.Sim) { k.note("draining"); s.Draining() })
 }

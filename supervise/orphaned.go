@@ -65,6 +65,7 @@ func (l *lone) Ack(string, uint64)                  {}
 func (l *lone) Release(string)                      {}
 func (l *lone) Plan([]reap.PlanStep, time.Duration) {}
 func (l *lone) Draining()                           {}
+func (l *lone) Flush()                              {}
 
 // orphan goes on without a keeper: everything is stopped, in order.
 func (c *core) orphan() <-chan []reap.Event {

@@ -137,8 +137,19 @@ func (c *core) turn() {
 	c.act()
 	c.sweep()
 	c.act()
+	c.Keeper.Flush()
+	for _, chore := range c.chores {
+		chore()
+	}
+	clear(c.chores)
+	c.chores = c.chores[:0]
 	c.tryWaiters()
 }
+
+// later leaves something to the end of the turn, in order, when what was decided
+// is on its way: the next run of a service need not wait until the log of the last
+// one is drained. Who asks is answered after that.
+func (c *core) later(chore func()) { c.chores = append(c.chores, chore) }
 
 func (s *Supervisor) post(f func(*core)) {
 	select {

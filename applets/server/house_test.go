@@ -349,6 +349,7 @@ func (k *toyKeeper) Ack(string, uint64)                  {}
 func (k *toyKeeper) Release(string)                      {}
 func (k *toyKeeper) Plan([]reap.PlanStep, time.Duration) {}
 func (k *toyKeeper) Draining()                           {}
+func (k *toyKeeper) Flush()                              {}
 
 // Check answers as the port of the target has it: 1 is well, 2 is sick, 3 never
 // answers.

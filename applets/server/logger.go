@@ -118,6 +118,9 @@ type patientWriter struct {
 // patientRoom is how many lines wait for a slow reader.
 const patientRoom = 4096
 
+// patientPiece is about how much is written at once.
+const patientPiece = 32 << 10
+
 func newPatientWriter(w io.Writer) *patientWriter {
 	p := &patientWriter{lines: make(chan []byte, patientRoom), idle: make(chan chan struct{})}
 	go p.run(w)
@@ -134,9 +137,15 @@ func (p *patientWriter) Write(line []byte) (int, error) {
 }
 
 func (p *patientWriter) run(w io.Writer) {
+	var buf []byte
 	put := func(line []byte) {
+		// What waits goes out in one piece.
+		buf = append(buf[:0], line...)
+		for len(p.lines) > 0 && len(buf) < patientPiece {
+			buf = append(buf, <-p.lines...)
+		}
 		// Nowhere to complain about the place for complaints.
-		_, _ = w.Write(line)
+		_, _ = w.Write(buf)
 		if n := p.dropped.Swap(0); n > 0 {
 			_, _ = fmt.Fprintf(w, "%d lines of this log were dropped: it is not read fast enough\n", n)
 		}

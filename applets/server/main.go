@@ -59,6 +59,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("cannot speak to the keeper: %w: start zinit-server, not this program", err)
 	}
+	keeper.Hold() // the supervisor flushes at the end of each turn
 	place, err := openPlace(flags.Socket, log)
 	if err != nil {
 		return err
@@ -107,9 +108,6 @@ func (s *server) end(wire *sock.Server) {
 		s.log.Debug("calls were cut off", "error", err)
 	}
 	s.logs.Flush(ctx)
-	if err := s.logs.Close(); err != nil {
-		s.log.Warn("cannot close the logs", "error", err)
-	}
 	if err := os.Remove(s.flags.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Debug("cannot remove the socket", "error", err)
 	}

@@ -257,5 +257,8 @@ func (s *Sim) Ack(key string, run uint64) {
 func (s *Sim) Release(string)                      {}
 func (s *Sim) Plan([]reap.PlanStep, time.Duration) {}
 
+// Flush has no effect: a simulation hears at once.
+func (s *Sim) Flush() {}
+
 // Draining begins a shutdown: a main process spawned from now on is a defect.
 func (s *Sim) Draining() { s.drain = true }
