@@ -111,7 +111,7 @@ func TestFault35NamesThatAreNoneTouchNoFile(t *testing.T) {
 		}
 		calls := map[string]error{
 			"start": c.Start(shortly(t), name, sock.StartOptions{}),
-			"stop":  c.Stop(shortly(t), name, sock.StartOptions{}),
+			"stop":  c.Stop(shortly(t), name),
 			"kill":  c.Kill(shortly(t), name, "TERM"),
 		}
 		_, calls["status"] = c.Status(shortly(t), name)

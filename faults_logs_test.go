@@ -238,7 +238,7 @@ func TestFault24AFastWriterHoldsUpNobodyElse(t *testing.T) {
 		if lines, err := c.Logs(shortly(t), "flood", 10); err != nil || len(lines) == 0 {
 			t.Errorf("attempt %d: %d lines, %v", i, len(lines), err)
 		}
-		if err := c.Stop(shortly(t), "other", sock.StartOptions{}); err != nil {
+		if err := c.Stop(shortly(t), "other"); err != nil {
 			t.Fatal(err)
 		}
 		if r, err := c.Wait(shortly(t), []string{"other"}, "down", sock.WaitOptions{Timeout: patience}); err != nil || !r.Reached {

@@ -168,7 +168,7 @@ func startShort(in *instance, c *sock.Client, who string) {
 		t.Fatal(err)
 	}
 	if up.Reached {
-		if err := c.Stop(shortly(t), "late", sock.StartOptions{}); err != nil {
+		if err := c.Stop(shortly(t), "late"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Wait(shortly(t), []string{"late"}, sock.GoalDown, sock.WaitOptions{Timeout: patience}); err != nil {

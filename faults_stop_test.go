@@ -198,7 +198,7 @@ func TestFault47OfContraryOrdersTheLastCounts(t *testing.T) {
 		if what == "start" {
 			return c.Start(shortly(t), name, sock.StartOptions{})
 		}
-		return c.Stop(shortly(t), name, sock.StartOptions{})
+		return c.Stop(shortly(t), name)
 	}
 	for _, name := range []string{"slow", "starting"} {
 		for i := range 6 {

@@ -234,9 +234,9 @@ func (c *Client) StatusFull(ctx context.Context, name string) (ServiceStatusFull
 	return get[ServiceStatusFull](ctx, c, MethodStatusFull, NameParams{name})
 }
 
-// StartOptions are the options of Start, Stop and Restart.
+// StartOptions are the options of Start.
 type StartOptions struct {
-	// NoDeps leaves everything but the service itself alone.
+	// NoDeps leaves what the service requires and wants alone.
 	NoDeps bool
 }
 
@@ -248,14 +248,14 @@ func (c *Client) Start(ctx context.Context, name string, o StartOptions) error {
 
 // Stop stops a service and what requires it. It returns when the order was
 // taken, not when the process has ended.
-func (c *Client) Stop(ctx context.Context, name string, o StartOptions) error {
-	return c.Call(ctx, MethodStop, StartParams{name, o.NoDeps}, nil)
+func (c *Client) Stop(ctx context.Context, name string) error {
+	return c.Call(ctx, MethodStop, NameParams{name}, nil)
 }
 
 // Restart stops a service and what requires it, and starts them again. It
 // returns when the order was taken.
-func (c *Client) Restart(ctx context.Context, name string, o StartOptions) error {
-	return c.Call(ctx, MethodRestart, StartParams{name, o.NoDeps}, nil)
+func (c *Client) Restart(ctx context.Context, name string) error {
+	return c.Call(ctx, MethodRestart, NameParams{name}, nil)
 }
 
 // Kill sends a signal, by name or number, to the processes of a service; ""

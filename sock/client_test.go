@@ -72,8 +72,8 @@ func TestClientSendsAndReadsEveryMethod(t *testing.T) {
 	waited, err := c.Wait(ctx, []string{"a"}, Running, WaitOptions{Timeout: 1500 * time.Microsecond, Settle: true})
 	fine("Wait", !waited.Reached && waited.Services[0].State == Failed, err)
 	fine("Start", true, c.Start(ctx, "a", StartOptions{NoDeps: true}))
-	fine("Stop", true, c.Stop(ctx, "a", StartOptions{}))
-	fine("Restart", true, c.Restart(ctx, "a", StartOptions{}))
+	fine("Stop", true, c.Stop(ctx, "a"))
+	fine("Restart", true, c.Restart(ctx, "a"))
 	fine("Kill", true, c.Kill(ctx, "a", "HUP"))
 	fine("Shutdown", true, c.Shutdown(ctx))
 	fine("end of the server", true, s.Shutdown(ctx)) // it writes no more to seen
@@ -211,10 +211,10 @@ func TestClientRepeatsOnlyReads(t *testing.T) {
 	})
 	t.Run("a change is not", func(t *testing.T) {
 		c := dial(t, flaky(t, lose, answer))
-		if err := c.Stop(t.Context(), "a", StartOptions{}); err == nil {
+		if err := c.Stop(t.Context(), "a"); err == nil {
 			t.Error("no error")
 		}
-		if err := c.Stop(t.Context(), "a", StartOptions{}); err != nil {
+		if err := c.Stop(t.Context(), "a"); err != nil {
 			t.Errorf("the next call: %v", err)
 		}
 	})
@@ -225,7 +225,7 @@ func TestClientRepeatsOnlyReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-closed
-		if err := c.Stop(t.Context(), "a", StartOptions{}); err != nil {
+		if err := c.Stop(t.Context(), "a"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -35,12 +35,11 @@ type NameParams struct {
 	Name string `json:"name"`
 }
 
-// StartParams is what service.start, service.stop and service.restart take.
+// StartParams is what service.start takes.
 type StartParams struct {
 	Name string `json:"name"`
 
-	// NoDeps leaves everything else alone: start does not start what the service
-	// requires, stop and restart do not touch what requires it.
+	// NoDeps leaves what the service requires and wants alone.
 	NoDeps bool `json:"no_deps,omitempty"`
 }
 

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -61,7 +62,9 @@ func (c *core) configure(set *config.Set) Changes {
 			ch.Changed = append(ch.Changed, s.Name)
 		}
 	}
-	for name, text := range failedFiles(set) {
+	failed := failedFiles(set)
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		text := failed[name]
 		if wanted[name] {
 			continue
 		}

@@ -246,12 +246,17 @@ func (s *Supervisor) Wait(ctx context.Context, names []string, goal Goal, settle
 	case <-ctx.Done():
 		s.post(func(c *core) { c.cancel(w) })
 	case <-s.done:
-		return nil, ErrGone
 	}
 	select {
 	case r := <-answer:
 		return r, nil
 	case <-s.done:
+	}
+	// The last turn may have answered and ended the loop.
+	select {
+	case r := <-answer:
+		return r, nil
+	default:
 		return nil, ErrGone
 	}
 }

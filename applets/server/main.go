@@ -69,7 +69,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	set := firstConfig(flags.ConfigDir, log)
+	set := firstConfig(flags, log)
 	store, err := openLogs(place.logDir(), keeper.Release, log)
 	if err != nil {
 		return err
@@ -115,11 +115,12 @@ func (s *server) end(wire *sock.Server) {
 }
 
 // The server's memory: small at rest, with room for a burst of work (the
-// parser of a small file needs 400 kB for a moment, and a collection after every
-// tenth file would take longer than the files).
+// parser of a small file asks for 400 kB, uses a few of them and drops all; a
+// collection after every tenth file would take longer than the files). The limit
+// is in address space; a twentieth of it becomes memory.
 const (
 	restPercent = 50
-	burstLimit  = 64 << 20
+	burstLimit  = 256 << 20
 	restAfter   = 2 * time.Second
 )
 
@@ -143,11 +144,11 @@ func burst() (end func()) {
 // firstConfig reads the configuration directory at the start; it is made when it
 // does not exist. That it cannot be read is no reason not to run: services can be
 // added.
-func firstConfig(dir string, log *slog.Logger) *config.Set {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func firstConfig(flags env.ServerFlags, log *slog.Logger) *config.Set {
+	if err := os.MkdirAll(flags.ConfigDir, 0o755); err != nil {
 		log.Warn("cannot make the configuration directory", "error", err)
 	}
-	set, err := loadConfig(dir, log)
+	set, err := loadConfig(flags, log)
 	if err != nil {
 		log.Error("starting without services: " + err.Error() + ": mend that and reload")
 		return &config.Set{}
@@ -155,9 +156,16 @@ func firstConfig(dir string, log *slog.Logger) *config.Set {
 	return set
 }
 
-// loadConfig reads the configuration directory and logs what is wrong in it.
-func loadConfig(dir string, log *slog.Logger) (*config.Set, error) {
-	set, err := config.LoadDir(dir)
+// systemDir is what --pid1-mode adds. A container has none.
+const systemDir = "/etc/zinit/system"
+
+// loadConfig reads the configuration and logs what is wrong in it.
+func loadConfig(flags env.ServerFlags, log *slog.Logger) (set *config.Set, err error) {
+	if flags.Pid1Mode && !flags.Container {
+		set, err = config.LoadDirs(systemDir, flags.ConfigDir)
+	} else {
+		set, err = config.LoadDir(flags.ConfigDir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +231,7 @@ func (s *server) reload() {
 	s.reloading.Lock() // the last one asked for reads last
 	defer s.reloading.Unlock()
 	burst() // its time ends it: what was read is taken in a moment later
-	set, err := loadConfig(s.flags.ConfigDir, s.log)
+	set, err := loadConfig(s.flags, s.log)
 	if err == nil {
 		var ch supervise.Changes
 		if ch, err = s.sup.Reload(set); err == nil {

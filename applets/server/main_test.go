@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"zinit/applets/env"
 
 	"zinit/reap"
 	"zinit/supervise/config"
@@ -66,7 +67,7 @@ func TestTheFirstConfiguration(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "services")
 			c.make(t, dir)
 			log, said := keptLog()
-			set := firstConfig(dir, log)
+			set := firstConfig(env.ServerFlags{ConfigDir: dir}, log)
 			if got := namesOf(set); !slices.Equal(got, c.names) {
 				t.Errorf("services %v, want %v", got, c.names)
 			}
@@ -98,7 +99,7 @@ func TestAConfigurationThatMayNotBeRead(t *testing.T) {
 	}
 	log, said := keptLog()
 	asNobody(t, func() {
-		if set := firstConfig(dir, log); len(set.Services) != 0 {
+		if set := firstConfig(env.ServerFlags{ConfigDir: dir}, log); len(set.Services) != 0 {
 			t.Errorf("services %v", namesOf(set))
 		}
 	})

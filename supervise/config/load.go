@@ -42,6 +42,41 @@ func LoadDir(dir string) (*Set, error) {
 	return gather(loadAll(paths)), nil
 }
 
+// LoadDirs loads the system's directory, whose services are all of class system,
+// and then the user's. A file of the user's that takes a name of the system's is
+// not loaded, and a warning says so. A system directory that does not exist is
+// empty.
+func LoadDirs(system, user string) (*Set, error) {
+	set, err := LoadDir(system)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		set = &Set{}
+	case err != nil:
+		return nil, err
+	}
+	taken := map[string]string{}
+	for _, s := range set.Services {
+		s.Class = ClassSystem
+		taken[s.Name] = s.Source
+	}
+	own, err := LoadDir(user)
+	if err != nil {
+		return nil, err
+	}
+	set.Problems = append(set.Problems, own.Problems...)
+	for _, s := range own.Services {
+		if by, ok := taken[s.Name]; ok {
+			set.Problems = append(set.Problems, Problem{
+				File: s.Source, Key: nameKey(s), Service: s.Name, Severity: Warning,
+				Message: quoted(s.Name) + " is shadowed by system service " + by + ": this file is not loaded; give it another name",
+			})
+			continue
+		}
+		set.Services = append(set.Services, s)
+	}
+	return set, nil
+}
+
 // loaded is what one file gave.
 type loaded struct {
 	path     string
