@@ -297,11 +297,11 @@ type WaitOptions struct {
 
 // Wait returns when every service has reached the state (one of the seven, or
 // "up" or "down": see WaitParams) or the timeout has passed; WaitResult.Reached
-// tells which.
+// tells which. Without names there is nothing to wait for.
 func (c *Client) Wait(ctx context.Context, names []string, state string, o WaitOptions) (WaitResult, error) {
 	ms := (o.Timeout + time.Millisecond - 1) / time.Millisecond
 	return get[WaitResult](ctx, c, MethodWait,
-		WaitParams{Names: names, State: state, Settle: o.Settle, TimeoutMs: int64(ms)})
+		WaitParams{Names: append([]string{}, names...), State: state, Settle: o.Settle, TimeoutMs: int64(ms)})
 }
 
 func get[T any](ctx context.Context, c *Client, method string, params any) (T, error) {

@@ -237,3 +237,18 @@ func TestClientRepeatsOnlyReads(t *testing.T) {
 		}
 	})
 }
+
+// A list that is nil is as good as one that is empty.
+func TestAWaitWithoutNamesSendsAnEmptyList(t *testing.T) {
+	seen := make(map[string]string)
+	s, path := start(t, recorder(map[string]any{MethodWait: WaitResult{Reached: true}}, seen), Options{})
+	if _, err := dial(t, path).Wait(t.Context(), nil, Running, WaitOptions{}); err != nil {
+		t.Error(err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := seen[MethodWait]; !strings.Contains(got, `"names":[]`) {
+		t.Errorf("sent %s", got)
+	}
+}

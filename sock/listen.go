@@ -104,27 +104,88 @@ func clear(path string) error {
 	case !errors.Is(err, unix.ECONNREFUSED):
 		return fmt.Errorf("socket %s: cannot tell whether a server answers: %w", path, err)
 	}
-	return removeSocket(path, info)
+	id, _ := idOf(info)
+	return Remove(path, id)
 }
 
-// removeSocket removes the socket that info describes. It is moved aside first
-// and looked at again: what somebody else put at path meanwhile is moved back.
-func removeSocket(path string, info fs.FileInfo) error {
-	aside := fmt.Sprintf("%s.stale.%d", path, os.Getpid())
-	if err := os.Rename(path, aside); err != nil {
-		return fmt.Errorf("cannot replace socket %s: %w", path, err)
+// An ID tells one socket file from another at the same path. It is not used again
+// while somebody holds the listening socket.
+type ID struct{ Dev, Ino uint64 }
+
+// Identify returns the ID of the socket file at path. What is there and is no
+// socket is an error.
+func Identify(path string) (ID, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return ID{}, fmt.Errorf("cannot look at socket %s: %w", path, err)
 	}
-	moved, err := os.Lstat(aside)
-	if err == nil && !os.SameFile(info, moved) {
-		err = errors.Join(errors.New("it changed meanwhile"), os.Rename(aside, path))
+	id, ok := idOf(info)
+	if !ok {
+		return ID{}, fmt.Errorf("socket %s: there is %s", path, kindOf(info))
 	}
-	if err == nil {
-		err = os.Remove(aside)
+	return id, nil
+}
+
+func idOf(info fs.FileInfo) (id ID, ok bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || info.Mode().Type() != fs.ModeSocket {
+		return ID{}, false
+	}
+	return ID{uint64(stat.Dev), stat.Ino}, true
+}
+
+// Remove removes the socket file with this ID; anything else at path is left
+// alone, and an error. It is moved aside first, where nobody else puts anything,
+// and looked at again: what somebody put at path meanwhile is moved back.
+func Remove(path string, id ID) error {
+	if now, err := Identify(path); err != nil || now != id {
+		return errors.Join(err, fmt.Errorf("socket %s is not the one to remove: it is left alone", path))
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+".stale.")
+	if err != nil {
+		return fmt.Errorf("cannot remove socket %s: %w", path, err)
+	}
+	aside := filepath.Join(dir, "socket")
+	if err = os.Rename(path, aside); err == nil {
+		err = removeAside(path, aside, id)
+	}
+	// One that is not empty stays, with what could not be moved back.
+	if left := os.Remove(dir); err == nil {
+		err = left
 	}
 	if err != nil {
-		return fmt.Errorf("cannot replace socket %s: %w", path, err)
+		return fmt.Errorf("cannot remove socket %s: %w", path, err)
 	}
 	return nil
+}
+
+// removeAside removes what was moved from path to aside if it is the socket.
+func removeAside(path, aside string, id ID) error {
+	moved, err := Identify(aside)
+	if err == nil && moved == id {
+		return os.Remove(aside)
+	}
+	back := putBack(path, aside)
+	if back != nil {
+		back = fmt.Errorf("what was there is now %s: %w", aside, back)
+	}
+	return errors.Join(errors.New("it changed meanwhile"), err, back)
+}
+
+// putBack moves aside to path without replacing what is there by now: a link
+// never does, and a directory, which has none, only replaces an empty directory.
+func putBack(path, aside string) error {
+	info, err := os.Lstat(aside)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return os.Rename(aside, path)
+	}
+	if err := os.Link(aside, path); err != nil {
+		return err
+	}
+	return os.Remove(aside)
 }
 
 // bind makes the socket file with the right mode from its first moment: the

@@ -84,6 +84,82 @@ func TestFault36WhatIsNoSocketIsLeftAlone(t *testing.T) {
 	}
 }
 
+// otherThings are ways to put something at a path, none of which is the socket of a server.
+func otherThings() map[string]func(path string) error {
+	return map[string]func(path string) error{
+		"file":      func(p string) error { return os.WriteFile(p, []byte("mine"), 0o600) },
+		"directory": func(p string) error { return os.Mkdir(p, 0o700) },
+		"symlink":   func(p string) error { return os.Symlink(p+".nothing", p) },
+		"socket": func(p string) error {
+			l, err := Listen(p)
+			if err != nil {
+				return err
+			}
+			return l.Close()
+		},
+	}
+}
+
+// Fault 36: only the socket that is meant is removed.
+func TestFault36OnlyTheSocketItselfIsRemoved(t *testing.T) {
+	for kind, put := range otherThings() {
+		t.Run(kind, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s")
+			l, err := Listen(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			id, err := Identify(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Rename(path, path+".mine"), put(path)); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Remove(path, id); err == nil || !strings.Contains(err.Error(), "it is left alone") {
+				t.Errorf("got %v", err)
+			}
+			// As when it changes between the look and the move.
+			aside := filepath.Join(t.TempDir(), "aside")
+			if err := errors.Join(os.Rename(path, aside), removeAside(path, aside, id)); err == nil || !strings.Contains(err.Error(), "it changed meanwhile") {
+				t.Errorf("got %v", err)
+			}
+			after, err := os.Lstat(path)
+			if err != nil || !os.SameFile(before, after) {
+				t.Fatalf("it was replaced: %v", err)
+			}
+			if err := Remove(path+".mine", id); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Lstat(path + ".mine"); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the socket is still there: %v", err)
+			}
+		})
+	}
+}
+
+// Nothing that came to path meanwhile is replaced by what is moved back.
+func TestWhatIsMovedBackReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path, aside := filepath.Join(dir, "s"), filepath.Join(dir, "aside")
+	if err := errors.Join(os.WriteFile(path, []byte("new"), 0o600), os.WriteFile(aside, []byte("old"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeAside(path, aside, ID{}); err == nil || !strings.Contains(err.Error(), "what was there is now "+aside) {
+		t.Errorf("got %v", err)
+	}
+	for name, want := range map[string]string{path: "new", aside: "old"} {
+		if text, err := os.ReadFile(name); err != nil || string(text) != want {
+			t.Errorf("%s holds %q, %v", name, text, err)
+		}
+	}
+}
+
 // Fault 37: a stale socket is reclaimed, a live one refused.
 func TestFault37AStaleSocketIsReplacedALiveOneIsNot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "dirs", "s")
