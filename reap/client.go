@@ -17,8 +17,10 @@ import (
 //
 // Keys are at most a kilobyte long.
 type Client struct {
-	requests int // channel 1
-	files    int // channel 2
+	requests int             // channel 1
+	file     *os.File        // of requests, non-blocking
+	raw      syscall.RawConn // of file
+	files    int             // channel 2
 	events   chan []Event
 	wake     chan struct{} // capacity 1
 
@@ -33,21 +35,22 @@ type Client struct {
 	// What is not sent yet, guarded by mu. A descriptor must be with the holder
 	// before the process that writes into it is started, so kept is sent before asked
 	// whenever both are taken.
-	asked []packet
-	kept  []packet
-	plan  []packet // the last plan, replaced as a whole; before what is asked after it
+	unsent []packet // taken already, and left over; before all others
+	asked  []packet
+	kept   []packet
+	plan   []packet // the last plan, replaced as a whole; before what is asked after it
 }
 
 // Connect takes over both channels and waits for the inventory.
-func Connect(requests, files int) (*Client, Inventory, error) {
+func Connect(requests, files int) (c *Client, inv Inventory, err error) {
 	unix.CloseOnExec(requests)
 	unix.CloseOnExec(files)
-	c := &Client{
+	c = &Client{
 		requests: requests, files: files,
 		events: make(chan []Event), // no room: what was received is what was delivered
 		wake:   make(chan struct{}, 1),
 	}
-	inv := Inventory{Runs: make(map[string]uint64), Kept: make(map[string]*os.File)}
+	inv = Inventory{Runs: make(map[string]uint64), Kept: make(map[string]*os.File)}
 	recv := &receiver{fd: requests}
 	var early []Event
 	if err := readInventory(recv, &inv, &early); err != nil {
@@ -60,6 +63,10 @@ func Connect(requests, files int) (*Client, Inventory, error) {
 	if err := readKept(files, inv.Kept); err != nil {
 		return nil, Inventory{}, fmt.Errorf("cannot read kept descriptors: %w", err)
 	}
+	if c.file, c.raw, err = pollable(requests, "channel of the keeper"); err != nil {
+		return nil, Inventory{}, fmt.Errorf("cannot wait for the keeper: %w", err)
+	}
+	recv.raw = c.raw
 	go c.send()
 	go c.listen(recv, early)
 	return c, inv, nil
@@ -171,7 +178,7 @@ func (c *Client) confirm(batch []Event) {
 	for _, e := range batch {
 		if s, ok := e.(Signaled); ok {
 			c.ask(&tookMessage{s.Signal})
-			notify(c.wake)
+			c.Flush()
 		}
 	}
 }
@@ -181,13 +188,17 @@ func (c *Client) lose() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lost = true
-	for _, list := range [][]packet{c.asked, c.kept, c.plan} {
+	c.dropLocked()
+	notify(c.wake)
+}
+
+func (c *Client) dropLocked() {
+	for _, list := range [][]packet{c.unsent, c.asked, c.kept, c.plan} {
 		for i := range list {
 			list[i].close()
 		}
 	}
-	c.asked, c.kept, c.plan = nil, nil, nil
-	notify(c.wake)
+	c.unsent, c.asked, c.kept, c.plan = nil, nil, nil, nil
 }
 
 // Hold has requests wait for Flush from now on: a loop sends what one turn has
@@ -212,19 +223,27 @@ func (c *Client) Flush() {
 		asked = sendNow(c.requests, asked)
 	}
 	if len(kept)+len(asked) > 0 {
-		c.mu.Lock()
-		c.kept, c.asked = append(kept, c.kept...), append(asked, c.asked...)
-		c.mu.Unlock()
-		notify(c.wake)
+		c.leave(kept, asked)
 	}
+}
+
+// leave puts back what could not be sent, in front of what came meanwhile.
+func (c *Client) leave(kept, asked []packet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept, c.unsent = append(kept, c.kept...), asked
+	if c.lost {
+		c.dropLocked()
+	}
+	notify(c.wake)
 }
 
 // take empties the queues.
 func (c *Client) take() (kept, asked []packet, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept, asked = c.kept, append(c.plan, c.asked...)
-	c.kept, c.asked, c.plan = nil, nil, nil
+	kept, asked = c.kept, append(append(c.unsent, c.plan...), c.asked...)
+	c.kept, c.unsent, c.asked, c.plan = nil, nil, nil, nil
 	return kept, asked, c.lost
 }
 
@@ -246,8 +265,8 @@ func (c *Client) send() {
 	for range c.wake {
 		c.sending.Lock()
 		kept, asked, lost := c.take()
-		sendAll(c.files, kept)
-		sendAll(c.requests, asked)
+		sendAll(kept, func(p *packet) error { return send(c.files, p, 0) })
+		sendAll(asked, c.sendWhenReady)
 		c.sending.Unlock()
 		if lost {
 			return
@@ -255,10 +274,22 @@ func (c *Client) send() {
 	}
 }
 
-func sendAll(fd int, list []packet) {
+// sendWhenReady sends one packet over channel 1, and waits for room.
+func (c *Client) sendWhenReady(p *packet) (err error) {
+	lost := c.raw.Write(func(fd uintptr) bool {
+		err = send(int(fd), p, unix.MSG_DONTWAIT)
+		return err != unix.EAGAIN
+	})
+	if lost != nil {
+		err = lost
+	}
+	return err
+}
+
+func sendAll(list []packet, send func(*packet) error) {
 	for i := range list {
 		for {
-			err := send(fd, &list[i], 0)
+			err := send(&list[i])
 			if err != unix.ETOOMANYREFS && err != unix.ENOBUFS && err != unix.ENOMEM {
 				break // sent, or the keeper is gone, which the listener tells
 			}

@@ -3,6 +3,7 @@ package reap
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -16,27 +17,44 @@ import (
 // again, from the page cache, in microseconds. Without /proc only the heap goes.
 func GiveBack() {
 	debug.FreeOSMemory()
-	maps, err := os.Open("/proc/self/maps")
-	if err != nil {
-		return
-	}
-	defer maps.Close()
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
 	}
-	lines := bufio.NewScanner(maps)
-	for lines.Scan() {
-		var from, to uintptr
-		var mode string
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %4s", &from, &to, &mode); n != 3 {
-			continue
-		}
-		// Only what cannot have been written to: code and constants.
-		if !strings.HasSuffix(lines.Text(), " "+exe) || mode[1] == 'w' {
-			continue
-		}
-		// A hint; a kernel that refuses keeps the pages.
-		_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
+	maps, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return
 	}
+	defer maps.Close()
+	for _, m := range cleanMappings(maps, exe) {
+		// A hint; a kernel that refuses keeps the pages.
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
+	}
+}
+
+type mapping struct{ from, to uintptr }
+
+// cleanMappings lists the mappings of a program's file all of whose pages are as
+// they are in the file. Neither what can be written to is, nor what was (constants
+// that the loader relocated, code with a debugger's breakpoint): dropping such a
+// page would bring back what it was before.
+func cleanMappings(smaps io.Reader, exe string) []mapping {
+	var list []mapping
+	var current mapping
+	ours := false
+	lines := bufio.NewScanner(smaps)
+	for lines.Scan() {
+		line := lines.Text()
+		var m mapping
+		var mode string
+		if n, _ := fmt.Sscanf(line, "%x-%x %4s", &m.from, &m.to, &mode); n == 3 {
+			current = m
+			ours = strings.HasSuffix(line, " "+exe) && len(mode) == 4 && mode[1] != 'w'
+			continue
+		}
+		if pages, ok := strings.CutPrefix(line, "Anonymous:"); ok && ours && strings.TrimSpace(pages) == "0 kB" {
+			list = append(list, current)
+		}
+	}
+	return list
 }

@@ -1,7 +1,9 @@
 package reap
 
 import (
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,18 +20,19 @@ const retryAfter = 10 * time.Millisecond
 // Invariant: it holds at most three records per child that the keeper ever
 // accepted (Spawned, Exited, GroupGone), so it needs no bound of its own.
 type outbox struct {
-	fd   int
+	file *os.File // the socket, non-blocking
+	raw  syscall.RawConn
 	wake chan struct{} // capacity 1: there is something to send that may block
 
 	mu      sync.Mutex
 	packets []packet // guarded by mu; the last one takes further records
 	sending bool     // guarded by mu; somebody is in sendmsg, order is theirs
 	closed  bool     // guarded by mu; nobody will read what is sent
-	unused  bool     // guarded by mu; close was called, fd goes with the last sender
+	unused  bool     // guarded by mu; close was called, the socket goes with the last sender
 }
 
-func newOutbox(fd int) *outbox {
-	return &outbox{fd: fd, wake: make(chan struct{}, 1)}
+func newOutbox(file *os.File, raw syscall.RawConn) *outbox {
+	return &outbox{file: file, raw: raw, wake: make(chan struct{}, 1)}
 }
 
 // add appends a message; it costs no system call.
@@ -61,16 +64,23 @@ func appendMessage(packets []packet, m message, files []int) []packet {
 // flush sends what the socket takes at once. It never waits: if another goroutine
 // is sending, that one takes along what was added.
 func (o *outbox) flush() {
-	if o.drain(unix.MSG_DONTWAIT) != nil {
+	if o.drain() != nil {
 		notify(o.wake)
 	}
 }
 
-// run sends what flush could not, until the outbox is closed. It may wait in the
-// kernel for a server that does not read.
+// run sends what flush could not, until the outbox is closed. It may wait for a
+// server that does not read.
 func (o *outbox) run() {
 	for range o.wake {
-		err := o.drain(0)
+		var err error
+		// The attempt is made inside: room that comes after it is not missed.
+		if lost := o.raw.Write(func(uintptr) bool {
+			err = o.drain()
+			return err != unix.EAGAIN
+		}); lost != nil {
+			return // the socket is closed
+		}
 		if o.isClosed() {
 			return
 		}
@@ -86,7 +96,8 @@ func (o *outbox) isClosed() bool {
 	return o.closed
 }
 
-func (o *outbox) drain(flags int) error {
+// drain sends what the socket takes. EAGAIN means that it takes no more now.
+func (o *outbox) drain() error {
 	for {
 		o.mu.Lock()
 		if o.sending || o.closed || len(o.packets) == 0 {
@@ -98,7 +109,7 @@ func (o *outbox) drain(flags int) error {
 		o.sending = true
 		o.mu.Unlock()
 
-		err := send(o.fd, &p, flags)
+		err := o.send(&p)
 
 		o.mu.Lock()
 		o.sending = false
@@ -112,13 +123,20 @@ func (o *outbox) drain(flags int) error {
 			o.packets = nil // a burst's memory is not kept
 		}
 		if o.unused {
-			unix.Close(o.fd)
+			o.file.Close()
 		}
 		o.mu.Unlock()
 		if err != nil {
 			return err
 		}
 	}
+}
+
+func (o *outbox) send(p *packet) (err error) {
+	if lost := o.raw.Control(func(fd uintptr) { err = send(int(fd), p, unix.MSG_DONTWAIT) }); lost != nil {
+		return lost
+	}
+	return err
 }
 
 // close drops what is left, ends run and closes the socket as soon as nobody is
@@ -128,7 +146,7 @@ func (o *outbox) close() {
 	defer o.mu.Unlock()
 	o.closed, o.unused, o.packets = true, true, nil
 	if !o.sending {
-		unix.Close(o.fd)
+		o.file.Close()
 	}
 	notify(o.wake)
 }

@@ -11,7 +11,7 @@ import (
 
 // receive reads the requests of a server until its channel is at its end.
 func (k *Keeper) receive(s *session) {
-	k.recv.fd = s.fd
+	k.recv.fd, k.recv.raw = s.fd, s.raw
 	for {
 		data, files, _, err := k.recv.next()
 		if err != nil {

@@ -24,6 +24,7 @@ const (
 type session struct {
 	number uint64 // the run number of the server's own process
 	fd     int    // the keeper's end of channel 1
+	raw    syscall.RawConn
 	out    *outbox
 
 	mu       sync.Mutex
@@ -66,7 +67,12 @@ func (k *Keeper) StartServer(path string, argv, env []string, stdio [3]*os.File)
 		unix.Close(requests)
 		return 0, fmt.Errorf("cannot hand channel to the holder: %w", err)
 	}
-	s := &session{number: number, fd: requests, out: newOutbox(requests)}
+	file, raw, err := pollable(requests, "channel of the server")
+	if err != nil {
+		unix.Close(requests)
+		return 0, fmt.Errorf("cannot wait for the server: %w", err)
+	}
+	s := &session{number: number, fd: requests, raw: raw, out: newOutbox(file, raw)}
 	k.greet(s)
 	c, err := k.forkServer(number, path, argv, env, stdio, theirs1, theirs2)
 	if err != nil {

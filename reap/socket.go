@@ -3,6 +3,7 @@ package reap
 import (
 	"errors"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,9 +56,40 @@ var errClosed = errors.New("channel closed")
 
 // A receiver reads packets; its buffers are used again for each.
 type receiver struct {
-	fd  int
+	fd int
+	// raw, when there is one, waits through the runtime's poller and not in the
+	// system call: what is received is then worked on by the same thread, and none
+	// has to be woken for it.
+	raw syscall.RawConn
 	buf [recvBuffer]byte
 	oob [2048]byte
+}
+
+// recvmsg waits for a packet.
+func (r *receiver) recvmsg() (n, oobn, flags int, err error) {
+	if r.raw == nil {
+		n, oobn, flags, _, err = unix.Recvmsg(r.fd, r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC)
+		return n, oobn, flags, err
+	}
+	lost := r.raw.Read(func(fd uintptr) bool {
+		n, oobn, flags, _, err = unix.Recvmsg(int(fd), r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		return err != unix.EAGAIN
+	})
+	if lost != nil {
+		err = lost
+	}
+	return n, oobn, flags, err
+}
+
+// pollable hands a descriptor to the runtime's poller; the file must be kept for
+// as long as it is used. An error means that it stays as it was.
+func pollable(fd int, name string) (*os.File, syscall.RawConn, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, nil, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	raw, err := f.SyscallConn()
+	return f, raw, err
 }
 
 // next waits for a packet. The bytes are valid until the next call; the
@@ -65,7 +97,7 @@ type receiver struct {
 // all of them (the descriptor table is full).
 func (r *receiver) next() (data []byte, files []int, lost bool, err error) {
 	for {
-		n, oobn, flags, _, err := unix.Recvmsg(r.fd, r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC)
+		n, oobn, flags, err := r.recvmsg()
 		switch {
 		case err == unix.EINTR || err == unix.ECONNRESET:
 			// A reset is how the kernel tells that the other end died before it read

@@ -1,0 +1,56 @@
+package reap
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne: what a flush could not send
+// goes before what was asked after it.
+func TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne(t *testing.T) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(theirs)
+	c := &Client{requests: ours, files: -1, wake: make(chan struct{}, 1)}
+	if c.file, c.raw, err = pollable(ours, "channel"); err != nil {
+		t.Fatal(err)
+	}
+	defer c.file.Close()
+	c.Hold()
+	old := make([]PlanStep, 60_000)
+	for i := range old {
+		old[i] = PlanStep{Key: "a-service-with-a-name-" + strconv.Itoa(i), Wave: i}
+	}
+	c.Plan(old, time.Hour)
+	c.Flush()
+	if len(c.unsent) == 0 {
+		t.Fatal("the socket took the whole of the first plan: make it larger")
+	}
+	c.Plan([]PlanStep{{Key: "new"}}, time.Minute)
+	c.Signal("last", 1, unix.SIGTERM, ScopeMain)
+	go c.send()
+	defer c.lose()
+	k, recv := &Keeper{}, &receiver{fd: theirs}
+	for last := false; !last; {
+		data, _, _, err := recv.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		decodePacket(data, func(m message) {
+			switch m := m.(type) {
+			case *planMessage:
+				k.takePlan(m)
+			case *signalMessage:
+				last = true
+			}
+		})
+	}
+	if steps, worst := k.Plan(); len(steps) != 1 || worst != time.Minute {
+		t.Errorf("the keeper holds a plan of %d steps, worst %v", len(steps), worst)
+	}
+}
