@@ -159,3 +159,28 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+// TestTailIsBounded: however long the lines of a large store are, one request reads
+// no more than its bound, and the first line says that its beginning is missing.
+func TestTailIsBounded(t *testing.T) {
+	long := strings.Repeat("x", MaxLine-1)
+	st := script(t, "O:"+strings.Repeat(long+"\n", maxTail/MaxLine+100)+"last\n")
+	st.Limit(64<<20, 1<<20)
+	lines, err := tail(st, 1000)
+	if err != nil || len(lines) == 0 {
+		t.Fatalf("%d lines, %v", len(lines), err)
+	}
+	size := 0
+	for i, l := range lines {
+		size += len(l.Text) + 1
+		if l.Cut != (i == 0) {
+			t.Errorf("line %d of %d bytes: cut is %v", i, len(l.Text), l.Cut)
+		}
+	}
+	if size != maxTail || string(lines[len(lines)-1].Text) != "last" {
+		t.Errorf("%d bytes, the last line is %q", size, lines[len(lines)-1].Text)
+	}
+	if lines, err = tail(st, 2); err != nil || len(lines) != 2 || lines[0].Cut || len(lines[0].Text) != len(long) {
+		t.Errorf("two lines: %d, %v", len(lines), err)
+	}
+}

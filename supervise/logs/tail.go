@@ -14,6 +14,10 @@ import (
 
 const chunk = 64 << 10
 
+// maxTail bounds how much of a store is read for one request, in bytes, however
+// large the store is and however long its lines are.
+const maxTail = 16 << 20
+
 // overtaken is how often tail looks again when a writer at full speed has had all
 // released that it was looking at.
 const overtaken = 16
@@ -38,7 +42,7 @@ func tailBy(st *pump.Store, n int, size int64) ([]Line, error) {
 	if err != nil || n <= 0 {
 		return nil, err
 	}
-	b, from, err := readBack(&v, n+pump.Streams, size)
+	b, from, whole, err := readBack(&v, n+pump.Streams, size)
 	if errors.Is(err, fs.ErrClosed) {
 		return tailBy(st, n, size) // the files were replaced or removed meanwhile
 	}
@@ -51,28 +55,34 @@ func tailBy(st *pump.Store, n int, size int64) ([]Line, error) {
 		from = min(freed, v.Size)
 		v.Freed = from
 	}
+	if !whole {
+		v.Freed = from // what is before it is as good as released
+	}
 	lines := derive(&v, b, from)
 	return lines[max(0, len(lines)-n):], nil
 }
 
 // readBack reads the end of the store, so much that n newlines are in it, or all.
-func readBack(v *pump.View, n int, size int64) (b []byte, from int64, err error) {
+// It is not whole when there is more than one request may have.
+func readBack(v *pump.View, n int, size int64) (b []byte, from int64, whole bool, err error) {
 	var chunks [][]byte
 	from = v.Size
-	for ; from > v.Freed && n > 0; size *= 2 {
-		c := make([]byte, min(size, from-v.Freed))
+	first := max(v.Freed, v.Size-maxTail)
+	for ; from > first && n > 0; size *= 2 {
+		c := make([]byte, min(size, from-first))
 		from -= int64(len(c))
 		if _, err := v.ReadAt(c, from); err != nil && err != io.EOF {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 		n -= bytes.Count(c, []byte{'\n'})
 		chunks = append(chunks, c)
 	}
+	whole = n <= 0 || first == v.Freed
 	slices.Reverse(chunks)
 	if len(chunks) == 1 {
-		return chunks[0], from, nil
+		return chunks[0], from, whole, nil
 	}
-	return slices.Concat(chunks...), from, nil
+	return slices.Concat(chunks...), from, whole, nil
 }
 
 // derive makes lines of the bytes b, which begin at the offset from and go on to
