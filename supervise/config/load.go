@@ -45,23 +45,31 @@ func LoadDir(dir string) (*Set, error) {
 // LoadDirs loads the system's directory, whose services are all of class system,
 // and then the user's. A file of the user's that takes a name of the system's is
 // not loaded, and a warning says so. A system directory that does not exist is
-// empty.
+// empty. When one of the two cannot be read the other is loaded all the same: the
+// Problem has the directory as its File, and no Service. An error is returned only
+// when neither gave anything.
 func LoadDirs(system, user string) (*Set, error) {
 	set, err := LoadDir(system)
+	own, userErr := LoadDir(user)
 	switch {
+	case err != nil && userErr != nil:
+		if !errors.Is(err, fs.ErrNotExist) {
+			userErr = errors.Join(err, userErr)
+		}
+		return nil, userErr
 	case errors.Is(err, fs.ErrNotExist):
 		set = &Set{}
 	case err != nil:
-		return nil, err
+		set = &Set{Problems: []Problem{dirProblem(system, err)}}
+	}
+	if userErr != nil {
+		set.Problems = append(set.Problems, dirProblem(user, userErr))
+		own = &Set{}
 	}
 	taken := map[string]string{}
 	for _, s := range set.Services {
 		s.Class = ClassSystem
 		taken[s.Name] = s.Source
-	}
-	own, err := LoadDir(user)
-	if err != nil {
-		return nil, err
 	}
 	set.Problems = append(set.Problems, own.Problems...)
 	for _, s := range own.Services {
@@ -75,6 +83,11 @@ func LoadDirs(system, user string) (*Set, error) {
 		set.Services = append(set.Services, s)
 	}
 	return set, nil
+}
+
+// dirProblem is a directory that cannot be read.
+func dirProblem(dir string, err error) Problem {
+	return Problem{File: dir, Severity: Error, Message: fmt.Sprintf("cannot be read: %v: mend that and reload", errors.Unwrap(err))}
 }
 
 // loaded is what one file gave.

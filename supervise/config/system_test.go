@@ -33,3 +33,40 @@ func TestTheSystemDirectoryComesFirstAndShadows(t *testing.T) {
 		t.Errorf("without a system directory: %v, %v", set, err)
 	}
 }
+
+func TestOneUnreadableDirectoryLosesNotTheOther(t *testing.T) {
+	good, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
+	for path, text := range map[string]string{
+		filepath.Join(good, "net.toml"): "[service]\nname = \"net\"\nexec = \"/bin/net\"\n",
+		file:                            "no directory",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none := filepath.Join(good, "none")
+	for _, tc := range []struct {
+		system, user, bad string
+	}{
+		{good, file, file},
+		{file, good, file},
+		{good, none, none},
+	} {
+		set, err := LoadDirs(tc.system, tc.user)
+		if err != nil {
+			t.Errorf("%+v: %v", tc, err)
+			continue
+		}
+		if len(set.Services) != 1 || set.Services[0].Name != "net" {
+			t.Errorf("%+v: services: %+v", tc, set.Services)
+		}
+		if len(set.Problems) != 1 || set.Problems[0].File != tc.bad || set.Problems[0].Service != "" || set.Problems[0].Severity != Error {
+			t.Errorf("%+v: problems: %v", tc, set.Problems)
+		}
+	}
+	for _, system := range []string{none, file} {
+		if set, err := LoadDirs(system, file); err == nil {
+			t.Errorf("neither %s nor %s can be read: %+v", system, file, set)
+		}
+	}
+}

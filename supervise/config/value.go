@@ -65,7 +65,7 @@ func (v value) integer(least, most int64) (int64, bool) {
 	switch {
 	case !ok:
 		if _, big := v.entry.value.(tooBig); big {
-			v.fail("%s is too large: write at most %d", plain(v.entry.value), most)
+			v.fail("%s is too large: write %s", plain(v.entry.value), atMost(most))
 			return 0, false
 		}
 		meant := plain(v.entry.value)
@@ -89,7 +89,7 @@ func (v value) integer(least, most int64) (int64, bool) {
 	case n < least:
 		v.fail("%s must be >= %d", v.key, least)
 	case n > most:
-		v.fail("%d is too large: write at most %d", n, most)
+		v.fail("%d is too large: write %s", n, atMost(most))
 	default:
 		return n, true
 	}
@@ -103,9 +103,21 @@ func (v value) count(least int64) (int, bool) {
 	return int(min(n, math.MaxInt32)), ok
 }
 
+// maxMillis is the longest time that a file may give. Sums of a few of these fit
+// into everything that computes with them, 32 bits of milliseconds included.
+const maxMillis = 24 * 24 * 60 * 60 * 1000
+
+// atMost is a limit in words.
+func atMost(most int64) string {
+	if most == maxMillis {
+		return fmt.Sprintf("at most 24 days: %d", most)
+	}
+	return fmt.Sprintf("at most %d", most)
+}
+
 // millis takes a length of time in milliseconds.
 func (v value) millis(least int64) (time.Duration, bool) {
-	n, ok := v.integer(least, math.MaxInt64/int64(time.Millisecond))
+	n, ok := v.integer(least, maxMillis)
 	return time.Duration(n) * time.Millisecond, ok
 }
 

@@ -324,8 +324,10 @@ func setPorts(s *Service, v value) {
 		switch n, ok := e.entry.value.(int64); {
 		case !ok:
 			e.fail("contains %s: write a number without quotes, such as 8080", describe(e.entry.value))
-		case n < 1 || n > 65535:
+		case n < 0 || n > 65535:
 			e.fail("contains %d: ports go from 1 to 65535", n)
+		case n == 0:
+			e.warn("contains 0, which means nothing: remove it")
 		case !slices.Contains(s.Ports, uint16(n)):
 			s.Ports = append(s.Ports, uint16(n))
 		}

@@ -168,7 +168,7 @@ func TestTextsMeanWhatTomlSays(t *testing.T) {
 }
 
 func TestLinesAreRightBehindTextsOfManyLines(t *testing.T) {
-	text := "[service]\r\nname = \"a\"\r\nexec = '''\r\n\r\nb\r\n'''\r\nports = [\r\n 1, # x\r\n # y\r\n 0,\r\n]\r\nstatus = \"x\"\r\n"
+	text := "[service]\r\nname = \"a\"\r\nexec = '''\r\n\r\nb\r\n'''\r\nports = [\r\n 1, # x\r\n # y\r\n 70000,\r\n]\r\nstatus = \"x\"\r\n"
 	_, problems := Parse("a.toml", []byte(text))
 	var lines []int
 	for _, p := range problems {
@@ -307,4 +307,39 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestTimesAreBounded(t *testing.T) {
+	const head = "[service]\nname = \"a\"\nexec = \"/bin/a\"\n"
+	for _, k := range []string{
+		"lifecycle.restart_delay_max_ms", "lifecycle.stability_period_ms", "lifecycle.start_timeout_ms", "lifecycle.stop_timeout_ms",
+		"health.interval_ms", "health.timeout_ms", "health.start_period_ms",
+	} {
+		section, key, _ := strings.Cut(k, ".")
+		text := head + "[" + section + "]\n"
+		if section == "health" {
+			text += "type = \"tcp\"\ntarget = \"a:1\"\n"
+		}
+		for value, fine := range map[string]bool{
+			"2073600000": true, "2073600001": false, "9223372036854": false, "9223372036854775807": false, "9223372036854775808": false,
+		} {
+			s, problems := Parse("a.toml", []byte(text+key+" = "+value+"\n"))
+			if fine != (s != nil) {
+				t.Errorf("%s = %s: %v", k, value, problems)
+			}
+			if !fine && (len(problems) != 1 || !strings.Contains(problems[0].Message, "is too large: write at most 24 days: 2073600000")) {
+				t.Errorf("%s = %s: %v", k, value, problems)
+			}
+		}
+	}
+}
+
+func TestPortZeroMeansNothing(t *testing.T) {
+	s, problems := Parse("a.toml", []byte("[service]\nname = \"a\"\nexec = \"/bin/a\"\nports = [0, 80]\n"))
+	if s == nil || !slices.Equal(s.Ports, []uint16{80}) {
+		t.Errorf("got %+v", s)
+	}
+	if len(problems) != 1 || problems[0].Severity != Warning || !strings.Contains(problems[0].Message, "means nothing") {
+		t.Errorf("problems: %v", problems)
+	}
 }
