@@ -18,7 +18,7 @@ func (l *life) kill() {
 		return
 	}
 	l.do(Signal{Run: st.Run, Sig: syscall.SIGKILL, Scope: l.Rules.KillScope})
-	st.KillAt = l.now.Add(min(killAgain<<min(st.Kills, 8), killAgainMax))
+	st.KillAt = l.now.Add(min(StuckAfter<<min(st.Kills, 8), killAgainMax))
 	st.Kills++
 	l.State = st
 }

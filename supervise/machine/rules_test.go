@@ -112,7 +112,7 @@ func TestTriesComeBack(t *testing.T) {
 		"stop, then start": {Dropped{}, Wanted{}},
 	} {
 		l := givenUp()
-		if !strings.Contains(l.Reason(), "given up after 1 restarts") {
+		if !strings.Contains(l.Reason(), "given up after 1 restart") {
 			t.Fatalf("not given up: %s", describe(l.Service))
 		}
 		l.give(events...)

@@ -67,12 +67,12 @@ const firstGap = 50 * time.Millisecond
 // missing program would otherwise keep a processor busy and start nothing.
 const spawnPause = 100 * time.Millisecond
 
-// killAgain is the pause between two SIGKILL to the same run; it doubles up to
-// killAgainMax. A run that is still there after the first pause is stuck.
-const (
-	killAgain    = 5 * time.Second
-	killAgainMax = time.Minute
-)
+// StuckAfter is how long after the first SIGKILL a run that is still there is
+// called stuck. It is also the pause before the next SIGKILL to it, which doubles
+// up to killAgainMax.
+const StuckAfter = 5 * time.Second
+
+const killAgainMax = time.Minute
 
 // A Perm is what the graph allows.
 type Perm uint8
@@ -220,7 +220,10 @@ func stopped(o Outcome) string {
 }
 
 func ended(text string, givenUp bool, r *Rules) string {
-	if givenUp {
+	switch {
+	case givenUp && r.MaxRestarts == 1:
+		text += "; given up after 1 restart"
+	case givenUp:
 		text += fmt.Sprintf("; given up after %d restarts", r.MaxRestarts)
 	}
 	return text
