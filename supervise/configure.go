@@ -3,6 +3,8 @@ package supervise
 import (
 	"fmt"
 	"maps"
+	"math"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -39,6 +41,9 @@ func (c *core) boot(chosen func(*record) bool) {
 	for _, i := range c.graph.StartOrder() {
 		r := c.recs[i]
 		if chosen(r) && r.cfg.Status == config.StatusStart && !r.leaving && !r.m.Want {
+			if r.breaking != nil && !r.m.Active() && r.counts.held == 0 {
+				c.grant(r) // it fails without having waited for anything
+			}
 			c.step(r, machine.Wanted{})
 		}
 	}
@@ -78,7 +83,11 @@ func (c *core) configure(set *config.Set) Changes {
 		c.add(&config.Service{Name: name}, text)
 		ch.Added = append(ch.Added, name)
 	}
+	unread := unreadDirs(set)
 	for _, r := range c.order {
+		if dir := filepath.Dir(r.cfg.Source); unread[dir] && !wanted[r.name] && !r.leaving {
+			continue // nobody knows whether its file is still there
+		}
 		if !wanted[r.name] && !r.leaving {
 			r.leaving, r.wish = true, wishDown
 			c.going++
@@ -107,6 +116,17 @@ func failedFiles(set *config.Set) map[string]string {
 		first[name] += fmt.Sprintf(" (and %d more; see zinit check)", n)
 	}
 	return first
+}
+
+// unreadDirs is the directories that could not be read.
+func unreadDirs(set *config.Set) map[string]bool {
+	dirs := map[string]bool{}
+	for _, p := range set.Problems {
+		if p.Severity == config.Error && p.Service == "" {
+			dirs[filepath.Clean(p.File)] = true
+		}
+	}
+	return dirs
 }
 
 func (c *core) add(s *config.Service, problem string) *record {
@@ -255,6 +275,13 @@ func (c *core) judge(faults []depgraph.Fault) {
 	}
 }
 
+// The bounds of a plan: what its milliseconds can express, and a sum that leaves
+// everybody who adds to it far from an overflow.
+const (
+	longestStop = math.MaxUint32 * time.Millisecond
+	longestPlan = 100 * 365 * 24 * time.Hour
+)
+
 // sendPlan tells the keeper in which waves it is to stop the services when no
 // server can.
 func (c *core) sendPlan() {
@@ -268,13 +295,18 @@ func (c *core) sendPlan() {
 				continue
 			}
 			rules := r.m.Rules
-			longest = max(longest, rules.StopTimeout)
+			timeout := min(rules.StopTimeout, longestStop)
+			longest = max(longest, timeout)
 			steps = append(steps, reap.PlanStep{
 				Key: r.name, Wave: n, Signal: rules.StopSignal,
-				Scope: reap.Scope(rules.StopScope), Timeout: uint32(rules.StopTimeout.Milliseconds()),
+				Scope: reap.Scope(rules.StopScope), Timeout: uint32(timeout.Milliseconds()),
 			})
 		}
-		worst += longest
+		if longest > 0 {
+			// As long as the server itself waits before it calls a process stuck.
+			longest += machine.StuckAfter
+		}
+		worst = min(worst+longest, longestPlan)
 	}
 	c.Keeper.Plan(steps, worst)
 }

@@ -115,9 +115,8 @@ type record struct {
 	counts counts
 	queued uint8 // in stale, in pending, in watched
 
-	probe   probe
-	lastWhy string // last failure, kept over the states that have none
-	env     []string
+	probe probe
+	env   []string
 
 	wake    time.Time
 	heapPos int // in wakes; -1: not there
@@ -172,12 +171,6 @@ func (c *core) step(r *record, ev machine.Event) {
 // announce is the one place where transitions are logged.
 func (c *core) announce(r *record, before machine.State) {
 	why := r.m.Reason()
-	if failed, ok := r.m.State.(machine.Failed); ok {
-		r.lastWhy = failed.Why.String()
-	}
-	if st, ok := r.m.State.(machine.Stopping); ok && st.Why.Failure() {
-		r.lastWhy = st.Why.String()
-	}
 	level := slog.LevelInfo
 	switch r.m.State.(type) {
 	case machine.Starting:

@@ -176,7 +176,7 @@ func TestAMissingProgramIsTriedAgain(t *testing.T) {
 	inHouse(t, []string{"web exec=/missing max=1"}, func(h *house) {
 		h.is("web failed (spawn error: /missing: no such file)")
 		h.pass(300 * ms)
-		h.is("web failed (spawn error: /missing: no such file; given up after 1 restarts)")
+		h.is("web failed (spawn error: /missing: no such file; given up after 1 restart)")
 		h.did("")
 	})
 }
@@ -300,9 +300,6 @@ func TestHealthOverTheLoop(t *testing.T) {
 		h.health("web", "")
 		h.pass(time.Second)
 		h.is("web running, proxy running")
-		if v := h.s.Snapshot().Find("web"); v.LastWhy != "health check failed after 3 attempts: connection refused" {
-			t.Errorf("the last failure is forgotten: %q", v.LastWhy)
-		}
 	})
 }
 

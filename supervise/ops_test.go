@@ -77,7 +77,7 @@ func TestConflictOutlastsACrash(t *testing.T) {
 		h.k.ends(t, "a", reap.ExitCode(1))
 		h.pass(10 * ms)
 		h.did("spawn b")
-		h.is("a failed (exit code 1; given up after 1 restarts), b running")
+		h.is("a failed (exit code 1; given up after 1 restart), b running")
 	})
 }
 

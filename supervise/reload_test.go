@@ -7,6 +7,7 @@ import (
 
 	"zinit/reap"
 	"zinit/reap/reaptest"
+	"zinit/supervise/config"
 )
 
 func (h *house) changes(ch Changes, err error, want string) {
@@ -186,5 +187,67 @@ func TestReloadIsSeenFarAway(t *testing.T) {
 		if h.s.Snapshot().Find("two").Satisfied() {
 			t.Errorf("done, though what it requires is not any more: %s", h.states())
 		}
+	})
+}
+
+// TestReloadTouchesNothingUnchanged: not what runs, not what was stopped by hand,
+// not a restart that is pending.
+func TestReloadTouchesNothingUnchanged(t *testing.T) {
+	lines := []string{"db", "web requires=db health", "stopped", "crashed", "once oneshot"}
+	inHouse(t, lines, func(h *house) {
+		h.ok(h.s.Stop("stopped"))
+		h.k.ends(t, "once", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h.k.ends(t, "crashed", reap.ExitCode(1))
+		h.pass(10 * ms)
+		h.k.take()
+		type facts struct {
+			state string
+			since time.Time
+			run   uint64
+			pid   int
+			due   time.Time
+			want  bool
+		}
+		look := func() (list []facts) {
+			for _, v := range h.s.Snapshot().Views {
+				list = append(list, facts{fmt.Sprintf("%+v", v.State), v.Since, v.Run, v.Pid, v.RestartAt(), v.Want})
+			}
+			return list
+		}
+		before := look()
+		ch, err := h.reload(lines...)
+		h.changes(ch, err, "added [] removed [] changed []")
+		for i, now := range look() {
+			if now != before[i] {
+				t.Errorf("it was %+v, it is %+v", before[i], now)
+			}
+		}
+		h.did("")
+		h.pass(250 * ms)
+		h.did("spawn crashed")
+	})
+}
+
+// TestReloadKeepsWhatItCannotRead: the services of a directory that cannot be read
+// are not removed.
+func TestReloadKeepsWhatItCannotRead(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		set := services(t, "net", "web")
+		set.Services[0].Source, set.Services[1].Source = "/system/net.toml", "/user/web.toml"
+		_, err := h.s.Reload(set)
+		h.ok(err)
+		h.pass(10 * ms)
+		h.did("spawn net, spawn web")
+		ch, err := h.s.Reload(&config.Set{
+			Services: set.Services[:1],
+			Problems: []config.Problem{{File: "/user/", Severity: config.Error, Message: "cannot be read"}},
+		})
+		h.changes(ch, err, "added [] removed [] changed []")
+		h.pass(10 * ms)
+		h.did("")
+		h.is("net running, web running")
+		ch, err = h.s.Reload(&config.Set{Services: set.Services[:1]})
+		h.changes(ch, err, "added [] removed [web] changed []")
 	})
 }

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"zinit/depgraph"
 	"zinit/reap"
 	"zinit/reap/reaptest"
 	"zinit/supervise/config"
@@ -92,39 +91,6 @@ func (w *world) failf(format string, args ...any) {
 	for _, r := range w.c.recs {
 		w.fail += fmt.Sprintf("\n\t%s %s broken=%v breaking=%v want=%v wish=%d counts=%+v requires=%v after=%v wants=%v conflicts=%v reason=%q",
 			r.name, r.m.State, r.m.Broken, r.breaking, r.m.Want, r.wish, r.counts, r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts, r.m.Reason())
-	}
-}
-
-// mayStart: no main process starts before everything it requires is satisfied,
-// and services in conflict are never up together.
-func (w *world) mayStart(name string) {
-	r := w.c.byName[name]
-	for _, e := range w.c.graph.Out(int(r.i)) {
-		d := w.c.recs[e.To]
-		if e.Kind == depgraph.Requires && !d.m.Satisfied() {
-			w.failf("%s starts while %s, which it requires, is %s", name, d.name, d.m.State)
-		}
-	}
-	for _, j := range w.c.graph.Conflicts(int(r.i)) {
-		if d := w.c.recs[j]; d.m.Active() {
-			w.failf("%s starts while %s, in conflict with it, is %s", name, d.name, d.m.State)
-		}
-	}
-}
-
-// mayStop: dependents stop before what they require.
-func (w *world) mayStop(r *record) {
-	st, ok := r.m.State.(machine.Stopping)
-	if !ok || st.Why.Failure() || st.Why.Kind == machine.Ended {
-		return
-	}
-	if slices.ContainsFunc(w.c.recs, func(d *record) bool { return d.knotted }) {
-		return // no order holds through a cycle
-	}
-	for _, i := range w.c.graph.Dependents(int(r.i)) {
-		if d := w.c.recs[i]; d.m.Active() && !d.m.Stuck() {
-			w.failf("%s is told to stop while %s, which requires it, is %s", r.name, d.name, d.m.State)
-		}
 	}
 }
 
@@ -363,95 +329,6 @@ func (w *world) drainDown() {
 		if r := w.c.byName[key]; r != nil && !r.m.Stuck() && w.fail == "" {
 			w.failf("%s is alive after the shutdown", key)
 		}
-	}
-}
-
-// check is what holds after every event.
-func (w *world) check() {
-	c := w.c
-	want := make([]counts, len(c.recs))
-	for i, r := range c.recs {
-		if got := c.facts(r); got != r.bits {
-			w.failf("%s publishes %+v, its state says %+v", r.name, r.bits, got)
-		}
-		for _, e := range c.graph.Out(i) {
-			d := c.recs[e.To]
-			count(&want[i], e.Kind, d.bits)
-			if e.Kind == depgraph.Requires {
-				want[e.To].held += diff(false, r.bits.busy)
-			} else {
-				want[e.To].held += diff(false, r.bits.falling)
-			}
-		}
-		for _, j := range c.graph.Conflicts(i) {
-			want[i].clash += diff(false, c.recs[j].bits.claims)
-			if d := c.recs[j]; d.m.Active() && r.m.Active() && w.stays(d) && w.stays(r) {
-				w.failf("%s and %s are in conflict and both up", r.name, c.recs[j].name)
-			}
-		}
-		w.checkRecord(r)
-	}
-	for i, r := range c.recs {
-		if r.counts != want[i] {
-			w.failf("%s counts %+v, its neighbours say %+v", r.name, r.counts, want[i])
-		}
-	}
-	if len(c.stale) > 0 || len(c.pending) > 0 || len(c.orders) > 0 {
-		w.failf("the turn ended before it was quiet")
-	}
-}
-
-// stays reports a service that nobody has told to go down.
-func (w *world) stays(r *record) bool {
-	_, stopping := r.m.State.(machine.Stopping)
-	return !stopping && r.wish == noWish
-}
-
-func count(n *counts, kind depgraph.Kind, d bits) {
-	switch kind {
-	case depgraph.Requires, depgraph.Awaits:
-		n.unmet += diff(false, !d.satisfied)
-		n.hopeless += diff(false, !d.hopeful)
-		if kind == depgraph.Requires {
-			n.gone += diff(false, !d.holds)
-		}
-	case depgraph.After:
-		n.first += diff(false, d.first)
-	}
-}
-
-func (w *world) checkRecord(r *record) {
-	c := w.c
-	at := r.m.Deadline()
-	if p := r.probe.deadline; !p.IsZero() && (at.IsZero() || p.Before(at)) {
-		at = p
-	}
-	switch {
-	case at.IsZero() != (r.heapPos < 0):
-		w.failf("%s: deadline %v, place in the heap %d", r.name, at, r.heapPos)
-	case r.heapPos >= 0 && (c.wakes[r.heapPos] != r || !r.wake.Equal(at)):
-		w.failf("%s is filed under %v, its deadline is %v", r.name, r.wake, at)
-	case r.heapPos >= 0 && !at.After(c.now):
-		w.failf("%s: its deadline %v has passed unserved", r.name, at)
-	}
-	if st, ok := r.m.State.(machine.Stopping); ok {
-		if bound := st.Since.Add(r.m.Rules.StopTimeout + 10*time.Second + time.Second); c.now.After(bound) && !r.m.Stuck() && st.Kills == 0 {
-			w.failf("%s is stopping since %v without a kill", r.name, st.Since)
-		}
-	}
-	if r.m.Delay > max(r.m.Rules.DelayMax, r.m.Rules.Delay) {
-		w.failf("%s: a back-off of %v is over its maximum", r.name, r.m.Delay)
-	}
-	if r.m.Want && r.wish == noWish && r.breaking == nil && !r.m.Active() && r.m.Perm == machine.Go {
-		switch st := r.m.State.(type) {
-		case machine.Inactive, machine.Blocked:
-			if !r.m.Broken {
-				w.failf("%s is wanted, may start, and is %s", r.name, st)
-			}
-		}
-	}
-	if r.m.Rules.Target && r.m.Active() {
-		w.failf("the target %s has a process", r.name)
 	}
 }
 

@@ -15,7 +15,6 @@ type View struct {
 	Problem string // what is wrong with its configuration; empty: nothing
 	State   machine.State
 	Reason  string    // why it is in this state; empty when the state says it all, and for Blocked: see Blockers
-	LastWhy string    // the last failure, also when it has recovered since
 	Since   time.Time // when the state was entered
 	Started time.Time // when the living run was spawned
 	Pid     int
@@ -86,18 +85,13 @@ func (s *Snapshot) Blockers(name string) []Blocker {
 }
 
 // Uses lists the services that one names, with the kind of relation.
-func (s *Snapshot) Uses(name string) []Blocker { return s.edges(name, (*depgraph.Graph).Out) }
-
-// UsedBy lists the services that name one, with the kind of relation.
-func (s *Snapshot) UsedBy(name string) []Blocker { return s.edges(name, (*depgraph.Graph).In) }
-
-func (s *Snapshot) edges(name string, of func(*depgraph.Graph, int) []depgraph.Edge) []Blocker {
+func (s *Snapshot) Uses(name string) []Blocker {
 	i, ok := s.Graph.Index(name)
 	if !ok {
 		return nil
 	}
 	var out []Blocker
-	for _, e := range of(s.Graph, i) {
+	for _, e := range s.Graph.Out(i) {
 		out = append(out, Blocker{e.Kind, s.byNode[e.To]})
 	}
 	return out
@@ -122,7 +116,7 @@ func (c *core) viewOf(r *record) *View {
 		}
 		r.view = &View{
 			Name: r.name, Config: r.cfg, Problem: r.problem,
-			State: r.m.State, Reason: reason, LastWhy: r.lastWhy,
+			State: r.m.State, Reason: reason,
 			Since: r.since, Started: r.m.Started,
 			Pid: r.pid, Run: uint64(r.m.Last),
 			Restarts: r.m.Total, Quick: r.m.Quick,
