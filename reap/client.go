@@ -173,13 +173,19 @@ func (c *Client) listen(recv *receiver, batch []Event) {
 	}
 }
 
-// confirm tells the keeper which signals need not be handed to another server.
+// confirm tells the keeper which signals need not be handed to another server. It
+// does so before anything else is delivered: who acts on that and ends must not
+// leave the signal to the next server.
 func (c *Client) confirm(batch []Event) {
+	took := false
 	for _, e := range batch {
 		if s, ok := e.(Signaled); ok {
 			c.ask(&tookMessage{s.Signal})
-			c.Flush()
+			took = true
 		}
+	}
+	if took {
+		c.sendQueued()
 	}
 }
 
@@ -263,15 +269,20 @@ func sendNow(fd int, list []packet) []packet {
 // send sends what Flush does not. It may wait for the keeper; the callers do not.
 func (c *Client) send() {
 	for range c.wake {
-		c.sending.Lock()
-		kept, asked, lost := c.take()
-		sendAll(kept, func(p *packet) error { return send(c.files, p, 0) })
-		sendAll(asked, c.sendWhenReady)
-		c.sending.Unlock()
-		if lost {
+		if lost := c.sendQueued(); lost {
 			return
 		}
 	}
+}
+
+// sendQueued sends everything that is queued, and waits where it must.
+func (c *Client) sendQueued() (lost bool) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	kept, asked, lost := c.take()
+	sendAll(kept, func(p *packet) error { return send(c.files, p, 0) })
+	sendAll(asked, c.sendWhenReady)
+	return lost
 }
 
 // sendWhenReady sends one packet over channel 1, and waits for room.
