@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -65,9 +64,12 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		return err
 	}
 	defer place.close()
-	ln, err := listen(flags.Socket, inv.Kept, keeper)
-	if err != nil {
+	ln, id, err := listen(flags.Socket, inv.Kept, keeper)
+	if err != nil && !mayGoUnserved(flags, err) {
 		return err
+	}
+	if err != nil {
+		log.Warn("nobody can connect: name a place that can be written with --socket", "error", err)
 	}
 	set := firstConfig(flags, log)
 	store, err := openLogs(place.logDir(), keeper.Release, log)
@@ -86,6 +88,9 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	})
 	wire := sock.NewServer(s.table(), sock.Options{Log: log})
 	serve := func() {
+		if ln == nil {
+			return
+		}
 		if err := wire.Serve(ln); err != nil {
 			log.Error("the socket is closed", "error", err)
 		}
@@ -97,6 +102,12 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		keeper.Ready()
 	})
 	s.end(wire)
+	if ln != nil {
+		if err := sock.Remove(flags.Socket, id); err != nil {
+			log.Debug("the socket is left behind", "error", err)
+		}
+	}
+	log.Info("everything is down")
 	return err
 }
 
@@ -108,10 +119,6 @@ func (s *server) end(wire *sock.Server) {
 		s.log.Debug("calls were cut off", "error", err)
 	}
 	s.logs.Flush(ctx)
-	if err := os.Remove(s.flags.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.log.Debug("cannot remove the socket", "error", err)
-	}
-	s.log.Info("everything is down")
 }
 
 // The server's memory: small at rest, with room for a burst of work (the

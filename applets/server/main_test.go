@@ -198,7 +198,7 @@ func TestOutputsOfAnEarlierServerAreAdopted(t *testing.T) {
 	open("out/web/7/1", "said before\n")
 	open("out/web/7/2", "wrong before\n")
 	open("out/gone/3/1", "last words\n")
-	open("listen", "")
+	open("listen/1/2", "")
 	open("notify/web", "")
 
 	released := make(chan string, 100)
@@ -243,7 +243,7 @@ func TestOutputsOfAnEarlierServerAreAdopted(t *testing.T) {
 			t.Errorf("%q was left open", name)
 		}
 	}
-	for _, name := range []string{"listen", "notify/web"} {
+	for _, name := range []string{"listen/1/2", "notify/web"} {
 		if err := kept[name].Close(); err != nil {
 			t.Errorf("%q is not an output, and was closed: %v", name, err)
 		}

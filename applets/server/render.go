@@ -104,7 +104,21 @@ func reason(snap *supervise.Snapshot, v *supervise.View) string {
 	if v.Problem != "" && v.Broken {
 		return v.Problem
 	}
-	return v.Reason
+	return v.Reason + nextStep(v)
+}
+
+// nextStep is what helps a service whose configuration cannot be satisfied.
+func nextStep(v *supervise.View) string {
+	failed, _ := v.State.(machine.Failed)
+	switch {
+	case !v.Broken:
+		return ""
+	case failed.Why.Kind == machine.MissingDependency:
+		return ": add it, or remove it from requires, and reload"
+	case failed.Why.Kind == machine.Unsatisfiable:
+		return ": remove one of these dependencies, and reload"
+	}
+	return ""
 }
 
 // blocker says what one thing in the way is, and what helps.
@@ -129,6 +143,8 @@ func blocker(b supervise.Blocker) string {
 		return fmt.Sprintf("waiting on %s, which was stopped: start it", name)
 	case state == sock.Failed && b.View.RestartAt().IsZero():
 		next = ": see zinit logs " + name
+	case state == sock.Blocked:
+		next = ": see zinit why " + name
 	}
 	if r := b.View.Reason; r != "" && (state == sock.Failed || state == sock.Exited) {
 		state += " (" + r + ")"

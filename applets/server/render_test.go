@@ -69,6 +69,15 @@ func TestReasonsNameTheNextStep(t *testing.T) {
 	if got := reason(nil, broken); got != "x.toml:1: wrong" {
 		t.Errorf("of one with a problem: %q", got)
 	}
+	for want, why := range map[string]machine.Cause{
+		"missing dependency 'db': add it, or remove it from requires, and reload":     {Kind: machine.MissingDependency, Name: "db"},
+		"dependency cycle: a -> b -> a: remove one of these dependencies, and reload": {Kind: machine.Unsatisfiable, Text: "dependency cycle: a -> b -> a"},
+	} {
+		v := &supervise.View{Config: bare, State: machine.Failed{Why: why}, Broken: true, Reason: why.String()}
+		if got := reason(nil, v); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 	old := &supervise.View{Config: bare, State: machine.Running{}, Problem: "x.toml:1: wrong", Reason: "unhealthy: refused"}
 	if got := reason(nil, old); got != "unhealthy: refused" {
 		t.Errorf("of one that runs with its old configuration: %q", got)
@@ -86,6 +95,7 @@ func TestBlockersNameTheNextStep(t *testing.T) {
 		player("rival", "", "status = \"stop\"\n"+needs("conflicts", "last")),
 		player("last", "", "[dependencies]\nrequires = [\"off\", \"halted\", \"unwell\", \"dead\", \"trying\", \"broken\"]"),
 		player("later", "", needs("after", "unwell")),
+		player("distant", "", needs("requires", "last")),
 	)
 	h.wait("dead trying broken", "failed")
 	if err := h.s.sup.Stop("halted"); err != nil {
@@ -97,8 +107,11 @@ func TestBlockersNameTheNextStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.wait("rival", "running")
-	h.wait("last", "blocked")
+	h.wait("last distant", "blocked")
 	snap := h.s.sup.Snapshot()
+	if got := reason(snap, snap.Find("distant")); got != "waiting on last, which is blocked: see zinit why last" {
+		t.Errorf("one that waits for one that waits: %q", got)
+	}
 	got := strings.Split(reason(snap, snap.Find("last")), "; ")
 	want := []string{
 		"waiting on off, which was not started: start it",

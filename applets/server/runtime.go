@@ -3,18 +3,23 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"zinit/applets/env"
 	"zinit/sock"
 )
 
-// listenName is the name under which the keeper holds the listening socket.
-const listenName = "listen"
+// listenName begins the name under which the keeper holds the listening socket;
+// then come the numbers of its file, "listen/DEV/INO": who ends removes that file
+// and no other, whoever made it.
+const listenName = "listen/"
 
 // A place is where the server keeps what must outlive it.
 type place struct {
@@ -76,11 +81,15 @@ func lockDir(dir string) (fd int, err error) {
 	return fd, nil
 }
 
-// makePrivate makes a directory that only its owner can read, and checks that it
-// is ours and no link.
+// makePrivate makes a directory in which only its owner can look around, or takes
+// one over that an earlier server made. What somebody else made is left as it is.
 func makePrivate(dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fmt.Errorf("cannot make %s: %w", filepath.Dir(dir), err)
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return fmt.Errorf("cannot make %s: %w", parent, err)
+	}
+	if err := checkParent(parent); err != nil {
+		return err
 	}
 	if err := os.Mkdir(dir, 0o711); err != nil && !os.IsExist(err) {
 		return fmt.Errorf("cannot make %s: %w", dir, err)
@@ -89,11 +98,55 @@ func makePrivate(dir string) error {
 	if err != nil {
 		return fmt.Errorf("cannot look at %s: %w", dir, err)
 	}
-	owner, ok := st.Sys().(*syscall.Stat_t)
-	if !st.IsDir() || !ok || int(owner.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s is not a directory of ours: remove it", dir)
+	if !st.IsDir() || !ours(st) {
+		return fmt.Errorf("%s is not a directory of ours: remove it, or name another socket with --socket", dir)
+	}
+	if err := checkContents(dir); err != nil {
+		return err
 	}
 	return os.Chmod(dir, 0o711)
+}
+
+func ours(st fs.FileInfo) bool {
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	return ok && int(owner.Uid) == os.Geteuid()
+}
+
+// checkParent refuses a directory in which others can replace what we make.
+func checkParent(parent string) error {
+	st, err := os.Stat(parent)
+	if err != nil {
+		return fmt.Errorf("cannot look at %s: %w", parent, err)
+	}
+	const next = "name a socket elsewhere with --socket"
+	if owner, ok := st.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 && !ours(st) {
+		return fmt.Errorf("%s belongs to user %d, who could replace what is in it: %s", parent, owner.Uid, next)
+	}
+	if st.Mode().Perm()&0o002 != 0 && st.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("everybody may replace what is in %s: take the right to write from others, or %s", parent, next)
+	}
+	return nil
+}
+
+// checkContents refuses a directory that holds something, but not the lock of a
+// server: it only happens to have the name.
+func checkContents(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("cannot look at %s: %w", dir, err)
+	}
+	defer f.Close()
+	switch _, err := f.Readdirnames(1); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot look at %s: %w", dir, err)
+	}
+	lock, err := os.Lstat(filepath.Join(dir, "lock"))
+	if err != nil || !lock.Mode().IsRegular() || lock.Mode().Perm()&^0o600 != 0 || lock.Size() != 0 || !ours(lock) {
+		return fmt.Errorf("%s was not made by a zinit server: move it away, or name another socket with --socket", dir)
+	}
+	return nil
 }
 
 // logDir is where the log stores are; empty: in memory.
@@ -110,27 +163,52 @@ type holder interface {
 }
 
 // listen takes over the socket that the keeper holds, or makes it and has the
-// keeper hold it: connections that are made while no server is there wait.
-func listen(path string, kept map[string]*os.File, keeper holder) (*net.UnixListener, error) {
-	if f := kept[listenName]; f != nil {
-		defer f.Close()
-		ln, err := sock.FromFile(f)
-		if err != nil {
-			return nil, fmt.Errorf("cannot take over the socket %s: %w", path, err)
+// keeper hold it: connections that are made while no server is there wait. The ID
+// is that of the socket's file.
+func listen(path string, kept map[string]*os.File, keeper holder) (*net.UnixListener, sock.ID, error) {
+	for name, f := range kept {
+		if !strings.HasPrefix(name, listenName) {
+			continue
 		}
-		return ln, nil
+		defer f.Close()
+		var id sock.ID
+		_, err := fmt.Sscanf(name, listenName+"%d/%d", &id.Dev, &id.Ino)
+		ln, failed := sock.FromFile(f)
+		if err = errors.Join(err, failed); err != nil {
+			return nil, sock.ID{}, fmt.Errorf("cannot take over the socket %s: %w", path, err)
+		}
+		return ln, id, nil
 	}
 	ln, err := sock.Listen(path)
 	if err != nil {
-		return nil, err
+		return nil, sock.ID{}, err
+	}
+	id, err := hand(ln, path, keeper)
+	if err != nil {
+		ln.Close()
+		return nil, sock.ID{}, fmt.Errorf("cannot hand over the socket %s: %w", path, err)
+	}
+	return ln, id, nil
+}
+
+// hand gives a copy of the listening socket to the keeper.
+func hand(ln *net.UnixListener, path string, keeper holder) (sock.ID, error) {
+	id, err := sock.Identify(path)
+	if err != nil {
+		return sock.ID{}, err
 	}
 	f, err := ln.File()
 	if err != nil {
-		return nil, fmt.Errorf("cannot hand over the socket %s: %w", path, err)
+		return sock.ID{}, err
 	}
 	defer f.Close()
-	if err := keeper.Keep(listenName, f); err != nil {
-		return nil, fmt.Errorf("cannot hand over the socket %s: %w", path, err)
-	}
-	return ln, nil
+	return id, keeper.Keep(fmt.Sprintf("%s%d/%d", listenName, id.Dev, id.Ino), f)
+}
+
+// mayGoUnserved reports that services are worth running although nobody can ask
+// for anything: under process 1, where nothing can be written.
+func mayGoUnserved(flags env.ServerFlags, err error) bool {
+	under := flags.Pid1Mode || flags.Container || os.Getppid() == 1
+	return under && (errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) ||
+		errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EPERM))
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"zinit/applets/env"
 	"zinit/reap"
 	"zinit/sock"
 )
@@ -103,10 +105,16 @@ func TestWithoutAPlaceOneWarningSaysSo(t *testing.T) {
 		}, "cannot make " /* the parent or the directory */},
 		{"a link where the lock is", func(t *testing.T, dir string) error {
 			return errors.Join(os.Mkdir(dir, 0o711), os.Symlink(filepath.Join(t.TempDir(), "other"), filepath.Join(dir, "lock")))
-		}, "too many levels of symbolic links"},
+		}, "was not made by a zinit server: move it away"},
 		{"a directory where the lock is", func(_ *testing.T, dir string) error {
 			return os.MkdirAll(filepath.Join(dir, "lock"), 0o711)
-		}, "is a directory"},
+		}, "was not made by a zinit server: move it away"},
+		{"the lock of something else", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o711), os.WriteFile(filepath.Join(dir, "lock"), []byte("812\n"), 0o600))
+		}, "was not made by a zinit server: move it away"},
+		{"others may write to the parent", func(_ *testing.T, dir string) error {
+			return os.Chmod(filepath.Dir(dir), 0o777)
+		}, "everybody may replace what is in "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			parent := filepath.Join(home(t), "p")
@@ -118,6 +126,73 @@ func TestWithoutAPlaceOneWarningSaysSo(t *testing.T) {
 			}
 			inMemory(t, filepath.Join(parent, "z.sock"), c.why)
 		})
+	}
+}
+
+// A directory may have the name of the socket by chance.
+func TestADirectoryWithOtherContentsIsLeftAsItIs(t *testing.T) {
+	socket := filepath.Join(home(t), "z.sock")
+	dir := strings.TrimSuffix(socket, ".sock")
+	if err := errors.Join(os.Mkdir(dir, 0o750), os.WriteFile(filepath.Join(dir, "letter"), nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	inMemory(t, socket, dir+" was not made by a zinit server: move it away, or name another socket with --socket")
+	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o750 {
+		t.Errorf("it is open to others: %v, %v", st.Mode(), err)
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 1 {
+		t.Errorf("it holds %v, %v", list, err)
+	}
+}
+
+// Without a directory of its own a user's server is below /tmp, where somebody
+// else may have made the directory before.
+func TestTheParentIsNotAnotherUsers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to give a directory away")
+	}
+	parent := filepath.Join(home(t), "p")
+	if err := errors.Join(os.Mkdir(parent, 0o755), os.Chown(parent, 12345, 12345)); err != nil {
+		t.Fatal(err)
+	}
+	inMemory(t, filepath.Join(parent, "z.sock"), parent+" belongs to user 12345, who could replace what is in it: name a socket elsewhere with --socket")
+	if list, err := os.ReadDir(parent); err != nil || len(list) != 0 {
+		t.Errorf("it holds %v, %v", list, err)
+	}
+}
+
+func TestASharedParentMayBeSticky(t *testing.T) {
+	parent := filepath.Join(home(t), "p")
+	if err := errors.Join(os.Mkdir(parent, 0o755), os.Chmod(parent, 0o777|os.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
+	log, said := keptLog()
+	p, err := openPlace(filepath.Join(parent, "z.sock"), log)
+	if err != nil || p.dir == "" || said.Len() > 0 {
+		t.Fatalf("%v, %v: %s", p, err, said)
+	}
+	p.close()
+}
+
+func TestOnlyUnderProcess1ServicesRunWithoutASocket(t *testing.T) {
+	readOnly := fmt.Errorf("cannot open lock file: %w", syscall.EROFS)
+	for _, c := range []struct {
+		name  string
+		flags env.ServerFlags
+		err   error
+		want  bool
+	}{
+		{"process 1", env.ServerFlags{Pid1Mode: true}, readOnly, true},
+		{"a container", env.ServerFlags{Container: true}, readOnly, true},
+		{"standalone", env.ServerFlags{}, readOnly, false},
+		{"no right to write", env.ServerFlags{Container: true}, syscall.EACCES, true},
+		{"nor to make a directory", env.ServerFlags{Container: true}, syscall.ENOENT, true},
+		{"nor a node", env.ServerFlags{Container: true}, syscall.EPERM, true},
+		{"somebody answers", env.ServerFlags{Container: true}, errors.New("another zinit server answers"), false},
+	} {
+		if got := mayGoUnserved(c.flags, c.err); got != c.want && os.Getppid() != 1 {
+			t.Errorf("%s: %v", c.name, got)
+		}
 	}
 }
 
@@ -199,9 +274,9 @@ func TestAKeptSocketIsTakenOver(t *testing.T) {
 	}
 	defer early.Close()
 	first.Close()
-	ln, err := listen(path, map[string]*os.File{"listen": f, "out/web/1/1": nil}, nil)
-	if err != nil {
-		t.Fatal(err)
+	ln, id, err := listen(path, map[string]*os.File{"listen/3/4": f, "out/web/1/1": nil}, nil)
+	if err != nil || id != (sock.ID{Dev: 3, Ino: 4}) {
+		t.Fatal(id, err)
 	}
 	defer ln.Close()
 	if err := f.Close(); !errors.Is(err, os.ErrClosed) {
@@ -241,7 +316,7 @@ func TestAKeptDescriptorThatIsNoSocketIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ln, err := listen("/z.sock", map[string]*os.File{"listen": f}, nil); err == nil || !strings.HasPrefix(err.Error(), "cannot take over the socket /z.sock: ") {
+		if ln, _, err := listen("/z.sock", map[string]*os.File{"listen/1/2": f}, nil); err == nil || !strings.HasPrefix(err.Error(), "cannot take over the socket /z.sock: ") {
 			t.Errorf("%s: %v, %v", name, ln, err)
 		}
 	}
@@ -251,10 +326,9 @@ func TestAKeptDescriptorThatIsNoSocketIsRefused(t *testing.T) {
 func TestANewSocketIsHandedToTheKeeper(t *testing.T) {
 	path := filepath.Join(home(t), "z.sock")
 	var held *os.File
-	ln, err := listen(path, nil, keep(func(name string, f *os.File) error {
-		if name != "listen" {
-			t.Errorf("it is kept as %s", name)
-		}
+	var heldAs string
+	ln, id, err := listen(path, nil, keep(func(name string, f *os.File) error {
+		heldAs = name
 		fd, err := syscall.Dup(int(f.Fd()))
 		held = os.NewFile(uintptr(fd), name)
 		return err
@@ -263,9 +337,12 @@ func TestANewSocketIsHandedToTheKeeper(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.Close()
-	again, err := listen(path, map[string]*os.File{"listen": held}, nil)
+	again, same, err := listen(path, map[string]*os.File{heldAs: held}, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if now, err := sock.Identify(path); err != nil || id != now || same != now {
+		t.Errorf("its file is %v, then %v, in truth %v, %v", id, same, now, err)
 	}
 	defer again.Close()
 	c, err := net.Dial("unix", path)
@@ -273,11 +350,11 @@ func TestANewSocketIsHandedToTheKeeper(t *testing.T) {
 		t.Fatalf("the socket is gone with the server: %v", err)
 	}
 	c.Close()
-	_, err = listen(path, nil, keep(nil))
+	_, _, err = listen(path, nil, keep(nil))
 	if err == nil || !strings.Contains(err.Error(), "another zinit server answers on "+path) {
 		t.Errorf("a second server is told: %v", err)
 	}
-	_, err = listen(filepath.Join(home(t), "y.sock"), nil, keep(func(string, *os.File) error { return syscall.EMFILE }))
+	_, _, err = listen(filepath.Join(home(t), "y.sock"), nil, keep(func(string, *os.File) error { return syscall.EMFILE }))
 	if !errors.Is(err, syscall.EMFILE) || !strings.HasPrefix(err.Error(), "cannot hand over the socket ") {
 		t.Errorf("a keeper that takes nothing: %v", err)
 	}
