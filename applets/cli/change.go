@@ -63,6 +63,8 @@ func (s *session) change(done, state string, do func(name string) error) int {
 	if !waiting && s.call.has("timeout") {
 		return s.usage(errors.New("--timeout goes with --wait: add it"))
 	}
+	s.patience = limit
+	end := s.now().Add(limit)
 	var changed []string
 	code := s.each(s.call.words, func(name string) error {
 		if err := do(name); err != nil {
@@ -81,7 +83,7 @@ func (s *session) change(done, state string, do func(name string) error) int {
 	if !waiting || len(changed) == 0 {
 		return code
 	}
-	if failed := s.awaitChange(changed, done, state, limit); code == env.ExitDone {
+	if failed := s.awaitChange(changed, done, state, limit > 0, end); code == env.ExitDone {
 		code = failed
 	}
 	return code
@@ -128,11 +130,10 @@ func failedCode(code *int) string {
 // awaitChange waits until the services are where the change leads, and prints
 // the line of each that got there. One request for each: a request for all would
 // end at the first that cannot get there, while others are on their way.
-func (s *session) awaitChange(names []string, done, state string, limit time.Duration) int {
-	end := s.now().Add(limit)
+func (s *session) awaitChange(names []string, done, state string, limited bool, end time.Time) int {
 	return s.each(names, func(name string) error {
 		left := time.Duration(0)
-		if limit > 0 {
+		if limited {
 			left = max(time.Millisecond, end.Sub(s.now()))
 		}
 		result, err := s.wait(sock.WaitParams{Names: []string{name}, State: state, Settle: true}, left)

@@ -115,7 +115,7 @@ func TestTranscripts(t *testing.T) {
 			"wait web db", "wait shot --state exited", "wait shot --state EXITED --json", "wait api web --timeout 1s", "wait x9 --timeout 500ms",
 			"wait api --json", "wait nosuch", "wait web --state runing", "wait web --state up", "wait web --timeout -3s",
 		}},
-		{golden: "ping", lines: []string{"ping", "ping --json"}},
+		{golden: "ping", lines: []string{"ping", "ping --json", "ping --timeout 1s", "ping --timeout soon"}},
 	} {
 		t.Run(test.golden, func(t *testing.T) {
 			f := newFake(t, append(world(), conf))
@@ -244,6 +244,38 @@ func TestTheFirstSocketThatAcceptsIsUsed(t *testing.T) {
 	}
 	if code := s.run("ping"); code != env.ExitDone {
 		t.Fatal(s.script.String())
+	}
+}
+
+// A verb that may wait also waits for a server that is about to start; the others
+// say at once that there is none.
+func TestWhoMayWaitWaitsForTheServerToo(t *testing.T) {
+	for _, line := range []string{"wait web --timeout 20s", "start web --wait --timeout 20s", "ping --timeout 20s", "ping --json --timeout 20s"} {
+		t.Run(line, func(t *testing.T) {
+			f := newFake(t, world())
+			away := f.path + ".away"
+			if err := os.Rename(f.path, away); err != nil {
+				t.Fatal(err)
+			}
+			back := make(chan error, 1)
+			time.AfterFunc(3*connectAgain, func() { back <- os.Rename(away, f.path) })
+			s := &stage{env: map[string]string{"ZINIT_SOCKET": f.path}}
+			if code := s.run(strings.Fields(line)...); code != env.ExitDone {
+				t.Error(s.script.String())
+			}
+			if err := <-back; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestTheWaitForAServerEnds(t *testing.T) {
+	s := &stage{env: map[string]string{"ZINIT_SOCKET": filepath.Join(t.TempDir(), "none.sock")}}
+	for _, line := range []string{"ping --timeout 120ms", "wait web --timeout 120ms", "stop web --wait --timeout 120ms", "ping", "wait web"} {
+		if code := s.run(strings.Fields(line)...); code != env.ExitNoServer {
+			t.Errorf("%s: exit code %d", line, code)
+		}
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	// keeper holds the socket while the server restarts, so an answer may take a
 	// moment.
 	answerTimeout = 30 * time.Second
+	// connectAgain is the pause between two looks for a server that may be about
+	// to start, by a verb that may wait.
+	connectAgain = 50 * time.Millisecond
 )
 
 // noServer says where a server was looked for, and how to start one.
@@ -34,13 +37,30 @@ func (e *noServer) Error() string {
 		"\nIs zinit-server running? Start one with: " + e.start
 }
 
-// connect dials the first candidate that accepts.
+// connect dials the first candidate that accepts. A verb that may wait sets
+// patience, and then it looks again until that is over.
 func (s *session) connect() error {
 	if s.client != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), max(connectTimeout, s.patience))
 	defer cancel()
+	over := time.After(s.patience)
+	for {
+		missing := s.look(ctx)
+		if missing == nil {
+			return nil
+		}
+		select {
+		case <-over:
+			return missing
+		case <-time.After(connectAgain):
+		}
+	}
+}
+
+// look tries each candidate once.
+func (s *session) look(ctx context.Context) error {
 	missing := &noServer{start: "zinit-server --config-dir " + s.env.ConfigDir("")}
 	named := s.call.value("socket", "")
 	for _, path := range s.env.SocketCandidates(named) {

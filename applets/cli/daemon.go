@@ -12,6 +12,11 @@ import (
 
 // ping tells whether the server answers, and its version.
 func ping(s *session) int {
+	limit, err := s.timeout()
+	if err != nil {
+		return s.usage(err)
+	}
+	s.patience = limit
 	if s.call.has("json") {
 		return s.relay(sock.MethodPing, nil)
 	}

@@ -31,7 +31,7 @@ func overview() string {
 		fmt.Fprintf(&b, "  %-9s %s\n", v.name, v.summary)
 	}
 	b.WriteString("\nAnywhere: -s, --socket PATH; --color auto|always|never; -h, --help; -V\n" +
-		"Exit: 0 done, 1 failed, 2 usage, 3 not running, 4 no such service, 5 no server\n")
+		"Exit: 0 done, 1 failed, 2 usage, 3 wrong state, 4 no such service, 5 no server\n")
 	return b.String()
 }
 

@@ -61,6 +61,8 @@ type session struct {
 	colour   bool
 	now      func() time.Time
 
+	patience time.Duration // for how long to look for a server; 0: once
+
 	out    bytes.Buffer // what goes to stdout, in one write
 	client *sock.Client // nil until the first request
 	path   string       // the socket of client

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"zinit/supervise/config"
 )
 
 // A call is a command line that was understood.
@@ -100,7 +102,7 @@ func unknownVerb(verbs []verb, word string) error {
 		names = append(names, verbs[i].name)
 		names = append(names, verbs[i].aliases...)
 	}
-	if near := nearest(word, names); near != "" {
+	if near := config.Nearest(word, names); near != "" {
 		return usage(fmt.Sprintf("zinit: unknown command %q: did you mean %s?", word, near))
 	}
 	return usage(fmt.Sprintf("zinit: unknown command %q: zinit help lists them", word))
@@ -129,7 +131,7 @@ func (p *parser) long(text string) error {
 	for _, f := range p.known() {
 		names = append(names, f.long)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := config.Nearest(name, names); near != "" {
 		return p.wrong("unknown flag --%s: did you mean --%s?", name, near)
 	}
 	return p.wrong("unknown flag --%s: see zinit help%s", name, p.topic())

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"zinit/supervise/config"
 )
 
 func TestParse(t *testing.T) {
@@ -95,7 +97,7 @@ func TestNearest(t *testing.T) {
 		"stauts": "status", "lst": "list", "strat": "start", "sotp": "stop", "runing": "running",
 		"exit": "exited", "frobnicate": "", "x": "", "reload": "",
 	} {
-		if got := nearest(typed, words); got != want {
+		if got := config.Nearest(typed, words); got != want {
 			t.Errorf("%s: %q, want %q", typed, got, want)
 		}
 	}

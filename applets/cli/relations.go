@@ -94,7 +94,7 @@ func (c *relationCheck) unknown(name string) string {
 	}
 	slices.Sort(names)
 	text := name + " does not exist"
-	if near := nearest(name, names); near != "" {
+	if near := config.Nearest(name, names); near != "" {
 		text += " (did you mean " + near + "?)"
 	}
 	return text

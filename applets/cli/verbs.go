@@ -83,7 +83,8 @@ control characters are escaped.
 			},
 			summary: "wait until services are in a state",
 			help: `The server answers when all of them are there: nothing polls. The exit code is
-0 then, and 1 when the time is up; without --timeout it waits for ever.
+0 then, and 3 when the time is up; without --timeout it waits for ever. With it
+the server, too, may come up meanwhile.
 `,
 			example: "zinit wait db web --timeout 30s\nzinit wait migrate --state exited",
 			run:     wait,
@@ -104,7 +105,8 @@ func changes() []verb {
 			summary: "start services and what they need",
 			help: `What NAME requires and wants is started first. A service that has to wait for
 another one is blocked until that one is up; zinit why NAME tells more.
-With --wait the exit code is 0 when all are running, or have done their work.
+With --wait the exit code is 0 when all are running, or have done their work,
+and 1 when one did not get there.
 `,
 			example: "zinit start web\nzinit start web db --wait --timeout 30s",
 			run:     start,
@@ -113,6 +115,7 @@ With --wait the exit code is 0 when all are running, or have done their work.
 			name: "stop", args: "NAME...", min: 1, max: -1, flags: []flag{waitFlag, timeoutFlag},
 			summary: "stop services and what requires them",
 			help: `What requires NAME is stopped first. It stays stopped until somebody starts it.
+With --wait the exit code is 0 when all are down, and 1 when one is not.
 `,
 			example: "zinit stop web\nzinit stop db --wait",
 			run:     stop,
@@ -120,7 +123,9 @@ With --wait the exit code is 0 when all are running, or have done their work.
 		{
 			name: "restart", args: "NAME...", min: 1, max: -1, flags: []flag{waitFlag, timeoutFlag},
 			summary: "stop services and start them again",
-			help:    "What requires NAME is stopped before and comes back with it.\n",
+			help: `What requires NAME is stopped before and comes back with it. With --wait the
+exit code is 0 when all are up again, and 1 when one is not.
+`,
 			example: "zinit restart web\nzinit restart web --wait --timeout 1m",
 			run:     restart,
 		},
@@ -151,9 +156,10 @@ directory that the server would use. The exit code is 1 when there are errors.
 			run:     check,
 		},
 		{
-			name: "ping", flags: []flag{jsonFlag},
+			name:    "ping",
+			flags:   []flag{{"timeout", "", "D", "look that long for a server that is about to start"}, jsonFlag},
 			summary: "see whether the server answers",
-			example: "zinit ping",
+			example: "zinit ping\nzinit ping --timeout 10s",
 			run:     ping,
 		},
 		{

@@ -9,6 +9,7 @@ import (
 
 	"zinit/applets/env"
 	"zinit/sock"
+	"zinit/supervise/config"
 )
 
 // wait returns when all services are in a state, or when the time is up.
@@ -16,7 +17,7 @@ func wait(s *session) int {
 	state := strings.ToLower(s.call.value("state", sock.Running))
 	if !slices.Contains(sock.Goals(), state) {
 		text := fmt.Sprintf("unknown state %q", state)
-		if near := nearest(state, sock.Goals()); near != "" {
+		if near := config.Nearest(state, sock.Goals()); near != "" {
 			text += ": did you mean " + near + "?"
 		} else {
 			text += ": it is one of " + strings.Join(sock.Goals(), ", ")
@@ -27,6 +28,14 @@ func wait(s *session) int {
 	if err != nil {
 		return s.usage(err)
 	}
+	s.patience = limit
+	began := s.now()
+	if err := s.connect(); err != nil {
+		return s.fail(err)
+	}
+	if limit > 0 {
+		limit = max(time.Millisecond, limit-s.now().Sub(began))
+	}
 	result, err := s.wait(sock.WaitParams{Names: s.call.words, State: state}, limit)
 	if err != nil {
 		return s.fail(err)
@@ -35,7 +44,7 @@ func wait(s *session) int {
 	if s.call.has("json") {
 		s.printJSON(result)
 		if !result.Reached {
-			code = env.ExitFailed
+			code = env.ExitState
 		}
 		return code
 	}
@@ -44,7 +53,8 @@ func wait(s *session) int {
 			s.printf("%s is %s\n", escape(w.Name), w.State)
 			continue
 		}
-		code = s.fail(notReached(w, state))
+		s.fail(notReached(w, state))
+		code = env.ExitState
 	}
 	return code
 }

@@ -46,7 +46,7 @@ func ParseSignal(text string) (syscall.Signal, error) {
 		}
 	}
 	hint := "write a name such as SIGTERM or a number"
-	if near := nearest(word, signalNames[1:]); near != "" {
+	if near := Nearest(word, signalNames[1:]); near != "" {
 		hint = "did you mean SIG" + near + "?"
 	}
 	return 0, fmt.Errorf("%s is not a valid signal: %s", quoted(text), hint)

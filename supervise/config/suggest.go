@@ -2,9 +2,10 @@ package config
 
 import "strings"
 
-// nearest returns the candidate that word was most likely meant to be, or "".
-// Ties go to the first candidate.
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate that word was most likely meant to be, or "".
+// Letter case does not count, and "-" is as good as "_"; ties go to the first
+// candidate.
+func Nearest(word string, candidates []string) string {
 	plain := strings.ReplaceAll(strings.ToLower(word), "-", "_")
 	best, bestCost := "", len(plain)/3+1
 	if bestCost > 3 {

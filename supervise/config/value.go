@@ -160,7 +160,7 @@ func (v value) word(words ...string) (int, bool) {
 
 func (v value) unknownWord(s string, words []string) {
 	hint := ""
-	if near := nearest(s, words); near != "" {
+	if near := Nearest(s, words); near != "" {
 		hint = ": did you mean " + inQuotes(near) + "?"
 	}
 	v.fail("%s is none of %s%s", quoted(s), strings.Join(words, ", "), hint)

@@ -191,7 +191,7 @@ func (f *file) unknownTop(e tomlEntry, table bool) {
 		names = append(names, s.name)
 	}
 	hint := "remove it"
-	if near := nearest(e.key, names); near != "" {
+	if near := Nearest(e.key, names); near != "" {
 		hint = "did you mean [" + near + "]?"
 	}
 	f.report(Warning, e.line, e.key, "[%s] is not a table of a service file: %s", e.key, hint)
@@ -249,7 +249,7 @@ func (f *file) unknownKey(sec *section, e tomlEntry) {
 		names = append(names, k.name)
 	}
 	hint := "remove it"
-	near := nearest(e.key, names)
+	near := Nearest(e.key, names)
 	if meant := otherWord(e.key); near == "" && slices.Contains(names, meant) {
 		near = meant
 	}
