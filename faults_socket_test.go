@@ -140,6 +140,71 @@ func TestFault36WhatIsNoSocketIsNeverDeleted(t *testing.T) {
 	}
 }
 
+// replaceServer kills the server and returns when the next one answers.
+func (in *instance) replaceServer() {
+	in.t.Helper()
+	if err := syscall.Kill(in.serverPID(), syscall.SIGKILL); err != nil {
+		in.t.Fatal(err)
+	}
+	in.must("ping", "--timeout", patience.String())
+}
+
+// Fault 36, at the end of a server: what has come to the path of its socket is not
+// its own to remove.
+func TestFault36AtItsEndAServerRemovesItsOwnSocketOnly(t *testing.T) {
+	t.Parallel()
+	for kind, put := range map[string]func(path string) error{
+		"file":      func(path string) error { return os.WriteFile(path, []byte("precious"), 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"symlink":   func(path string) error { return os.Symlink(path+".own", path) },
+		"another socket": func(path string) error {
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+			if err == nil {
+				l.SetUnlinkOnClose(false)
+				t.Cleanup(func() { l.Close() })
+			}
+			return err
+		},
+	} {
+		for _, adopted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/adopted=%v", kind, adopted), func(t *testing.T) {
+				t.Parallel()
+				in := startServer(t, map[string]string{"a": file("a", quiet)})
+				if adopted {
+					in.replaceServer()
+				}
+				own := in.socket + ".own"
+				if err := os.Rename(in.socket, own); err != nil {
+					t.Fatal(err)
+				}
+				if err := put(in.socket); err != nil {
+					t.Fatal(err)
+				}
+				before, err := os.Lstat(in.socket)
+				if err != nil {
+					t.Fatal(err)
+				}
+				path := in.socket
+				in.socket = own
+				in.shutdown()
+				after, err := os.Lstat(path)
+				if err != nil || !os.SameFile(before, after) || before.ModTime() != after.ModTime() {
+					t.Errorf("it was %v and is %v, %v", before, after, err)
+				}
+			})
+		}
+	}
+	t.Run("its own", func(t *testing.T) {
+		t.Parallel()
+		in := startServer(t, nil)
+		in.replaceServer()
+		in.shutdown()
+		if left, err := filepath.Glob(in.socket + "*"); err != nil || len(left) != 1 { // the lock
+			t.Errorf("left over: %v, %v", left, err)
+		}
+	})
+}
+
 // Fault 37: a socket that a dead server left, and one that a live server has.
 func TestFault37AStaleSocketIsReclaimedALiveOneIsNot(t *testing.T) {
 	t.Parallel()
