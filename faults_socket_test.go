@@ -412,3 +412,36 @@ func TestFault42TwoThousandIdleConnectionsAreHeld(t *testing.T) {
 		idle[i].alive()
 	}
 }
+
+// Where nothing can be written there is no socket: under process 1 that is no
+// reason not to run what is to run. Elsewhere it is an error.
+func TestWithoutASocketServicesRunUnderProcess1(t *testing.T) {
+	t.Parallel()
+	const nowhere = "/proc/zinit-test/s.sock" // nobody may make that, not even root
+	in := newInstance(t, nil, "--pid1-mode")
+	runs := filepath.Join(in.dir, "runs")
+	if err := syscall.Mkfifo(runs, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in.write("a", file("a", fmt.Sprintf("sh -c 'echo up > %s; exec %s'", runs, quiet)))
+	in.socket = nowhere
+	in.launch()
+	if text, err := os.ReadFile(runs); err != nil || string(text) != "up\n" {
+		t.Errorf("it says %q, %v", text, err)
+	}
+	if err := in.keeper.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := in.exit(); code != 0 {
+		t.Errorf("code %d", code)
+	}
+	if log := in.log.String(); strings.Count(log, "nobody can connect") != 1 {
+		t.Errorf("want one warning: %s", log)
+	}
+
+	alone := newInstance(t, nil)
+	alone.socket = nowhere
+	if log, code := alone.fails(); code != 1 || !strings.Contains(log, nowhere) {
+		t.Errorf("code %d: %s", code, log)
+	}
+}
