@@ -122,22 +122,24 @@ func deref(list []message) (values []any) {
 	return values
 }
 
-func TestStartTimeIsFieldTwentyTwo(t *testing.T) {
+func TestParentAndStartTimeAreReadFromAStatFile(t *testing.T) {
 	tests := []struct {
-		stat string
-		want uint64
-		ok   bool
+		stat   string
+		parent int
+		start  uint64
+		ok     bool
 	}{
-		{"7 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 987654 23", 987654, true},
-		{"7 (a) b) (c) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23", 22, true},
-		{"7 (a) S 4", 0, false},
-		{"", 0, false},
-		{"7 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 x 23", 0, false},
+		{"7 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 987654 23", 4, 987654, true},
+		{"7 (a) b) (c) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23", 4, 22, true},
+		{"7 (a) S 4", 0, 0, false},
+		{"", 0, 0, false},
+		{"7 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 x 23", 0, 0, false},
+		{"7 (a) S x 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23", 0, 0, false},
 	}
 	for _, test := range tests {
-		got, err := parseStartTime([]byte(test.stat))
-		if got != test.want || (err == nil) != test.ok {
-			t.Errorf("%q: %d, %v", test.stat, got, err)
+		parent, start, err := parseStat([]byte(test.stat))
+		if (err == nil) != test.ok || test.ok && (parent != test.parent || start != test.start) {
+			t.Errorf("%q: %d, %d, %v", test.stat, parent, start, err)
 		}
 	}
 }

@@ -77,31 +77,44 @@ func (c *startClock) of(pid int, before uint64) uint64 {
 // /proc/PID/stat has it; with the pid it tells a process from a later one of the
 // same number.
 func StartTime(pid int) (uint64, error) {
+	_, start, err := Origin(pid)
+	return start, err
+}
+
+// Origin is the parent of a process and its start time (see StartTime), both of
+// the same moment.
+func Origin(pid int) (parent int, start uint64, err error) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer unix.Close(fd)
 	var buf [1024]byte
 	n, err := unix.Read(fd, buf[:])
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return parseStartTime(buf[:n])
+	return parseStat(buf[:n])
 }
 
-// parseStartTime finds field 22; the name in field 2 may hold anything, so the
+// parseStat finds fields 4 and 22; the name in field 2 may hold anything, so the
 // fields count from the last parenthesis.
-func parseStartTime(stat []byte) (uint64, error) {
+func parseStat(stat []byte) (parent int, start uint64, err error) {
 	rest := stat[bytes.LastIndexByte(stat, ')')+1:]
 	for field := 3; ; field++ {
 		rest = bytes.TrimLeft(rest, " ")
 		end := bytes.IndexByte(rest, ' ')
 		if end < 0 {
-			return 0, unix.EINVAL
+			return 0, 0, unix.EINVAL
 		}
-		if field == 22 {
-			return strconv.ParseUint(string(rest[:end]), 10, 64)
+		switch field {
+		case 4:
+			if parent, err = strconv.Atoi(string(rest[:end])); err != nil {
+				return 0, 0, err
+			}
+		case 22:
+			start, err = strconv.ParseUint(string(rest[:end]), 10, 64)
+			return parent, start, err
 		}
 		rest = rest[end:]
 	}
