@@ -18,8 +18,9 @@ type keeper struct {
 	life life
 	reap *reap.Keeper
 
-	path string   // of the binary
-	argv []string // of the server
+	binary *binary
+	argv   []string // of the server
+	births chan any // how the start that is under way ended: started or notStarted
 
 	console   *console
 	signals   <-chan os.Signal
@@ -43,10 +44,19 @@ func (k *keeper) run() int {
 		} else {
 			timer.Stop()
 		}
+		notices := k.reap.Notices()
+		if k.life.starting {
+			notices = nil // that it runs is told before what it does
+		}
 		select {
 		case sig := <-k.signals:
 			k.guard(func() { k.signalled(sig) })
-		case n := <-k.reap.Notices():
+		case b := <-k.births:
+			k.guard(func() {
+				k.feed(b)
+				k.advance()
+			})
+		case n := <-notices:
 			k.guard(func() { k.noticed(n) })
 		case <-k.reap.Changed():
 			k.guard(k.advance)
@@ -112,19 +122,29 @@ func (k *keeper) perform(action any) {
 	}
 }
 
+// startServer begins to start a server. What the last one had asked for is carried
+// out first, and an exec of that, or the server's own, can hang; signals and
+// deadlines are obeyed meanwhile.
 func (k *keeper) startServer() {
-	// Standard input is not handed on: the keeper's terminal is not the server's.
-	stdio := [3]*os.File{nil, os.Stdout, os.Stderr}
-	pid, err := k.reap.StartServer(k.path, k.argv, os.Environ(), stdio)
-	if errors.Is(err, unix.ENOENT) {
-		// The file was removed or the root changed; the kernel still has it.
-		pid, err = k.reap.StartServer("/proc/self/exe", k.argv, os.Environ(), stdio)
-	}
-	if err != nil {
-		k.feed(notStarted{err})
-		return
-	}
-	k.feed(started{pid})
+	go func() {
+		result := any(notStarted{errors.New("cannot start server: the attempt failed")})
+		defer func() {
+			if r := recover(); r != nil {
+				k.console.printf("the start of a server failed: %v\n%s", r, debug.Stack())
+			}
+			k.births <- result
+		}()
+		// Standard input is not handed on: the keeper's terminal is not the server's.
+		stdio := [3]*os.File{nil, os.Stdout, os.Stderr}
+		pid, err := k.binary.start(func(path string) (int, error) {
+			return k.reap.StartServer(path, k.argv, os.Environ(), stdio)
+		}, k.console.printf)
+		if err != nil {
+			result = notStarted{err}
+			return
+		}
+		result = started{pid}
+	}()
 }
 
 func (k *keeper) signalServer(sig syscall.Signal) {
@@ -184,7 +204,7 @@ func (k *keeper) advance() {
 			k.feed(emptied{})
 		}
 	case k.life.stage == sweep:
-		if childless() {
+		if childless() && !k.life.starting { // what is on its way is nobody's child yet
 			k.feed(emptied{})
 			return
 		}

@@ -90,12 +90,9 @@ func newKeeper(l life, flags env.ServerFlags, console *console, signals <-chan o
 		console:   console,
 		signals:   signals,
 		terminals: terminals(),
+		binary:    thisBinary(),
 		argv:      append([]string{"zinit-child"}, flags.Args()...),
-	}
-	k.path = "/proc/self/exe"
-	if file, path, err := reap.Self(); err == nil {
-		file.Close()
-		k.path = path
+		births:    make(chan any, 1),
 	}
 	for {
 		var err error

@@ -44,20 +44,6 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-func TestTheParentIsReadFromAStatFile(t *testing.T) {
-	for text, want := range map[string]int{
-		"812 (nginx) S 77 812 812 0 -1": 77,
-		"812 (a) b) S 1 ()) Z 9 812":    9,
-		"812 (x) S":                     0,
-		"812 (x) S many":                0,
-		"":                              0,
-	} {
-		if got := parentIn([]byte(text)); got != want {
-			t.Errorf("%q: %d, want %d", text, got, want)
-		}
-	}
-}
-
 // A stuck reader does not take anything until it is let go.
 type stuck struct {
 	text strings.Builder

@@ -45,6 +45,7 @@ const (
 const (
 	firstDelay = 100 * time.Millisecond // before a server that was not ready is replaced
 	lastDelay  = 30 * time.Second       // the delay doubles up to this
+	slowStart  = 10 * time.Second       // after which a start that does not end is told of
 )
 
 // A patience is how long the parts of a shutdown may take.
@@ -73,12 +74,14 @@ type life struct {
 	patience patience
 	stage    stage
 
-	// running: there is a server process. It can be so in every stage but halt.
-	running bool
+	// running: there is a server process; starting: one is on its way, which takes as
+	// long as an exec hangs. Both can be so in every stage, but never at once.
+	running, starting bool
 	// first: no server has ended yet and none was ready.
 	first bool
 	// delay is the back-off of the next respawn, and startAt, in stage respawn
-	// without a server, the moment of it.
+	// without a server, the moment of it. While one starts it is when to tell that
+	// this takes long; zero when it was told.
 	delay   time.Duration
 	startAt time.Time
 
@@ -97,7 +100,7 @@ type life struct {
 // What happens to a life.
 type (
 	begun      struct{}            // the keeper is set up
-	started    struct{ pid int }   // a server was forked
+	started    struct{ pid int }   // a server was forked; nothing comes from it before
 	notStarted struct{ err error } // it could not be
 	ready      struct{}            // the server has taken over
 	ended      struct {            // the server was reaped
@@ -115,7 +118,7 @@ type (
 
 // What a life wants done.
 type (
-	startServer  struct{}
+	startServer  struct{} // without waiting for it; started or notStarted follows
 	killServer   struct{}
 	tellServer   struct{ sig syscall.Signal }
 	refuseSpawns struct{}                  // tell package reap that this is a drain
@@ -131,7 +134,7 @@ type (
 // deadline is when ticked is due; the zero time is never.
 func (l *life) deadline() time.Time {
 	switch {
-	case l.stage == respawn && !l.running:
+	case l.stage < drain && l.starting, l.stage == respawn && !l.running:
 		return l.startAt
 	case l.stage == drain && l.alone:
 		return time.Time{} // the waves have their own
@@ -150,9 +153,9 @@ func (l *life) step(event any, now time.Time) []any {
 	switch e := event.(type) {
 	case begun:
 		l.first = true
-		return []any{startServer{}}
+		return l.start(now)
 	case started:
-		l.running = true
+		return l.started()
 	case notStarted:
 		return l.notStarted(e.err, now)
 	case ready:
@@ -188,8 +191,31 @@ func (l *life) ready() []any {
 	return nil
 }
 
+// start asks for a server unless one is on its way.
+func (l *life) start(now time.Time) []any {
+	if l.starting {
+		return nil
+	}
+	l.starting = true
+	l.startAt = now.Add(slowStart)
+	return []any{startServer{}}
+}
+
+// started does away with a server that comes after the keeper has begun to stop
+// the services by itself. One that comes earlier in a shutdown is told of it.
+func (l *life) started() []any {
+	l.running, l.starting = true, false
+	if l.alone || l.stage > drain {
+		return []any{killServer{}}
+	}
+	return nil
+}
+
 func (l *life) notStarted(err error, now time.Time) []any {
+	l.starting = false
 	switch {
+	case l.stage == drain && !l.alone:
+		return l.takeOver(err.Error())
 	case l.stage >= drain:
 		return nil
 	case l.first && l.role == standalone:
@@ -219,8 +245,7 @@ func (l *life) ended(e ended, now time.Time) []any {
 	case e.ready:
 		l.first = false
 		l.stage = respawn
-		l.startAt = now.Add(lastDelay)
-		return []any{say{how + ": starting it again"}, startServer{}}
+		return append([]any{say{how + ": starting it again"}}, l.start(now)...)
 	}
 	return l.respawn(how+" before it was ready", now)
 }
@@ -258,7 +283,7 @@ func (l *life) asked(e asked, now time.Time) []any {
 		goal = reboot // Ctrl-Alt-Del
 	}
 	l.drain(goal, e.worst, now)
-	if !l.running {
+	if !l.running && !l.starting {
 		return l.takeOver("there is no server")
 	}
 	return []any{refuseSpawns{}, tellServer{e.sig}}
@@ -276,6 +301,7 @@ func (l *life) usual() goal {
 func (l *life) drain(g goal, worst time.Duration, now time.Time) {
 	l.stage, l.goal = drain, g
 	p := l.patience
+	worst = min(worst, endless)
 	answer, handOver := p.answer, max(p.answer, worst+p.spare)
 	end := handOver + p.own
 	if p.whole != 0 && end > p.whole {
@@ -296,13 +322,17 @@ func (l *life) ticked(now time.Time) []any {
 	if due := l.deadline(); due.IsZero() || now.Before(due) {
 		return nil
 	}
-	switch l.stage {
-	case respawn:
-		l.startAt = now.Add(lastDelay) // should even the attempt fail without a word
-		return []any{startServer{}}
-	case drain:
+	switch {
+	case l.stage < drain && l.starting:
+		l.startAt = time.Time{}
+		return []any{say{"the server cannot be started yet: a program is being executed and its file system does not answer: the start goes on when that does"}}
+	case l.stage == respawn:
+		return l.start(now)
+	case l.stage == drain && l.starting:
+		return l.takeOver("the server did not start in time")
+	case l.stage == drain:
 		return append([]any{killServer{}}, l.takeOver("the server does not answer")...)
-	case sweep:
+	case l.stage == sweep:
 		return append([]any{say{"something cannot be killed: going on without it"}}, l.halt()...)
 	}
 	return nil

@@ -3,6 +3,7 @@ package pid1
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"syscall"
@@ -34,27 +35,48 @@ func does(actions ...any) []any { return actions }
 func code(n int) ended                  { return ended{status: reap.ExitCode(n)} }
 func killed(ready, draining bool) ended { return ended{reap.KilledBy(9), ready, draining} }
 
-func TestLife(t *testing.T) {
-	const ms, s = time.Millisecond, time.Second
-	boots := []at{{0, begun{}, boot, does(startServer{})}, {0, started{5}, boot, nil}}
-	serves := append(boots[:2:2], at{s, ready{}, serve, nil})
-	done := ended{reap.ExitCode(0), true, true}
-	sweeps := does(refuseSpawns{}, killAll{})
+// The beginnings of tales.
+const (
+	ms = time.Millisecond
+	s  = time.Second
+)
 
-	cases := []struct {
-		name  string
-		role  role
-		story []at
-	}{
-		{"an ordered shutdown by TERM", standalone, append(serves[:3:3],
-			at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})},
-			at{2 * s, draining{10 * s}, drain, nil},
-			at{9 * s, done, sweep, sweeps},
-			at{9 * s, emptied{}, halt, does(finish{exit, 0})})},
-		{"an ordered shutdown that a client asked for", standalone, append(serves[:3:3],
-			at{2 * s, draining{10 * s}, drain, nil},
-			at{9 * s, done, sweep, sweeps},
-			at{9 * s, emptied{}, halt, does(finish{exit, 0})})},
+var (
+	boots  = []at{{0, begun{}, boot, does(startServer{})}, {0, started{5}, boot, nil}}
+	serves = append(boots[:2:2], at{s, ready{}, serve, nil})
+	// late: a shutdown begins while the second server is on its way.
+	late = append(serves[:3:3],
+		at{2 * s, killed(true, false), respawn, does(startServer{})},
+		at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})})
+
+	done   = ended{reap.ExitCode(0), true, true}
+	sweeps = does(refuseSpawns{}, killAll{})
+)
+
+// A tale is a life in events.
+type tale struct {
+	name  string
+	role  role
+	story []at
+}
+
+func live(t *testing.T, tales []tale) {
+	for _, c := range tales {
+		t.Run(c.name, func(t *testing.T) {
+			l := life{role: c.role, patience: patienceOf(c.role)}
+			for i, e := range c.story {
+				got := spoken(l.step(e.event, dawn.Add(e.after)))
+				if l.stage != e.stage || !reflect.DeepEqual(got, e.want) {
+					t.Fatalf("step %d, %T%+v:\n got %v %s\nwant %v %s",
+						i, e.event, e.event, l.stage, show(got), e.stage, show(e.want))
+				}
+			}
+		})
+	}
+}
+
+func TestAServerIsStartedAndReplaced(t *testing.T) {
+	live(t, []tale{
 		{"the first server's code before it is ready is the keeper's", standalone, append(boots[:2:2],
 			at{s, code(7), sweep, sweeps},
 			at{s, emptied{}, halt, does(finish{exit, 7})})},
@@ -92,13 +114,98 @@ func TestLife(t *testing.T) {
 			{100 * ms, notStarted{errors.New("no")}, respawn, nil},
 			{299 * ms, ticked{}, respawn, nil},
 			{300 * ms, ticked{}, respawn, does(startServer{})}}},
+	})
+}
+
+func TestAStartThatHangsHoldsNothingUp(t *testing.T) {
+	live(t, []tale{
+		{"signals are handed on while a server starts", standalone, []at{
+			{0, begun{}, boot, does(startServer{})},
+			{s, asked{syscall.SIGHUP, 0}, boot, does(tellServer{syscall.SIGHUP})},
+			{10 * s, ticked{}, boot, nil}, // that it takes long is told
+			{60 * s, ticked{}, boot, nil},
+			{61 * s, started{5}, boot, nil},
+			{62 * s, ready{}, serve, nil}}},
+		{"at most one server starts at a time", standalone, append(serves[:3:3],
+			at{2 * s, killed(true, false), respawn, does(startServer{})},
+			at{12 * s, ticked{}, respawn, nil},
+			at{99 * s, ticked{}, respawn, nil},
+			at{99 * s, notStarted{errors.New("no")}, respawn, nil},
+			at{99*s + 100*ms, ticked{}, respawn, does(startServer{})},
+			at{99*s + 200*ms, ticked{}, respawn, nil})},
+		{"a server that comes up early in a shutdown carries it out", standalone, append(late[:5:5],
+			at{3 * s, started{6}, drain, nil},
+			at{3 * s, draining{10 * s}, drain, nil},
+			at{9 * s, done, sweep, sweeps})},
+		{"one that comes up after the keeper took over is killed", standalone, append(late[:5:5],
+			at{6 * s, ticked{}, drain, nil},
+			at{7 * s, ticked{}, drain, does(refuseSpawns{}, stopServices{dawn.Add(19 * s)})},
+			at{8 * s, started{6}, drain, does(killServer{})},
+			at{8 * s, killed(false, false), drain, nil},
+			at{9 * s, emptied{}, sweep, sweeps})},
+		{"so is one that comes up in the sweep", standalone, append(late[:5:5],
+			at{7 * s, ticked{}, drain, does(refuseSpawns{}, stopServices{dawn.Add(19 * s)})},
+			at{8 * s, emptied{}, sweep, sweeps},
+			at{8 * s, started{6}, sweep, does(killServer{})},
+			at{11 * s, ticked{}, halt, does(finish{exit, 0})})},
+		{"one that cannot be started leaves the shutdown to the keeper", standalone, append(late[:5:5],
+			at{3 * s, notStarted{errors.New("no")}, drain, does(refuseSpawns{}, stopServices{dawn.Add(19 * s)})},
+			at{9 * s, emptied{}, sweep, sweeps})},
+		{"a start that hangs for ever does not hold up the end", container, append(late[:5:5],
+			at{4 * s, ticked{}, drain, does(refuseSpawns{}, stopServices{dawn.Add(10 * s)})},
+			at{10 * s, emptied{}, sweep, sweeps},
+			at{11 * s, ticked{}, halt, does(finish{exit, 0})})},
+	})
+}
+
+func TestAShutdownIsAskedFor(t *testing.T) {
+	live(t, []tale{
+		{"an ordered shutdown by TERM", standalone, append(serves[:3:3],
+			at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{2 * s, draining{10 * s}, drain, nil},
+			at{9 * s, done, sweep, sweeps},
+			at{9 * s, emptied{}, halt, does(finish{exit, 0})})},
+		{"an ordered shutdown that a client asked for", standalone, append(serves[:3:3],
+			at{2 * s, draining{10 * s}, drain, nil},
+			at{9 * s, done, sweep, sweeps},
+			at{9 * s, emptied{}, halt, does(finish{exit, 0})})},
 		{"HUP and USR1 are handed on", standalone, append(serves[:3:3],
 			at{2 * s, asked{syscall.SIGHUP, 0}, serve, does(tellServer{syscall.SIGHUP})},
 			at{2 * s, asked{syscall.SIGUSR1, 0}, serve, does(tellServer{syscall.SIGUSR1})})},
 		{"but not in a shutdown", standalone, append(serves[:3:3],
 			at{2 * s, draining{s}, drain, nil},
 			at{2 * s, asked{syscall.SIGHUP, 0}, drain, nil})},
+		{"the second INT kills", standalone, append(serves[:3:3],
+			at{2 * s, asked{intr, s}, drain, does(refuseSpawns{}, tellServer{intr})},
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, asked{intr, s}, sweep, sweeps},
+			at{3 * s, killed(true, true), sweep, nil},
+			at{3 * s, asked{intr, s}, sweep, nil},
+			at{3 * s, emptied{}, halt, does(finish{exit, 1})})},
+		{"a second TERM changes nothing", standalone, append(serves[:3:3],
+			at{2 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{3 * s, asked{term, s}, drain, nil})},
+		{"TERM powers a machine off", machine, append(serves[:3:3],
+			at{2 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, done, sweep, sweeps},
+			at{3 * s, emptied{}, halt, does(finish{powerOff, 0})},
+			at{4 * s, asked{intr, 0}, halt, does(finish{powerOff, 0})})},
+		{"INT reboots it, however often it comes", machine, append(serves[:3:3],
+			at{2 * s, asked{intr, s}, drain, does(refuseSpawns{}, tellServer{intr})},
+			at{2 * s, asked{intr, s}, drain, nil},
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, done, sweep, sweeps},
+			at{3 * s, emptied{}, halt, does(finish{reboot, 0})})},
+		{"a client's shutdown powers it off", machine, append(serves[:3:3],
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, done, sweep, sweeps},
+			at{3 * s, emptied{}, halt, does(finish{powerOff, 0})})},
+	})
+}
 
+func TestAShutdownEndsWhateverTheServerDoes(t *testing.T) {
+	live(t, []tale{
 		{"a server that does not answer is replaced by the keeper", standalone, append(serves[:3:3],
 			at{2 * s, asked{term, 60 * s}, drain, does(refuseSpawns{}, tellServer{term})},
 			at{6 * s, ticked{}, drain, nil},
@@ -132,46 +239,26 @@ func TestLife(t *testing.T) {
 			at{3 * s, done, sweep, sweeps},
 			at{5 * s, ticked{}, sweep, nil},
 			at{6 * s, ticked{}, halt, does(finish{exit, 0})})},
+	})
+}
 
-		{"the second INT kills", standalone, append(serves[:3:3],
-			at{2 * s, asked{intr, s}, drain, does(refuseSpawns{}, tellServer{intr})},
-			at{2 * s, draining{s}, drain, nil},
-			at{3 * s, asked{intr, s}, sweep, sweeps},
-			at{3 * s, killed(true, true), sweep, nil},
-			at{3 * s, asked{intr, s}, sweep, nil},
-			at{3 * s, emptied{}, halt, does(finish{exit, 1})})},
-		{"a second TERM changes nothing", standalone, append(serves[:3:3],
-			at{2 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
-			at{3 * s, asked{term, s}, drain, nil})},
-
-		{"TERM powers a machine off", machine, append(serves[:3:3],
-			at{2 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
-			at{2 * s, draining{s}, drain, nil},
-			at{3 * s, done, sweep, sweeps},
-			at{3 * s, emptied{}, halt, does(finish{powerOff, 0})},
-			at{4 * s, asked{intr, 0}, halt, does(finish{powerOff, 0})})},
-		{"INT reboots it, however often it comes", machine, append(serves[:3:3],
-			at{2 * s, asked{intr, s}, drain, does(refuseSpawns{}, tellServer{intr})},
-			at{2 * s, asked{intr, s}, drain, nil},
-			at{2 * s, draining{s}, drain, nil},
-			at{3 * s, done, sweep, sweeps},
-			at{3 * s, emptied{}, halt, does(finish{reboot, 0})})},
-		{"a client's shutdown powers it off", machine, append(serves[:3:3],
-			at{2 * s, draining{s}, drain, nil},
-			at{3 * s, done, sweep, sweeps},
-			at{3 * s, emptied{}, halt, does(finish{powerOff, 0})})},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			l := life{role: c.role, patience: patienceOf(c.role)}
-			for i, e := range c.story {
-				got := spoken(l.step(e.event, dawn.Add(e.after)))
-				if l.stage != e.stage || !reflect.DeepEqual(got, e.want) {
-					t.Fatalf("step %d, %T%+v:\n got %v %s\nwant %v %s",
-						i, e.event, e.event, l.stage, show(got), e.stage, show(e.want))
-				}
+// A plan may ask for as long as it likes; a Duration holds 292 years.
+func TestTheMomentsOfAShutdownDoNotOverflow(t *testing.T) {
+	for _, worst := range []time.Duration{math.MinInt64, -1, 0, s, 60 * s, endless, math.MaxInt64 - 1, math.MaxInt64} {
+		for _, r := range []role{standalone, container, machine} {
+			l := life{role: r, patience: patienceOf(r), running: true}
+			l.step(asked{term, worst}, dawn)
+			answer, handOver, end := l.answerBy.Sub(dawn), l.handOverBy.Sub(dawn), l.endBy.Sub(dawn)
+			if answer <= 0 || handOver < answer || end <= handOver {
+				t.Errorf("role %d, worst %v: %v, %v, %v", r, worst, answer, handOver, end)
 			}
-		})
+			if whole := l.patience.whole; whole != 0 && end > whole {
+				t.Errorf("worst %v: a container is given %v", worst, end)
+			}
+			if whole := l.patience.whole; whole == 0 && handOver < min(worst, endless) {
+				t.Errorf("worst %v: the server is given %v", worst, handOver)
+			}
+		}
 	}
 }
 
@@ -221,12 +308,24 @@ func FuzzLife(f *testing.F) {
 		l := life{role: role(r % 3), patience: patienceOf(role(r % 3))}
 		now := dawn
 		var end time.Time
+		starts := 0
 		for _, b := range events {
 			now = now.Add(time.Duration(b>>4) * 100 * time.Millisecond)
 			all := []any{begun{}, started{5}, ready{}, code(3), killed(true, false), ended{reap.ExitCode(0), true, true},
 				draining{time.Second}, asked{term, time.Second}, asked{intr, time.Second}, ticked{}, emptied{}, notStarted{errors.New("no")}}
-			before := l.stage
-			l.step(all[int(b&15)%len(all)], now)
+			before, event := l.stage, all[int(b&15)%len(all)]
+			switch event.(type) {
+			case started, notStarted:
+				starts = 0
+			}
+			for _, a := range l.step(event, now) {
+				if _, ok := a.(startServer); ok {
+					starts++
+				}
+			}
+			if starts > 1 {
+				t.Fatalf("%d servers are started at once", starts)
+			}
 			if before >= drain && l.stage < before {
 				t.Fatalf("back from %v to %v", before, l.stage)
 			}

@@ -1,11 +1,12 @@
 package pid1
 
 import (
-	"bytes"
 	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"zinit/reap"
 )
 
 // childless reports whether this process has no child, dead or alive.
@@ -21,30 +22,16 @@ func killStrays() {
 		_ = unix.Kill(-1, unix.SIGKILL) // ESRCH says that there is nobody
 		return
 	}
-	for _, pid := range childrenInProc() {
-		killChild(pid)
+	self := os.Getpid()
+	for _, pid := range inProc() {
+		if parent, start, err := reap.Origin(pid); err == nil && parent == self {
+			_ = reap.SignalByPidfd(pid, start, unix.SIGKILL) // it may be gone by now
+		}
 	}
 }
 
-// killChild kills a process if it is a child of this one. The descriptor is taken
-// before the check: what is checked is then what is killed, whoever has the number
-// meanwhile.
-func killChild(pid int) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err == nil {
-		defer unix.Close(fd)
-	}
-	if parentOf(pid) != os.Getpid() {
-		return
-	}
-	if err == nil {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // it may be gone by now
-		return
-	}
-	_ = unix.Kill(pid, unix.SIGKILL) // before Linux 5.3
-}
-
-func childrenInProc() []int {
+// inProc lists the processes that /proc shows.
+func inProc() []int {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil
@@ -53,32 +40,9 @@ func childrenInProc() []int {
 	names, _ := dir.Readdirnames(-1) // as many as there are; the next round finds more
 	var list []int
 	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil && parentOf(pid) == os.Getpid() {
+		if pid, err := strconv.Atoi(name); err == nil {
 			list = append(list, pid)
 		}
 	}
 	return list
-}
-
-// parentOf is the parent of a process, 0 when that cannot be found out.
-func parentOf(pid int) int {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	return parentIn(text)
-}
-
-// parentIn finds the parent in the text of a stat file: "PID (NAME) STATE PPID",
-// where NAME can hold anything.
-func parentIn(stat []byte) int {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 {
-		return 0
-	}
-	ppid, err := strconv.Atoi(string(fields[1]))
-	if err != nil {
-		return 0
-	}
-	return ppid
 }

@@ -16,6 +16,8 @@ const (
 	// lastWord is how long a killed process may take to be gone before the next
 	// wave goes on without it.
 	lastWord = 2 * time.Second
+	// endless is longer than anybody waits and far from an overflow.
+	endless = 100 * 365 * 24 * time.Hour
 )
 
 // waves stop what lives, wave after wave, as the last plan says. They are pure:
@@ -67,13 +69,14 @@ func newWaves(plan []reap.PlanStep, children []reap.Child, now, endBy time.Time)
 // worst is how long all waves take when nothing obeys; what is killed goes at
 // once nearly always, and nothing is planned for when it does not.
 func (w *waves) worst() time.Duration {
-	longest := map[int]uint32{}
+	slowest := map[int]uint32{}
 	for _, s := range w.steps {
-		longest[s.Wave] = max(longest[s.Wave], s.Timeout)
+		slowest[s.Wave] = max(slowest[s.Wave], s.Timeout)
 	}
 	var total time.Duration
-	for _, ms := range longest {
-		total += time.Duration(ms) * time.Millisecond
+	for _, ms := range slowest {
+		// As many waves as a plan can have may add up to more than a Duration holds.
+		total = min(total+time.Duration(ms)*time.Millisecond, endless)
 	}
 	return total
 }

@@ -2,6 +2,7 @@ package pid1
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"syscall"
@@ -33,7 +34,6 @@ func children(keys ...string) []reap.Child {
 }
 
 func TestWaves(t *testing.T) {
-	const s = time.Second
 	plan := []reap.PlanStep{
 		{Key: "web", Wave: 0, Signal: syscall.SIGQUIT, Timeout: 2000},
 		{Key: "job", Wave: 0, Signal: term, Scope: reap.ScopeGroup, Timeout: 1000},
@@ -118,6 +118,20 @@ func TestWavesSayWhoDidNotStop(t *testing.T) {
 	want := []string{"web did not stop in time: killing it", "web cannot be killed: going on without it"}
 	if !slices.Equal(notes, want) {
 		t.Errorf("got %q, want %q", notes, want)
+	}
+}
+
+func TestManyLongWavesAreScaledToTheEnd(t *testing.T) {
+	var plan []reap.PlanStep
+	var keys []string
+	for i := range 1 << 14 {
+		keys = append(keys, fmt.Sprintf("s%05d", i))
+		plan = append(plan, reap.PlanStep{Key: keys[i], Wave: i, Signal: term, Timeout: math.MaxUint32})
+	}
+	w := newWaves(plan, children(keys...), dawn, dawn.Add(10*s))
+	orders, _, wake, _ := w.step(children(keys...), dawn)
+	if written(orders) != "s00000:15" || wake.Before(dawn) || wake.After(dawn.Add(s)) {
+		t.Errorf("%s, wake after %v", written(orders), wake.Sub(dawn))
 	}
 }
 
