@@ -166,8 +166,7 @@ func TestAServerThatCannotBeExecutedDoesNotDelayAShutdown(t *testing.T) {
 	<-asked
 	p.send(unix.SIGHUP) // as with any other server
 	p.send(unix.SIGTERM)
-	p.await("zinit: the server did not start in time: the keeper stops the services by itself")
-	p.await("b stops")
+	p.awaitAll("zinit: the server did not start in time: the keeper stops the services by itself", "b stops")
 	p.send(unix.SIGINT) // and the next one kills, what hangs too
 	p.ends(1)
 	if slices.Contains(p.seen, "server got signal 1") {
