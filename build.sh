@@ -216,14 +216,15 @@ fuzz_each() {
 # go_tests runs every test, with the race detector if it can be built. It shows a
 # line for each package and everything about tests that failed.
 go_tests() {
-	local race=()
+	local race=() runs=${ZINIT_SIM_RUNS:-}
 	if command -v "$(go env CC)" >/dev/null && [[ -e /usr/include/stdlib.h ]]; then
 		race=(-race)
 		export CGO_ENABLED=1
+		runs=${runs:-2000} # "simulated" lives through the rest, ten times as fast
 	else
 		skipped "the race detector: there is no C compiler"
 	fi
-	if go test "${race[@]}" -count=1 -timeout 30m -v "${packages[@]}" 2>&1 |
+	if ZINIT_SIM_RUNS=$runs go test "${race[@]}" -count=1 -timeout 30m -v "${packages[@]}" 2>&1 |
 		tee "$work/log" | awk -v skips="$work/skipped" "$summary"; then
 		return
 	fi
@@ -231,6 +232,11 @@ go_tests() {
 	cp "$work/log" "$log"
 	echo "the whole output is in $log"
 	return 1
+}
+
+# simulated lives through the histories that the race detector is too slow for.
+simulated() {
+	ZINIT_SIM_RUNS=${ZINIT_SIM_RUNS:-20000} go test ./supervise -run '^TestSimulation$' -count=1 -timeout 30m
 }
 
 # summary is the awk program that reads what go test -v says.
@@ -286,6 +292,7 @@ test_all() {
 	check "build for other platforms" elsewhere
 	check "fuzz, ${ZINIT_FUZZ_TIME:-3s} each" fuzz_each "${ZINIT_FUZZ_TIME:-3s}"
 	check "go test" go_tests
+	check "simulation, ${ZINIT_SIM_RUNS:-20000} histories" simulated
 	report
 }
 

@@ -116,13 +116,16 @@ func (c *Client) keepLocked(name string, fd int) {
 	}
 }
 
-// Release makes the keeper close what it keeps by that name. In a shutdown that is
-// left to the keeper's end, which is near.
+// Release makes the keeper close what it keeps by that name. In a shutdown, where
+// thousands come together, they travel with what is flushed next.
 func (c *Client) Release(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.lost && !c.drain {
-		c.kept = appendMessage(c.kept, &releaseMessage{nameMessage{name}}, nil)
+	if c.lost {
+		return
+	}
+	c.kept = appendMessage(c.kept, &releaseMessage{nameMessage{name}}, nil)
+	if !c.held || !c.drain {
 		notify(c.wake)
 	}
 }
