@@ -65,7 +65,8 @@ const serverKey = ""
 // what an operator should know, from any goroutine, and must not wait long.
 func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 	runtime.GOMAXPROCS(4)
-	debug.SetGCPercent(calmPercent)
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(memoryLimit)
 	parkThreads()
 	catchIgnored()
 	closeOnExec()
@@ -101,6 +102,7 @@ func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 	for range spawnWorkers {
 		go forever(log, "spawn worker", func() { k.lanes.work(k.carryOut, k.carriedOut) })
 	}
+	k.calm.forks = &k.table.forks
 	k.calm.stir() // a start is a burst too
 	return k, nil
 }
@@ -247,34 +249,32 @@ func (k *Keeper) current() *session {
 	return k.session
 }
 
-// A calm gives memory back to the kernel some time after a burst, and has the
-// collector wait while the burst lasts: to stop the world it waits for every fork
-// under way. Its timer runs once for each burst, so it wakes nobody up in the
-// steady state.
+// A calm collects garbage and gives memory back to the kernel some time after
+// something happened, and only while nothing forks: to stop the world the collector
+// waits for every fork under way, so that one exec that hangs would stop the whole
+// process. Between bursts nobody is woken up. The memory limit bounds a burst.
 type calm struct {
+	forks *sync.RWMutex
 	armed atomic.Bool
-	seen  atomic.Int32 // spawns and rounds of reaping since the last check
 }
 
 const (
-	calmAfter    = 5 * time.Second
-	burstSize    = 64 // as many as this within calmAfter are a burst
-	burstPercent = 400
-	calmPercent  = 20
+	calmAfter   = 5 * time.Second
+	memoryLimit = 32 << 20
 )
 
 func (c *calm) stir() {
-	if c.seen.Add(1) == burstSize {
-		debug.SetGCPercent(burstPercent)
-	}
 	if c.armed.CompareAndSwap(false, true) {
 		time.AfterFunc(calmAfter, c.check)
 	}
 }
 
 func (c *calm) check() {
-	c.seen.Store(0)
 	c.armed.Store(false)
-	debug.SetGCPercent(calmPercent)
+	if !c.forks.TryLock() {
+		c.stir()
+		return
+	}
+	defer c.forks.Unlock()
 	GiveBack()
 }
