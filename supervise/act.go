@@ -20,6 +20,10 @@ func (c *core) conclude() {
 	c.act()
 }
 
+// spawnsPerFlush is how many spawns the keeper gets at once: while it forks those
+// the next ones are prepared.
+const spawnsPerFlush = 32
+
 // act carries out what the settling has collected. What goes wrong at once comes
 // back as an event and is settled too.
 func (c *core) act() {
@@ -30,6 +34,9 @@ func (c *core) act() {
 			if err := c.spawn(o.rec, uint64(a.Run)); err != nil {
 				c.step(o.rec, machine.SpawnFailed{Run: a.Run, Text: err.Error()})
 				c.settle()
+			}
+			if n%spawnsPerFlush == spawnsPerFlush-1 {
+				c.Keeper.Flush()
 			}
 		case machine.Signal:
 			c.Keeper.Signal(o.rec.name, uint64(a.Run), a.Sig, reap.Scope(a.Scope))
