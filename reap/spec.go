@@ -2,6 +2,7 @@ package reap
 
 import (
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -46,7 +47,7 @@ type Spec struct {
 // OutputName is the name under which the keeper holds the read end of an output
 // pipe: fd is 1 or 2.
 func OutputName(key string, run uint64, fd int) string {
-	return outputName(key, run, fd)
+	return "out/" + key + "/" + strconv.FormatUint(run, 10) + "/" + strconv.Itoa(fd)
 }
 
 // A Scope says whom a signal is meant for.
