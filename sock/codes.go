@@ -41,6 +41,11 @@ const (
 	WordTooDeep            = "too_deep"
 	WordNotUTF8            = "not_utf8"
 	WordBatchSize          = "batch_size"
+	WordCycle              = "cycle"
+	WordRequired           = "required" // others require what was to be deleted
+	WordSystem             = "system"   // a service of the system's is not changed over the wire
+	WordSlow               = "slow"     // a subscriber that did not keep up
+	WordCheckFailed        = "check_failed"
 )
 
 // An Error is what a call was answered with instead of a result. Message is

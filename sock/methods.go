@@ -17,6 +17,34 @@ const (
 	MethodIsRunning  = "service.is_running"
 	MethodWait       = "service.wait"
 	MethodLogs       = "logs.get"
+
+	MethodDiscover   = "rpc.discover"
+	MethodGet        = "service.get"
+	MethodStats      = "service.stats"
+	MethodChildren   = "service.children"
+	MethodSet        = "service.set"
+	MethodAdd        = "service.add"
+	MethodMonitor    = "service.monitor"
+	MethodRegister   = "service.register"
+	MethodDelete     = "service.delete"
+	MethodRemove     = "service.remove"
+	MethodStartAll   = "service.start_all"
+	MethodStopAll    = "service.stop_all"
+	MethodDeleteAll  = "service.delete_all"
+	MethodReload     = "service.reload"
+	MethodLogsTail   = "logs.tail"
+	MethodLogsFilter = "logs.filter"
+	MethodLogsFollow = "logs.subscribe"
+	MethodEvents     = "events.subscribe"
+	MethodDebugState = "debug.state"
+	MethodDebugProcs = "debug.process_tree"
+)
+
+// The names of what a server sends by itself on a connection that subscribed.
+const (
+	NoteEvents = "events.batch" // params: EventBatch
+	NoteLogs   = "logs.batch"   // params: LogBatch
+	NoteEnd    = "stream.end"   // params: Error; the last one before the server closes
 )
 
 // repeatable says whether a call may be sent a second time when the connection

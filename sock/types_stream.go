@@ -1,0 +1,77 @@
+package sock
+
+// The types of an Event.
+const (
+	EventState   = "state"   // From, To
+	EventAdded   = "added"   // a service appeared in the configuration
+	EventRemoved = "removed" // it is gone
+	EventChanged = "changed" // its configuration changed
+	EventNow     = "now"     // To is its state when the subscription began
+	EventGap     = "gap"     // events may be missing before this one: the connection broke
+)
+
+// Event is one change of a service.
+type Event struct {
+	ExitCode *int   `json:"exit_code,omitempty"` // of a run that ended with a code
+	From     string `json:"from,omitempty"`
+	PID      int    `json:"pid,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Run      uint64 `json:"run,omitempty"`
+	Seq      uint64 `json:"seq"` // grows by one with each event of a server; 0 for now and gap
+	Service  string `json:"service,omitempty"`
+	TimeMs   int64  `json:"time_ms"`
+	To       string `json:"to,omitempty"`
+	Type     string `json:"type"`
+}
+
+// EventsParams is what events.subscribe takes. No Names: all services. With Now
+// the stream begins with the present state of each.
+type EventsParams struct {
+	Names []string `json:"names,omitempty"`
+	Now   bool     `json:"now,omitempty"`
+}
+
+// EventBatch is what a subscriber to events gets.
+type EventBatch struct {
+	Events []Event `json:"events"`
+}
+
+// LogsTailParams is what logs.tail and logs.filter take (filter names the service
+// "service", too). Stream: stdout, stderr or zinit, "" for all. SinceMs: nothing
+// older, Unix milliseconds. Lines counts from the end; 0 in logs.filter: all.
+type LogsTailParams struct {
+	Name    string `json:"name,omitempty"`
+	Service string `json:"service,omitempty"`
+	Stream  string `json:"stream,omitempty"`
+	SinceMs int64  `json:"since,omitempty"`
+	Lines   int64  `json:"lines,omitempty"`
+}
+
+// LogsFollowParams is what logs.subscribe takes: the last Lines of each of the
+// Names, and then every line as it is written. Cursors, by name, continue where a
+// LogLine was, over server restarts, and make Lines moot for that name.
+type LogsFollowParams struct {
+	Cursors map[string]int64 `json:"cursors,omitempty"`
+	Lines   int64            `json:"lines,omitempty"`
+	Names   []string         `json:"names"`
+	SinceMs int64            `json:"since,omitempty"`
+	Stream  string           `json:"stream,omitempty"`
+}
+
+// FollowedLine is a LogLine with where the one after it begins.
+type FollowedLine struct {
+	LogLine
+	Cursor int64 `json:"cursor"`
+}
+
+// LogBatch is what a subscriber to logs gets. Dropped counts bytes that were
+// released before the subscriber came to read them.
+type LogBatch struct {
+	Dropped int64          `json:"dropped,omitempty"`
+	Lines   []FollowedLine `json:"lines"`
+}
+
+// Subscribed is the reply to a subscription, before the first batch.
+type Subscribed struct {
+	Subscribed bool `json:"subscribed"`
+}
