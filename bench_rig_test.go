@@ -354,14 +354,18 @@ type benchLoop struct {
 	up  time.Duration
 }
 
-// loop runs spawn for n processes until all of them have been started.
-func (r *benchRig) loop(n int) (*benchLoop, error) {
+// loop runs spawn for n processes until all of them have been started; with
+// capture, their output is captured.
+func (r *benchRig) loop(n int, capture bool) (*benchLoop, error) {
 	dir, err := r.room("spawn", "idle")
 	if err != nil {
 		return nil, err
 	}
 	l := &benchLoop{rig: r, dir: dir}
 	l.cmd = exec.Command(filepath.Join(dir, "spawn"), strconv.Itoa(n), filepath.Join(dir, "idle"))
+	if capture {
+		l.cmd.Args = append(l.cmd.Args, "capture")
+	}
 	if l.in, err = l.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}

@@ -54,6 +54,9 @@ type Parts struct {
 	Resolve func(file string, env []string, dir string) (string, error)
 	Environ []string // what every service inherits
 	Log     *slog.Logger
+	// Draining is called, on a goroutine of its own, when a shutdown begins; nil:
+	// nobody wants to know.
+	Draining func()
 	// Post has the loop run a function later; the core calls it from probes.
 	Post func(func(*core))
 }

@@ -182,6 +182,9 @@ func (c *core) shutdown() {
 	c.draining = true
 	c.Log.Info("shutting down")
 	c.Keeper.Draining()
+	if c.Draining != nil {
+		go c.Draining()
+	}
 	for _, r := range c.recs {
 		r.wish = wishDown
 		c.touch(r)

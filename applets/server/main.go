@@ -82,6 +82,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		Parts: supervise.Parts{
 			Keeper: keeper, Logs: store, Prober: prober{},
 			Resolve: config.LookPath, Environ: os.Environ(), Log: log,
+			Draining: func() { hurry(store) },
 		},
 		Events: keeper.Events(),
 		Hangup: s.reload,
@@ -146,6 +147,14 @@ func burst() (end func()) {
 	}
 	timer := time.AfterFunc(restAfter, rest)
 	return func() { timer.Stop() }
+}
+
+// hurry prepares a quick end, while the services take their time to stop: nothing
+// is collected any more below the limit of a burst.
+func hurry(store *logs.Logs) {
+	debug.SetMemoryLimit(burstLimit)
+	debug.SetGCPercent(-1)
+	store.Unwatch()
 }
 
 // firstConfig reads the configuration directory at the start; it is made when it

@@ -273,6 +273,10 @@ func (l *Logs) Tail(service string, lines int) ([]Line, error) {
 	return tail(st, n)
 }
 
+// Unwatch stops making the stores anew when their directory is deleted: a process
+// that is about to end does this some time before (see pump.Pump.Unwatch).
+func (l *Logs) Unwatch() { l.pump.Unwatch() }
+
 // Remove forgets a service and deletes its store. Its pipes are closed; its log
 // file still gets the lines that there were.
 func (l *Logs) Remove(service string) {

@@ -26,16 +26,18 @@ type Pump struct {
 	gone   func() // called when dir was deleted
 	ep     int    // epoll
 	event  int    // eventfd: wakes the goroutine
-	notify int    // inotify, or -1
+	notify int    // inotify, or -1; owned by the goroutine
 	dirID  fileID // of dir, as watched; owned by the goroutine
 	done   chan struct{}
 
-	mu      sync.Mutex // guards all below; never held while another lock is taken
-	closed  bool
-	sources map[int32]*Source
-	closing []deadline // of finished sources, in order: the bound is the same for all
-	unlucky []*Source  // the kernel would not watch them for now
-	retryAt time.Time  // when they are tried again
+	mu     sync.Mutex // guards all below; never held while another lock is taken
+	closed bool
+	// unwatched: the directory is no longer to be watched.
+	unwatched bool
+	sources   map[int32]*Source
+	closing   []deadline // of finished sources, in order: the bound is the same for all
+	unlucky   []*Source  // the kernel would not watch them for now
+	retryAt   time.Time  // when they are tried again
 }
 
 type deadline struct {
@@ -88,6 +90,7 @@ func (p *Pump) loop() {
 			}
 		}
 		p.expire()
+		p.endWatch()
 	}
 }
 

@@ -32,6 +32,29 @@ func (p *Pump) watchDirectory() {
 	p.watchPaths()
 }
 
+// Unwatch ends the watch over the directory, soon. The kernel takes 10 ms to close
+// its descriptor: a process that has to end quickly does that while it still has
+// other things to wait for.
+func (p *Pump) Unwatch() {
+	p.mu.Lock()
+	p.unwatched = true
+	p.mu.Unlock()
+	p.wake()
+}
+
+// endWatch carries that out. The number is forgotten on the goroutine that reads
+// from it, before something else can get it.
+func (p *Pump) endWatch() {
+	p.mu.Lock()
+	asked := p.unwatched
+	p.mu.Unlock()
+	if fd := p.notify; asked && fd >= 0 {
+		p.notify = -1
+		_ = unix.EpollCtl(p.ep, unix.EPOLL_CTL_DEL, fd, nil) // it was added under this number
+		go unix.Close(fd)
+	}
+}
+
 // watchPaths watches what the path leads to now; the same again is no change.
 func (p *Pump) watchPaths() {
 	_, _ = unix.InotifyAddWatch(p.notify, filepath.Dir(p.dir), parentMask)
