@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,8 @@ type conn struct {
 	in     framer
 	call   Call    // of the request being answered
 	out    *output // nil while nothing is being answered: idle connections hold none
+
+	streaming atomic.Bool // a handler that streams runs
 
 	failed  error  // the connection is broken; set once
 	armed   bool   // a read deadline runs for the frame that has begun
@@ -177,6 +180,9 @@ func (c *conn) writeSome(fd uintptr) bool {
 			if !c.late {
 				c.late = true
 				c.fail(c.nc.SetWriteDeadline(time.Now().Add(c.srv.opts.WriteTimeout)))
+				if c.srv.stopping() {
+					c.hurry()
+				}
 			}
 			return false
 		default:
@@ -185,6 +191,16 @@ func (c *conn) writeSome(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// hurry gives what a stream still has to write little time; the server stops.
+func (c *conn) hurry() {
+	if !c.streaming.Load() {
+		return
+	}
+	if err := c.nc.SetWriteDeadline(time.Now().Add(partingTime)); err != nil {
+		c.nc.Close()
+	}
 }
 
 // watchHangUp calls gone when the client closes the connection while a handler

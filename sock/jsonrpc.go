@@ -61,6 +61,14 @@ func parseRequest(text []byte) request {
 	return r
 }
 
+// idOrNull is the id of the reply to a request that should have an id.
+func (r *request) idOrNull() []byte {
+	if r.id == nil {
+		return []byte(batchErrorID)
+	}
+	return r.id
+}
+
 // parseErrorID is the id of a reply to what could not be understood, as zinit
 // 0.3.9 sends it; in a batch, which it does not know, JSON-RPC 2.0 says null.
 const (
@@ -81,17 +89,32 @@ func (c *conn) answerFrame(f frame) {
 		return
 	default:
 		r := parseRequest(f.text)
-		switch {
-		case r.bad != "":
+		if r.bad != "" {
 			c.out.appendError([]byte(parseErrorID), &Error{Code: CodeParse, Message: positioned(r.bad, f.text, len(f.text)-1)})
-		case r.id == nil:
-			c.notify(&r)
+		} else if !c.answerOne(&r) {
 			return
-		default:
-			c.answer(&r)
 		}
 	}
 	c.out.b = append(c.out.b, '\n')
+}
+
+// answerOne answers a request that came alone. It says whether there is a line
+// to complete.
+func (c *conn) answerOne(r *request) bool {
+	method := c.srv.find(r.method)
+	switch {
+	case method != nil && method.Streams && r.id == nil:
+		c.out.appendError(r.idOrNull(), refuseStream(method))
+	case method != nil && method.Streams:
+		c.stream(method, r)
+		return false
+	case r.id == nil:
+		c.notify(method, r)
+		return false
+	default:
+		c.answer(method, r)
+	}
+	return true
 }
 
 // answerBatch answers the requests of a batch in order, as one array. Its parts
@@ -107,16 +130,21 @@ func (c *conn) answerBatch(batch []byte) {
 	next := byte('[')
 	elements(batch, func(value []byte) bool {
 		r := parseRequest(value)
-		if r.bad == "" && r.id == nil {
-			c.notify(&r)
+		method := c.srv.find(r.method)
+		streams := method != nil && method.Streams
+		if r.bad == "" && r.id == nil && !streams {
+			c.notify(method, &r)
 			return c.failed == nil
 		}
 		c.out.b = append(c.out.b, next)
 		next = ','
-		if r.bad != "" {
+		switch {
+		case r.bad != "":
 			c.out.appendError([]byte(batchErrorID), &Error{Code: CodeInvalidRequest, Message: r.bad})
-		} else {
-			c.answer(&r)
+		case streams:
+			c.out.appendError(r.idOrNull(), refuseStream(method))
+		default:
+			c.answer(method, &r)
 		}
 		return c.flushOver(flushSize)
 	})
@@ -125,9 +153,9 @@ func (c *conn) answerBatch(batch []byte) {
 	}
 }
 
-// answer carries out one request and appends the reply.
-func (c *conn) answer(r *request) {
-	method := c.srv.find(r.method)
+// answer carries out one request and appends the reply. A method of nil is one
+// that nobody knows.
+func (c *conn) answer(method *Method, r *request) {
 	if method == nil {
 		c.out.appendError(r.id, unknownMethod())
 		return
@@ -141,8 +169,8 @@ func (c *conn) answer(r *request) {
 }
 
 // notify carries out a notification: nobody hears how it went.
-func (c *conn) notify(r *request) {
-	if method := c.srv.find(r.method); method != nil {
+func (c *conn) notify(method *Method, r *request) {
+	if method != nil {
 		if _, err := c.handle(method, r); err != nil {
 			c.srv.opts.Log.Debug("a notification was refused", "method", method.Name, "error", err)
 		}

@@ -137,7 +137,7 @@ func memory() int64 {
 }
 
 // raiseFileLimit makes room for n descriptors for the time of the test.
-func raiseFileLimit(t *testing.T, n uint64) {
+func raiseFileLimit(t testing.TB, n uint64) {
 	t.Helper()
 	var old syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {

@@ -56,9 +56,11 @@ func orDefault[T comparable](v *T, value T) {
 type Server struct {
 	opts    Options
 	methods map[string]*Method
-	outputs sync.Pool // of *output
-	base    context.Context
+	outputs sync.Pool       // of *output
+	base    context.Context // of the handlers
 	cancel  context.CancelFunc
+	streams context.Context // of the handlers that stream: it ends when Shutdown begins
+	endAll  context.CancelFunc
 	ending  chan struct{} // closed when Shutdown begins
 	ended   atomic.Bool   // the same, cheaper to ask
 	running sync.WaitGroup
@@ -81,6 +83,7 @@ func NewServer(table Table, opts Options) *Server {
 	}
 	s.outputs.New = func() any { return newOutput() }
 	s.base, s.cancel = context.WithCancel(context.Background())
+	s.streams, s.endAll = context.WithCancel(s.base)
 	for i := range table {
 		m := &table[i]
 		if s.methods[m.Name] != nil {
@@ -233,8 +236,8 @@ func (s *Server) forget(c *conn) {
 	s.running.Done()
 }
 
-// Shutdown stops accepting, lets the calls that run be answered and closes the
-// connections; what a client has sent but the server not read is dropped. When
+// Shutdown stops accepting, lets the calls that run be answered, ends the streams
+// and closes the connections; what a client has sent but the server not read is dropped. When
 // ctx ends first, the context of the handlers ends too, the connections are
 // closed as they are, and the error is that of ctx. No socket file is removed.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -249,8 +252,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		if err := c.nc.SetReadDeadline(past()); err != nil {
 			c.nc.Close()
 		}
+		c.hurry()
 	}
 	s.mu.Unlock()
+	s.endAll()
 
 	answered := make(chan struct{})
 	go func() {

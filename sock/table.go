@@ -30,6 +30,13 @@ type Method struct {
 	// are sent before it runs, and its context ends when the client hangs up.
 	Waits bool
 
+	// Streams marks a handler that goes on after its reply: it calls Call.Begin
+	// once, then Call.Push as often as it likes, until its context ends (the
+	// client hung up, or the server stops) or it has no more to say. When it
+	// returns, the client is sent NoteEnd, with the error if there is one, and the
+	// connection is closed. What it returns before Begin is an ordinary reply.
+	Streams bool
+
 	// Handle answers one call. It runs on the connection's goroutine, so the
 	// next request of that connection waits for it. The call is valid until it
 	// returns. A result of type Encoded goes out verbatim, everything else as
@@ -61,6 +68,8 @@ type Call struct {
 	Peer   Peer            // who asks
 	Method *Method         // the row that was found
 	Raw    json.RawMessage // the params as they came, nil when there were none
+
+	stream *stream // nil but for methods that stream
 }
 
 // Params decodes the parameters into the struct that v points to. Parameters
