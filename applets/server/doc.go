@@ -8,7 +8,10 @@
 //
 //	main.go      start and end
 //	runtime.go   the runtime directory and the socket
-//	methods.go   the table of RPC methods
+//	methods.go   the table of RPC methods, and errors on the wire
+//	questions.go the methods that look at services
+//	changes.go   the methods that start, stop and signal them
+//	output.go    the methods that show what they wrote
 //	render.go    views of the supervisor in the words of zinit 0.3.9
 //	text.go      tree and why, drawn
 //	prober.go    tcp and http health checks

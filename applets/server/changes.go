@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"zinit/sock"
+	"zinit/supervise/config"
+)
+
+// changes is the methods that start, stop and signal.
+func (s *server) changes() sock.Table {
+	name := []sock.Param{nameParam}
+	return sock.Table{
+		{Name: sock.MethodShutdown, Access: sock.Change, Summary: "Stops all services in order, then ends the server.", Result: "OK", Handle: s.shutdown},
+		{Name: sock.MethodStart, Access: sock.Change, Summary: "Starts a service, and what it requires and wants.", Result: "OK",
+			Params: []sock.Param{nameParam, {Name: "no_deps", Type: "boolean", Summary: "start it alone"}}, Handle: s.start},
+		{Name: sock.MethodStop, Access: sock.Change, Summary: "Stops a service; those that require it stop first.", Params: name, Result: "OK", Handle: s.stop},
+		{Name: sock.MethodRestart, Access: sock.Change, Summary: "Stops and starts a service with its back-off reset; those that require it come back with it.", Params: name, Result: "OK", Handle: s.restart},
+		{Name: sock.MethodKill, Access: sock.Change, Summary: "Sends a signal to the processes of a service.", Result: "OK",
+			Params: []sock.Param{nameParam, {Name: "signal", Type: "string", Lax: true, Summary: "a name or number, SIGTERM when absent"}}, Handle: s.kill},
+	}
+}
+
+func (s *server) shutdown(context.Context, *sock.Call) (any, error) {
+	s.sup.Shutdown()
+	return sock.Done, nil
+}
+
+func (s *server) start(_ context.Context, c *sock.Call) (any, error) {
+	var p sock.StartParams
+	if err := c.Params(&p); err != nil {
+		return nil, err
+	}
+	return done(s.sup.Start(p.Name, p.NoDeps))
+}
+
+func (s *server) stop(_ context.Context, c *sock.Call) (any, error) {
+	name, err := c.Name()
+	if err != nil {
+		return nil, err
+	}
+	return done(s.sup.Stop(name))
+}
+
+func (s *server) restart(_ context.Context, c *sock.Call) (any, error) {
+	name, err := c.Name()
+	if err != nil {
+		return nil, err
+	}
+	return done(s.sup.Restart(name))
+}
+
+func (s *server) kill(_ context.Context, c *sock.Call) (any, error) {
+	p := sock.KillParams{}
+	if err := c.Params(&p); err != nil {
+		return nil, err
+	}
+	if p.Signal == "" {
+		p.Signal = "SIGTERM"
+	}
+	sig, err := config.ParseSignal(p.Signal)
+	if err != nil {
+		why := "unknown signal"
+		if _, number := strconv.Atoi(strings.TrimSpace(p.Signal)); number == nil {
+			why = "invalid signal number"
+		}
+		return nil, sock.BadSignal("", p.Signal, why)
+	}
+	return done(s.sup.Kill(p.Name, sig))
+}
