@@ -24,7 +24,8 @@ type Method struct {
 	Access  Access  // what the peer must be allowed
 	Summary string  // one sentence for documentation
 	Params  []Param // the named parameters, checked before they are decoded
-	Result  string  // the name of the result's shape, for documentation
+	Result  any     // a zero value of the type of the result, for documentation
+	Pushes  []Push  // what it sends after its reply if it Streams, but for NoteEnd
 
 	// Waits marks a handler that may take long. Replies that are still held back
 	// are sent before it runs, and its context ends when the client hangs up.
@@ -44,12 +45,22 @@ type Method struct {
 	Handle func(ctx context.Context, call *Call) (any, error)
 }
 
+// A Push describes a notification of a method that streams.
+type Push struct {
+	Name   string
+	Params any // a zero value of the type of its params
+}
+
 // A Param describes one named parameter.
 type Param struct {
 	Name     string
 	Type     string // "string", "integer", "boolean", "array", "object" or "any"
 	Required bool
 	Summary  string
+
+	// Of is a zero value of the type of an array or an object, for documentation;
+	// nil when anything goes.
+	Of any
 
 	// Lax parameters of a wrong type count as absent, as in zinit 0.3.9;
 	// otherwise they are refused.
