@@ -13,12 +13,12 @@ import (
 func (s *server) changes() sock.Table {
 	name := []sock.Param{nameParam}
 	return sock.Table{
-		{Name: sock.MethodShutdown, Access: sock.Change, Summary: "Stops all services in order, then ends the server.", Result: "OK", Handle: s.shutdown},
-		{Name: sock.MethodStart, Access: sock.Change, Summary: "Starts a service, and what it requires and wants.", Result: "OK",
+		{Name: sock.MethodShutdown, Access: sock.Change, Summary: "Stops all services in order, then ends the server.", Result: sock.OK{}, Handle: s.shutdown},
+		{Name: sock.MethodStart, Access: sock.Change, Summary: "Starts a service, and what it requires and wants.", Result: sock.OK{},
 			Params: []sock.Param{nameParam, {Name: "no_deps", Type: "boolean", Summary: "start it alone"}}, Handle: s.start},
-		{Name: sock.MethodStop, Access: sock.Change, Summary: "Stops a service; those that require it stop first.", Params: name, Result: "OK", Handle: s.stop},
-		{Name: sock.MethodRestart, Access: sock.Change, Summary: "Stops and starts a service with its back-off reset; those that require it come back with it.", Params: name, Result: "OK", Handle: s.restart},
-		{Name: sock.MethodKill, Access: sock.Change, Summary: "Sends a signal to the processes of a service.", Result: "OK",
+		{Name: sock.MethodStop, Access: sock.Change, Summary: "Stops a service; those that require it stop first.", Params: name, Result: sock.OK{}, Handle: s.stop},
+		{Name: sock.MethodRestart, Access: sock.Change, Summary: "Stops and starts a service with its back-off reset; those that require it come back with it.", Params: name, Result: sock.OK{}, Handle: s.restart},
+		{Name: sock.MethodKill, Access: sock.Change, Summary: "Sends a signal to the processes of a service.", Result: sock.OK{},
 			Params: []sock.Param{nameParam, {Name: "signal", Type: "string", Lax: true, Summary: "a name or number, SIGTERM when absent"}}, Handle: s.kill},
 	}
 }

@@ -10,7 +10,7 @@ import (
 // output is the methods that show what services wrote.
 func (s *server) output() sock.Table {
 	return sock.Table{
-		{Name: sock.MethodLogs, Access: sock.Read, Summary: "Returns the last lines that a service wrote.", Result: "[]string",
+		{Name: sock.MethodLogs, Access: sock.Read, Summary: "Returns the last lines that a service wrote.", Result: []string(nil),
 			Params: []sock.Param{{Name: "name", Type: "string", Summary: "the service; without it the result is empty"}, {Name: "lines", Type: "integer", Lax: true, Summary: "how many at most, 100 when absent"}}, Handle: s.logLines},
 	}
 }

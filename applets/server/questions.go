@@ -17,17 +17,17 @@ import (
 func (s *server) questions() sock.Table {
 	name := []sock.Param{nameParam}
 	return sock.Table{
-		{Name: sock.MethodPing, Access: sock.Read, Summary: "Tells the version and the pid of the server.", Result: "Ping", Handle: s.ping},
-		{Name: sock.MethodList, Access: sock.Read, Summary: "Lists the names of all services, in load order.", Result: "Names", Handle: s.names},
-		{Name: sock.MethodListFull, Access: sock.Read, Summary: "Lists all services with their states.", Result: "[]ServiceInfo", Handle: s.listFull},
-		{Name: sock.MethodStatus, Access: sock.Read, Summary: "Tells the state of a service.", Params: name, Result: "ServiceStatus", Handle: s.status},
-		{Name: sock.MethodStatusFull, Access: sock.Read, Summary: "Tells the state of a service and of what it depends on.", Params: name, Result: "ServiceStatusFull", Handle: s.statusFull},
-		{Name: sock.MethodWhy, Access: sock.Read, Summary: "Explains why a service does not start.", Params: name, Result: "WhyBlocked", Handle: s.why},
-		{Name: sock.MethodTree, Access: sock.Read, Summary: "Draws all services with what they depend on.", Result: "Tree", Handle: s.tree},
-		{Name: sock.MethodIsRunning, Access: sock.Read, Summary: "Tells whether a service runs.", Params: name, Result: "boolean", Handle: s.isRunning},
-		{Name: sock.MethodWait, Access: sock.Read, Summary: "Answers when all services have reached a state or the time has passed.", Result: "WaitResult", Waits: true,
+		{Name: sock.MethodPing, Access: sock.Read, Summary: "Tells the version and the pid of the server.", Result: sock.Ping{}, Handle: s.ping},
+		{Name: sock.MethodList, Access: sock.Read, Summary: "Lists the names of all services, in load order.", Result: sock.Names(nil), Handle: s.names},
+		{Name: sock.MethodListFull, Access: sock.Read, Summary: "Lists all services with their states.", Result: []sock.ServiceInfo(nil), Handle: s.listFull},
+		{Name: sock.MethodStatus, Access: sock.Read, Summary: "Tells the state of a service.", Params: name, Result: sock.ServiceStatus{}, Handle: s.status},
+		{Name: sock.MethodStatusFull, Access: sock.Read, Summary: "Tells the state of a service and of what it depends on.", Params: name, Result: sock.ServiceStatusFull{}, Handle: s.statusFull},
+		{Name: sock.MethodWhy, Access: sock.Read, Summary: "Explains why a service does not start.", Params: name, Result: sock.WhyBlocked{}, Handle: s.why},
+		{Name: sock.MethodTree, Access: sock.Read, Summary: "Draws all services with what they depend on.", Result: sock.Tree{}, Handle: s.tree},
+		{Name: sock.MethodIsRunning, Access: sock.Read, Summary: "Tells whether a service runs.", Params: name, Result: false, Handle: s.isRunning},
+		{Name: sock.MethodWait, Access: sock.Read, Summary: "Answers when all services have reached a state or the time has passed.", Result: sock.WaitResult{}, Waits: true,
 			Params: []sock.Param{
-				{Name: "names", Type: "array", Required: true, Summary: "the services"},
+				{Name: "names", Type: "array", Of: []string(nil), Required: true, Summary: "the services"},
 				{Name: "state", Type: "string", Required: true, Summary: "one of the seven states, or up, or down"},
 				{Name: "timeout_ms", Type: "integer", Summary: "0: as long as the client stays"},
 				{Name: "settle", Type: "boolean", Summary: "answer also when one of them can not get there without help"},
