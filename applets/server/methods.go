@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -36,6 +37,11 @@ var nameParam = sock.Param{Name: "name", Type: "string", Required: true, Summary
 // table is every method of the server, one row each.
 func (s *server) table() sock.Table {
 	return slices.Concat(s.questions(), s.changes(), s.output())
+}
+
+// invalidParam refuses a parameter whose type is right and whose value is not.
+func invalidParam(format string, args ...any) error {
+	return &sock.Error{Code: sock.CodeInvalidParams, Message: fmt.Sprintf(format, args...), Data: sock.Detail{Word: "invalid_param"}}
 }
 
 func done(err error) (any, error) {

@@ -61,6 +61,7 @@ var changing = []struct {
 	{regexp.MustCompile(`"uptime_secs":[0-9]+\}`), `"uptime_secs":7}`},
 	{regexp.MustCompile(`"version":"[^"]*"`), `"version":"0.4.0"`},
 	{regexp.MustCompile(`"[0-9]{13} \[`), `"1795196509387 [`},
+	{regexp.MustCompile(`"timestamp_ms":[0-9]+`), `"timestamp_ms":1795196509387`},
 }
 
 func settled(reply string) string {
@@ -269,7 +270,7 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 	want := []string{
 		"system.ping", "system.shutdown", "service.list", "service.list_full", "service.status", "service.status_full",
 		"service.why", "service.tree", "service.is_running", "service.start", "service.stop", "service.restart",
-		"service.kill", "service.wait", "logs.get",
+		"service.kill", "service.wait", "logs.get", "logs.tail", "logs.filter",
 	}
 	slices.Sort(names)
 	slices.Sort(want)

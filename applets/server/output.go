@@ -3,46 +3,126 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"zinit/sock"
+	"zinit/supervise/logs"
 )
 
 // output is the methods that show what services wrote.
 func (s *server) output() sock.Table {
+	lines := sock.Param{Name: "lines", Type: "integer", Lax: true, Summary: "how many at most, counted from the end, 100 when absent"}
+	since := sock.Param{Name: "since", Type: "integer", Summary: "nothing older, Unix milliseconds"}
+	stream := sock.Param{Name: "stream", Type: "string", Summary: "only this one: " + strings.Join(streams, ", ")}
+	all := lines
+	all.Summary = "how many at most, counted from the end, all when absent"
 	return sock.Table{
-		{Name: sock.MethodLogs, Access: sock.Read, Summary: "Returns the last lines that a service wrote.", Result: []string(nil),
-			Params: []sock.Param{{Name: "name", Type: "string", Summary: "the service; without it the result is empty"}, {Name: "lines", Type: "integer", Lax: true, Summary: "how many at most, 100 when absent"}}, Handle: s.logLines},
+		{Name: sock.MethodLogs, Access: sock.Read, Summary: "Returns the last lines that a service wrote, as text.", Result: []string(nil),
+			Params: []sock.Param{{Name: "name", Type: "string", Summary: "the service; without it the result is empty"}, lines}, Handle: s.logLines},
+		{Name: sock.MethodLogsTail, Access: sock.Read, Summary: "Returns the last lines that a service wrote, as objects.", Result: []sock.LogLine(nil),
+			Params: []sock.Param{nameParam, lines, since, stream}, Handle: s.logsTail},
+		{Name: sock.MethodLogsFilter, Access: sock.Read, Summary: "Returns the lines of a service that were asked for, as objects.", Result: []sock.LogLine(nil),
+			Params: []sock.Param{
+				{Name: "service", Type: "string", Summary: "the service; required, unless it is given as name"},
+				{Name: "name", Type: "string", Summary: "the same as service"},
+				all, since, stream,
+			}, Handle: s.logsFilter},
 	}
 }
 
-// defaultLines is how many lines logs.get returns when it is not told.
+// defaultLines is how many lines are returned when nobody says how many.
 const defaultLines = 100
+
+// mostLines is what stands for all of them.
+const mostLines = 1 << 30
+
+// streams are the words for where a line comes from. There are no lines from
+// syslog yet; clients of zinit 0.3.9 may ask for them all the same.
+var streams = []string{logs.Stdout.String(), logs.Stderr.String(), logs.Zinit.String(), "syslog"}
 
 func (s *server) logLines(_ context.Context, c *sock.Call) (any, error) {
 	p := sock.LogsParams{Lines: defaultLines}
 	if err := c.Params(&p); err != nil {
 		return nil, err
 	}
-	if p.Lines < 0 {
-		p.Lines = defaultLines // zinit 0.3.9 takes no such number for one
-	}
 	if p.Name == "" {
 		return []string{}, nil
+	}
+	lines, err := s.readLog(sock.LogsTailParams{Name: p.Name, Lines: p.Lines}, defaultLines)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = l.String()
+	}
+	return out, nil
+}
+
+func (s *server) logsTail(_ context.Context, c *sock.Call) (any, error) {
+	p := sock.LogsTailParams{Lines: defaultLines}
+	if err := c.Params(&p); err != nil {
+		return nil, err
+	}
+	return s.readLog(p, defaultLines)
+}
+
+func (s *server) logsFilter(_ context.Context, c *sock.Call) (any, error) {
+	p := sock.LogsTailParams{Lines: mostLines}
+	if err := c.Params(&p); err != nil {
+		return nil, err
+	}
+	if p.Service != "" {
+		p.Name = p.Service
+	}
+	if p.Name == "" {
+		return nil, &sock.Error{Code: sock.CodeInvalidParams, Message: "missing 'service' parameter"}
+	}
+	if p.Lines == 0 {
+		p.Lines = mostLines // clients that have no number send this one
+	}
+	return s.readLog(p, mostLines)
+}
+
+// readLog returns the lines that p asks for, never nil. Less than none, which zinit 0.3.9
+// takes for no number at all, is absent.
+func (s *server) readLog(p sock.LogsTailParams, absent int64) ([]sock.LogLine, error) {
+	if p.Lines < 0 {
+		p.Lines = absent
+	}
+	if p.Stream != "" && !slices.Contains(streams, p.Stream) {
+		return nil, invalidParam("unknown stream '%s': it is one of %s", p.Stream, strings.Join(streams, ", "))
 	}
 	if s.sup.Snapshot().Find(p.Name) == nil {
 		return nil, sock.NoService()
 	}
-	lines, err := s.logs.Tail(p.Name, int(min(p.Lines, 1<<30)))
+	most := int(min(p.Lines, mostLines))
+	ask := most
+	if p.Stream != "" || p.SinceMs != 0 {
+		ask = mostLines
+	}
+	lines, err := s.logs.Tail(p.Name, ask)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the log of %s: %w", p.Name, err)
 	}
-	out := make([]string, len(lines))
-	for i, l := range lines {
-		text := string(l.Text)
-		if l.Cut {
-			text += " [cut]"
+	since := time.UnixMilli(p.SinceMs)
+	out := make([]sock.LogLine, 0, min(len(lines), most))
+	for _, l := range lines {
+		if p.SinceMs != 0 && l.Time.Before(since) || p.Stream != "" && l.Stream.String() != p.Stream {
+			continue
 		}
-		out[i] = sock.LogLine{TimestampMs: l.Time.UnixMilli(), Stream: l.Stream.String(), Content: text}.String()
+		out = append(out, wireLine(p.Name, l))
 	}
-	return out, nil
+	return out[max(0, len(out)-most):], nil
+}
+
+// wireLine is a line on the wire. One that is not whole says so.
+func wireLine(service string, l logs.Line) sock.LogLine {
+	text := string(l.Text)
+	if l.Cut {
+		text += " [cut]"
+	}
+	return sock.LogLine{TimestampMs: l.Time.UnixMilli(), Service: service, Stream: l.Stream.String(), Content: text}
 }

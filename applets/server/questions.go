@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -130,11 +129,7 @@ func (s *server) wait(ctx context.Context, c *sock.Call) (any, error) {
 	}
 	goal, ok := supervise.ParseGoal(p.State)
 	if !ok {
-		return nil, &sock.Error{
-			Code:    sock.CodeInvalidParams,
-			Message: fmt.Sprintf("unknown state '%s': it is one of %s", p.State, strings.Join(sock.Goals(), ", ")),
-			Data:    sock.Detail{Word: "invalid_param"},
-		}
+		return nil, invalidParam("unknown state '%s': it is one of %s", p.State, strings.Join(sock.Goals(), ", "))
 	}
 	if p.TimeoutMs != 0 {
 		// Less than nothing is what is left of a deadline that has passed.
