@@ -20,6 +20,8 @@ func (f *file) check(s *Service, tables map[string]*tomlTable) {
 	}
 	f.dependencies(s)
 	f.delays(s)
+	// It says nothing about others: services that do the same are equal.
+	s.Lifecycle.RestartExplicit = s.Lifecycle.RestartExplicit && s.Oneshot
 	if s.Health != nil {
 		f.health(s, tables["health"])
 	}
@@ -109,6 +111,7 @@ func (f *file) health(s *Service, t *tomlTable) {
 	given := f.require("health.target", t, `write target = "127.0.0.1:8080", a URL, or a command`)
 	if line := f.lines["health.expect_status"]; line > 0 && f.probeKnown && h.Kind != ProbeHTTP {
 		f.report(Warning, line, "health.expect_status", "has no effect: only http has a status, remove it")
+		h.ExpectStatus = defaultStatus
 	}
 	if !kindGiven || !given || !f.probeKnown || h.Target == "" {
 		return

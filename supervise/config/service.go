@@ -83,7 +83,8 @@ const (
 // Lifecycle is the [lifecycle] table.
 type Lifecycle struct {
 	Restart RestartPolicy
-	// RestartExplicit: the file names the policy. A oneshot is retried only then.
+	// RestartExplicit: this is a oneshot and its file names the policy. It is
+	// retried only then. False for all others.
 	RestartExplicit bool
 	RestartDelay    time.Duration // 0: at once
 	RestartDelayMax time.Duration

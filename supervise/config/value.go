@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,8 @@ import (
 // having reported why and what to write, when it is not what they are for.
 type value struct {
 	file  *file
-	key   string // "lifecycle.restart"
+	row   *key   // what is known of the key
+	key   string // "lifecycle.restart", as it is spelled
 	entry tomlEntry
 }
 
@@ -143,27 +145,36 @@ func (v value) size(least int64) (int64, bool) {
 	return v.integer(least, math.MaxInt64)
 }
 
-// word takes one of the words and returns its index.
-func (v value) word(words ...string) (int, bool) {
+// oneOf takes one of the words of the key and returns its index.
+func (v value) oneOf() (int, bool) {
 	s, ok := v.text()
 	if !ok {
 		return 0, false
 	}
-	for i, w := range words {
-		if w == s {
-			return i, true
-		}
+	if i := v.row.wordIndex(s); i >= 0 {
+		return i, true
 	}
-	v.unknownWord(s, words)
+	hint := ""
+	if near := Nearest(s, v.row.words); near != "" {
+		hint = ": did you mean " + inQuotes(near) + "?"
+	}
+	v.fail("%s is none of %s%s", quoted(s), strings.Join(v.row.words, ", "), hint)
 	return 0, false
 }
 
-func (v value) unknownWord(s string, words []string) {
-	hint := ""
-	if near := Nearest(s, words); near != "" {
-		hint = ": did you mean " + inQuotes(near) + "?"
+// word is oneOf where what was refused is as good as the first word.
+func (v value) word() int {
+	i, _ := v.oneOf()
+	return i
+}
+
+// wordIndex finds a word among those of the key, or is -1. A restart policy may be
+// in any case and have an underscore in it: documents of the original write it so.
+func (k *key) wordIndex(s string) int {
+	if i := slices.Index(k.words, s); i >= 0 || k.name != "restart" {
+		return i
 	}
-	v.fail("%s is none of %s%s", quoted(s), strings.Join(words, ", "), hint)
+	return slices.Index(k.words, strings.ReplaceAll(strings.ToLower(s), "_", "-"))
 }
 
 // list takes a list; each of its elements is to be read as a value.
@@ -179,7 +190,7 @@ func (v value) list() []value {
 	}
 	values := make([]value, len(entries))
 	for i, e := range entries {
-		values[i] = value{v.file, v.key, e}
+		values[i] = value{v.file, v.row, v.key, e}
 	}
 	return values
 }

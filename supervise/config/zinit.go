@@ -11,6 +11,7 @@ import (
 const (
 	defaultBufferBytes = 4 << 20
 	minBufferBytes     = 4 << 10 // a page: less holds no useful log
+	defaultStatus      = 200     // of a health check by http
 )
 
 // Parse reads the text of one zinit TOML file. path is only used for messages,
@@ -31,6 +32,7 @@ type file struct {
 	more       bool           // findings than maxProblems
 	failed     bool
 	probeKnown bool // health.type is given and good
+	wire       bool // it is JSON and no file
 }
 
 func parse(path string, text []byte) loaded {
@@ -104,9 +106,9 @@ func (f *file) problems() []Problem {
 	return problems
 }
 
-// service reads the tables of a file that could be decoded.
-func (f *file) service(root *tomlTable) *Service {
-	s := &Service{
+// newService has every default.
+func newService() *Service {
+	return &Service{
 		Lifecycle: Lifecycle{
 			RestartDelay: time.Second, RestartDelayMax: 5 * time.Minute, MaxRestarts: 10,
 			StabilityPeriod: 30 * time.Second, StartTimeout: 30 * time.Second, StopTimeout: 10 * time.Second,
@@ -114,6 +116,15 @@ func (f *file) service(root *tomlTable) *Service {
 		},
 		Logging: Logging{BufferLines: 1000, BufferBytes: defaultBufferBytes},
 	}
+}
+
+func newHealth() *Health {
+	return &Health{ExpectStatus: defaultStatus, Interval: 10 * time.Second, Timeout: 5 * time.Second, Retries: 3}
+}
+
+// service reads the tables of a file that could be decoded.
+func (f *file) service(root *tomlTable) *Service {
+	s := newService()
 	tables := f.tables(root)
 	switch {
 	case tables["service"] != nil:
@@ -134,7 +145,7 @@ func (f *file) service(root *tomlTable) *Service {
 			f.report(Warning, t.line, sec.name, "has no effect: a target has no process, remove it")
 		default:
 			if sec.name == "health" {
-				s.Health = &Health{ExpectStatus: 200, Interval: 10 * time.Second, Timeout: 5 * time.Second, Retries: 3}
+				s.Health = newHealth()
 			}
 			f.section(s, sec, t)
 		}
@@ -156,7 +167,7 @@ func (f *file) tables(root *tomlTable) map[string]*tomlTable {
 	found := make(map[string]*tomlTable, len(sections))
 	for _, e := range root.entries {
 		table, isTable := e.value.(*tomlTable)
-		known := slices.ContainsFunc(sections[:], func(s section) bool { return s.name == e.key })
+		known := sectionNamed(e.key) != nil && !(f.wire && e.key == "target")
 		_, many := e.value.([]*tomlTable)
 		switch {
 		case known && isTable:
@@ -176,6 +187,10 @@ func (f *file) tables(root *tomlTable) map[string]*tomlTable {
 func (f *file) unknownTop(e tomlEntry, table bool) {
 	if yes, refuse := isPlanned(e.key, ""); yes && table {
 		f.notYet(e.line, e.key, "["+e.key+"]", refuse)
+		return
+	}
+	if f.wire {
+		f.report(Warning, e.line, e.key, "is no part of a service and is ignored: remove it")
 		return
 	}
 	if !table {
@@ -210,7 +225,7 @@ func (f *file) notYet(line int, key, what string, refuse bool) {
 func homeOf(name string) string {
 	for _, s := range sections {
 		for _, k := range s.keys {
-			if k.name == name || k.also == name {
+			if !k.wire && (k.name == name || k.also == name) {
 				return s.name
 			}
 		}
@@ -222,19 +237,18 @@ func homeOf(name string) string {
 func (f *file) section(s *Service, sec *section, t *tomlTable) {
 	for _, e := range t.entries {
 		full := sec.name + "." + e.key
-		i := slices.IndexFunc(sec.keys, func(k key) bool { return k.name == e.key || k.also == e.key && k.also != "" })
-		if i < 0 {
+		k := sec.find(e.key)
+		if k == nil || k.wire && !f.wire {
 			f.unknownKey(sec, e)
 			continue
 		}
-		k := &sec.keys[i]
 		name := sec.name + "." + k.name
 		if before := f.lines[name]; before > 0 {
 			f.report(Error, e.line, full, "means the same as the other spelling in line %d (%s and %s): remove one", before, k.name, k.also)
 			continue
 		}
 		f.lines[name] = e.line
-		k.set(s, value{f, full, e})
+		k.set(s, value{f, k, full, e})
 	}
 }
 
@@ -246,7 +260,9 @@ func (f *file) unknownKey(sec *section, e tomlEntry) {
 	}
 	var names []string
 	for _, k := range sec.keys {
-		names = append(names, k.name)
+		if !k.wire {
+			names = append(names, k.name)
+		}
 	}
 	hint := "remove it"
 	near := Nearest(e.key, names)
@@ -318,6 +334,28 @@ func (v value) names() []string {
 	return names
 }
 
+// setRestart takes lifecycle.restart.
+func setRestart(s *Service, v value) {
+	if i, ok := v.oneOf(); ok {
+		s.Lifecycle.Restart = restartPolicies[i]
+		s.Lifecycle.RestartExplicit = !v.file.wire || s.Lifecycle.Restart != RestartOnFailure
+	}
+}
+
+// setStopSignal takes lifecycle.stop_signal.
+func setStopSignal(s *Service, v value) {
+	text, ok := v.text()
+	if !ok {
+		return
+	}
+	sig, err := ParseSignal(text)
+	if err != nil {
+		v.fail("%s %v", v.key, err)
+		return
+	}
+	s.Lifecycle.StopSignal = sig
+}
+
 // setPorts takes service.ports.
 func setPorts(s *Service, v value) {
 	for _, e := range v.list() {
@@ -342,7 +380,7 @@ func setEnv(s *Service, v value) {
 		return
 	}
 	for _, e := range table.entries {
-		variable := value{v.file, v.key + "." + e.key, e}
+		variable := value{v.file, v.row, v.key + "." + e.key, e}
 		text, ok := e.value.(string)
 		switch {
 		case !ok:

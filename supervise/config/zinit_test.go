@@ -110,7 +110,7 @@ func TestFilesBecomeServices(t *testing.T) {
 	set := defaults("x5", "sleep 2002", "sleep", "2002")
 	set.Dir, set.Env = "/tmp", []string{"A=1"}
 	set.After, set.Requires, set.Wants = []string{"log"}, []string{"x1"}, []string{"metrics"}
-	set.Lifecycle.Restart, set.Lifecycle.RestartExplicit = RestartAlways, true
+	set.Lifecycle.Restart = RestartAlways
 	set.Lifecycle.RestartDelay, set.Lifecycle.MaxRestarts = 50*time.Millisecond, 3
 	set.Health = &Health{
 		Target: "127.0.0.1:1", ExpectStatus: 200,
@@ -162,7 +162,7 @@ func TestTextsMeanWhatTomlSays(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 	w := good(t, "windows")
-	if w.Exec != "one\ntwo" || w.Lifecycle.Restart != RestartOnFailure || !w.Lifecycle.RestartExplicit {
+	if w.Exec != "one\ntwo" || w.Lifecycle.Restart != RestartOnFailure {
 		t.Errorf("got %+v", w)
 	}
 }

@@ -1,0 +1,195 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// Same tells whether two services are the same but for the text they came from:
+// Source and Digest do not count.
+func (s *Service) Same(o *Service) bool {
+	a, b := *s, *o
+	a.Source, a.Digest, b.Source, b.Digest = "", [32]byte{}, "", [32]byte{}
+	return reflect.DeepEqual(&a, &b)
+}
+
+// isDefault tells whether the key says of s what it says of a service that does
+// not mention it.
+func (k *key) isDefault(s *Service) bool {
+	plain := newService()
+	plain.Health = newHealth()
+	return reflect.DeepEqual(k.get(s), k.get(plain))
+}
+
+// inFile is what files say of s under this key; false when they leave it out.
+func (k *key) inFile(s *Service) (any, bool) {
+	switch v := k.get(s).(type) {
+	case nil, leftOut:
+		return nil, false
+	default:
+		// A file that names the default policy asks for a oneshot to be retried.
+		quiet := k.name == "restart" && s.Oneshot && !s.Lifecycle.RestartExplicit
+		return v, !k.wire && !quiet
+	}
+}
+
+// ToJSON returns s as service.get shows it: in full, keys in alphabetical order;
+// keys that zinit 0.3.9 does not have only where they differ from their default.
+// A target is {"is_target":true,"name":NAME}.
+func ToJSON(s *Service) []byte {
+	if s.Target {
+		return encodeJSON(map[string]any{"is_target": true, "name": s.Name})
+	}
+	config := map[string]any{"health": nil}
+	for i := range sections {
+		if sec := &sections[i]; sec.concerns(s) {
+			config[sec.name] = sec.forWire(s)
+		}
+	}
+	return encodeJSON(config)
+}
+
+func (sec *section) forWire(s *Service) map[string]any {
+	table := make(map[string]any, len(sec.keys))
+	for i := range sec.keys {
+		k := &sec.keys[i]
+		v := k.get(s)
+		if v == (leftOut{}) || k.ours && k.isDefault(s) {
+			continue
+		}
+		switch list := v.(type) {
+		case []string:
+			v = append([]string{}, list...) // not null
+		case []uint16:
+			v = append([]uint16{}, list...)
+		case environ:
+			v = list.table()
+		}
+		table[k.name] = v
+	}
+	return table
+}
+
+func (e environ) table() map[string]string {
+	table := make(map[string]string, len(e))
+	for _, kv := range e {
+		name, text, _ := strings.Cut(kv, "=")
+		table[name] = text
+	}
+	return table
+}
+
+// encodeJSON writes < and & as they are, as the original does.
+func encodeJSON(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // maps of texts, numbers and lists always encode
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// Render returns s as a zinit TOML file: every value, the defaults included, but
+// those that are not given and, of the keys that zinit 0.3.9 does not have, those
+// that have their default. Reading it gives the same service again.
+func Render(s *Service) []byte {
+	var b []byte
+	for i := range sections {
+		if sec := &sections[i]; sec.concerns(s) {
+			if b != nil {
+				b = append(b, '\n')
+			}
+			b = append(b, sec.inFile(s)...)
+		}
+	}
+	return b
+}
+
+// inFile is the table as a file has it, and that of the variables below it.
+func (sec *section) inFile(s *Service) []byte {
+	b := []byte("[" + sec.name + "]\n")
+	var env []byte
+	for i := range sec.keys {
+		k := &sec.keys[i]
+		v, given := k.inFile(s)
+		switch list, isEnv := v.(environ); {
+		case !given || k.ours && k.isDefault(s):
+		case isEnv:
+			env = append(env, "\n["+sec.name+"."+k.name+"]\n"...)
+			for _, kv := range list {
+				name, text, _ := strings.Cut(kv, "=")
+				env = append(env, tomlKey(name)+" = "+tomlText(text)+"\n"...)
+			}
+		default:
+			b = append(b, k.name+" = "+tomlValue(v)+"\n"...)
+		}
+	}
+	return append(b, env...)
+}
+
+// tomlValue writes a value of a key on one line.
+func tomlValue(v any) string {
+	switch v := v.(type) {
+	case string:
+		return tomlText(v)
+	case []string:
+		return tomlList(v, tomlText)
+	case []uint16:
+		return tomlList(v, func(n uint16) string { return strconv.Itoa(int(n)) })
+	case environ:
+		if len(v) == 0 {
+			return "{}"
+		}
+		pairs := tomlList(v, func(kv string) string {
+			name, text, _ := strings.Cut(kv, "=")
+			return tomlKey(name) + " = " + tomlText(text)
+		})
+		return "{ " + pairs[1:len(pairs)-1] + " }"
+	}
+	return fmt.Sprint(v)
+}
+
+func tomlList[T any](list []T, write func(T) string) string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = write(v)
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
+
+func tomlKey(key string) string {
+	if strings.TrimLeft(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" && key != "" {
+		return key
+	}
+	return tomlText(key)
+}
+
+// tomlText writes a text in double quotes, or in single ones where that saves
+// escapes.
+func tomlText(text string) string {
+	if strings.ContainsAny(text, `"\`) && !strings.Contains(text, "'") && strings.IndexFunc(text, isControl) < 0 {
+		return "'" + text + "'"
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range text {
+		switch at := strings.IndexRune("\b\t\n\f\r\"\\", r); {
+		case at >= 0:
+			b.WriteByte('\\')
+			b.WriteByte(`btnfr"\`[at])
+		case isControl(r):
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
