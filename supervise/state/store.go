@@ -1,0 +1,228 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// slack is how many bytes of dead records a file may have before it is worth
+// writing it anew; beyond that they may be as many as the living.
+const slack = 256 << 10
+
+// maxFile bounds what is read of a file: more was not written by us.
+const maxFile = 256 << 20
+
+// A Store is one file of records. It belongs to one goroutine. An error of Commit
+// leaves the store usable: the next Commit writes everything anew.
+type Store struct {
+	// renew makes an empty file; settle puts it in the place of the old one.
+	renew  func() (*os.File, error)
+	settle func(f *os.File) error
+
+	f       *os.File
+	sums    *crc32.Table
+	live    map[string][]byte
+	alive   int64  // bytes that the living records take in a file
+	size    int64  // of the file
+	number  uint64 // of the last record in the file
+	batch   []byte // what Commit will append
+	pending uint64 // records in batch
+	broken  bool   // the file does not hold what live does
+}
+
+// Open opens the store at path, which is made when it is missing. The directory
+// must exist. An error says that nothing can be written there; what is in the file
+// is never one.
+func Open(path string) (*Store, Report, error) {
+	s := newStore()
+	aside := path + ".new"
+	s.renew = func() (*os.File, error) {
+		// Whoever was killed in the middle has left one behind.
+		if err := os.Remove(aside); err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+		return os.OpenFile(aside, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	s.settle = func(*os.File) error { return os.Rename(aside, path) }
+	old, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil && !os.IsNotExist(err) {
+		// What cannot be opened is replaced, if that is possible.
+		report, failed := s.adopt(nil)
+		if failed != nil {
+			return nil, report, fmt.Errorf("cannot open %s: %w", path, errors.Join(err, failed))
+		}
+		report.Foreign = true
+		return s, report, nil
+	}
+	report, err := s.adopt(old)
+	if err != nil {
+		return nil, report, fmt.Errorf("cannot write %s: %w", filepath.Base(path), err)
+	}
+	return s, report, nil
+}
+
+// Over opens a store in a file that has no name: f, or a new one when f is nil.
+// Whenever the store moves to another file, renew makes that and settle is told
+// it, so that somebody can hold it for the next server. The store owns f.
+func Over(f *os.File, renew func() (*os.File, error), settle func(*os.File) error) (*Store, Report, error) {
+	s := newStore()
+	s.renew, s.settle = renew, settle
+	report, err := s.adopt(f)
+	if err != nil {
+		return nil, report, err
+	}
+	return s, report, nil
+}
+
+func newStore() *Store {
+	return &Store{sums: table(), live: map[string][]byte{}}
+}
+
+// adopt reads a file and goes on with it when it is sound; otherwise, or when it
+// is nil, with a new one that has what could be read.
+func (s *Store) adopt(f *os.File) (Report, error) {
+	var report Report
+	if f != nil {
+		text, err := io.ReadAll(io.LimitReader(io.NewSectionReader(f, 0, maxFile), maxFile))
+		if err == nil {
+			s.number, report = parse(text, s.take)
+			s.size = int64(len(text))
+		}
+		if err == nil && len(text) >= len(magic) && !report.Damaged() {
+			s.f = f
+			return report, nil
+		}
+		report.Foreign = report.Foreign || err != nil
+		defer f.Close()
+	}
+	return report, s.rewrite()
+}
+
+func (s *Store) take(r record) {
+	key := string(r.key)
+	if old, ok := s.live[key]; ok {
+		s.alive -= recordSize(key, old)
+		delete(s.live, key)
+	}
+	if r.value != nil {
+		s.live[key] = slices.Clone(r.value)
+		s.alive += int64(r.size)
+	}
+}
+
+func recordSize(key string, value []byte) int64 { return int64(headSize + len(key) + len(value)) }
+
+// Records calls f for every record, in no order. The value is the store's.
+func (s *Store) Records(f func(key string, value []byte)) {
+	for key, value := range s.live {
+		f(key, value)
+	}
+}
+
+// Get is the value of a key, which is the store's, or nil.
+func (s *Store) Get(key string) []byte { return s.live[key] }
+
+// Put sets the value of a key; Commit writes it. The store keeps a copy. A key or
+// value that is too long is an error, and the old value stays.
+func (s *Store) Put(key string, value []byte) error {
+	if len(key) > MaxKey || len(value) > MaxValue {
+		return fmt.Errorf("cannot remember %.40q: a record of %d bytes is too long", key, len(value))
+	}
+	if old, ok := s.live[key]; ok {
+		if slices.Equal(old, value) {
+			return nil
+		}
+		s.alive -= recordSize(key, old)
+	}
+	// In the same memory where it fits: a service changes its state for years.
+	kept := append(s.live[key][:0], value...)
+	if kept == nil {
+		kept = []byte{}
+	}
+	s.live[key] = kept
+	s.alive += recordSize(key, kept)
+	s.pending++
+	s.batch = appendRecord(s.batch, s.sums, s.number+s.pending, key, kept)
+	return nil
+}
+
+// Delete forgets a key.
+func (s *Store) Delete(key string) {
+	old, ok := s.live[key]
+	if !ok {
+		return
+	}
+	s.alive -= recordSize(key, old)
+	delete(s.live, key)
+	s.pending++
+	s.batch = appendRecord(s.batch, s.sums, s.number+s.pending, key, nil)
+}
+
+// Commit writes what was put and deleted since the last one, with one system call.
+// When it returns nil, a process that dies at once leaves it all behind.
+func (s *Store) Commit() error {
+	if len(s.batch) == 0 && !s.broken {
+		return nil
+	}
+	if !s.broken && s.size+int64(len(s.batch)) <= 2*s.alive+slack {
+		_, err := s.f.WriteAt(s.batch, s.size)
+		if err == nil {
+			s.size += int64(len(s.batch))
+			s.number += s.pending
+			s.clear()
+			return nil
+		}
+		s.broken = true // a part of it may be there
+	}
+	return s.rewrite()
+}
+
+func (s *Store) clear() {
+	s.pending = 0
+	if cap(s.batch) > slack {
+		s.batch = nil // a burst is over
+		return
+	}
+	s.batch = s.batch[:0]
+}
+
+// rewrite writes the living records into a new file.
+func (s *Store) rewrite() error {
+	s.broken = true
+	text := append(make([]byte, 0, s.alive+int64(len(magic))), magic...)
+	number := uint64(0)
+	for key, value := range s.live {
+		number++
+		text = appendRecord(text, s.sums, number, key, value)
+	}
+	f, err := s.renew()
+	if err != nil {
+		return fmt.Errorf("cannot write the state anew: %w", err)
+	}
+	if _, err = f.WriteAt(text, 0); err == nil {
+		err = s.settle(f)
+	}
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("cannot write the state anew: %w", err)
+	}
+	if s.f != nil {
+		s.f.Close() // everything in it is in the new one
+	}
+	s.f, s.size, s.number, s.broken = f, int64(len(text)), number, false
+	s.clear()
+	return nil
+}
+
+// Close closes the file. What was not committed is lost.
+func (s *Store) Close() error {
+	if s.f == nil {
+		return nil
+	}
+	return s.f.Close()
+}
