@@ -11,18 +11,26 @@ type ServiceConfig struct {
 	Service      Service      `json:"service"`
 }
 
+// Configured is the result of service.get: the configuration of a service, or of
+// a target, of which only Name is known.
+type Configured struct {
+	ServiceConfig
+	IsTarget bool   `json:"is_target,omitempty"`
+	Name     string `json:"name,omitempty"` // of a target
+}
+
 // Service is the part of a ServiceConfig that says what is run.
 type Service struct {
 	Class          string            `json:"class,omitempty"`
 	Critical       bool              `json:"critical"`
 	Dir            *string           `json:"dir"`
-	Env            map[string]string `json:"env"`
+	Env            map[string]string `json:"env,omitempty"`
 	Exec           string            `json:"exec"`
 	KillOthers     bool              `json:"kill_others"`
 	Name           string            `json:"name"`
 	Oneshot        bool              `json:"oneshot"`
-	Ports          []uint16          `json:"ports"`
-	ProcessFilters []string          `json:"process_filters"`
+	Ports          []uint16          `json:"ports,omitempty"`
+	ProcessFilters []string          `json:"process_filters,omitempty"`
 	Status         string            `json:"status,omitempty"`
 }
 
@@ -42,6 +50,9 @@ type Lifecycle struct {
 	Restart           string `json:"restart,omitempty"`
 	RestartDelayMaxMs *int64 `json:"restart_delay_max_ms,omitempty"`
 	RestartDelayMs    *int64 `json:"restart_delay_ms,omitempty"`
+	// RestartExplicit says that an "on-failure" is meant for a oneshot too, which
+	// is not retried otherwise.
+	RestartExplicit   bool   `json:"restart_explicit,omitempty"`
 	StabilityPeriodMs *int64 `json:"stability_period_ms,omitempty"`
 	StartTimeoutMs    *int64 `json:"start_timeout_ms,omitempty"`
 	StopSignal        string `json:"stop_signal,omitempty"`
