@@ -52,7 +52,9 @@ const (
 func repeatable(method string) bool {
 	switch method {
 	case MethodPing, MethodList, MethodListFull, MethodStatus, MethodStatusFull,
-		MethodWhy, MethodTree, MethodIsRunning, MethodWait, MethodLogs:
+		MethodWhy, MethodTree, MethodIsRunning, MethodWait, MethodLogs,
+		MethodDiscover, MethodGet, MethodStats, MethodChildren,
+		MethodLogsTail, MethodLogsFilter, MethodDebugState, MethodDebugProcs:
 		return true
 	}
 	return false

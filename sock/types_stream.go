@@ -58,20 +58,27 @@ type LogsFollowParams struct {
 	Stream  string           `json:"stream,omitempty"`
 }
 
-// FollowedLine is a LogLine with where the one after it begins.
+// FollowedLine is a LogLine with where the one after it begins. Dropped counts
+// the bytes that were lost before it; the server says that by the batch, and
+// Client.Follow notes it here.
 type FollowedLine struct {
 	LogLine
-	Cursor int64 `json:"cursor"`
+	Cursor  int64 `json:"cursor"`
+	Dropped int64 `json:"dropped,omitempty"`
 }
 
 // LogBatch is what a subscriber to logs gets. Dropped counts bytes that were
-// released before the subscriber came to read them.
+// released before the subscriber came to read them; they are of the service
+// whose line comes first.
 type LogBatch struct {
 	Dropped int64          `json:"dropped,omitempty"`
 	Lines   []FollowedLine `json:"lines"`
 }
 
-// Subscribed is the reply to a subscription, before the first batch.
+// Subscribed is the reply to a subscription, before the first batch. Cursors say
+// for each service of logs.subscribe where its first line is looked for: who
+// loses the connection before any line came can go on from there.
 type Subscribed struct {
-	Subscribed bool `json:"subscribed"`
+	Cursors    map[string]int64 `json:"cursors,omitempty"`
+	Subscribed bool             `json:"subscribed"`
 }
