@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -81,6 +82,76 @@ func TestClientSendsAndReadsEveryMethod(t *testing.T) {
 		MethodPing: "", MethodStatus: `{"name":"a"}`, MethodStart: `{"name":"a","no_deps":true}`, MethodStop: `{"name":"a"}`,
 		MethodKill: `{"name":"a","signal":"HUP"}`, MethodLogs: `{"name":"a","lines":5}`,
 		MethodWait: `{"names":["a"],"settle":true,"state":"running","timeout_ms":2}`,
+	} {
+		if seen[method] != want {
+			t.Errorf("%s was sent %s, want %s", method, seen[method], want)
+		}
+	}
+}
+
+func TestClientSendsAndReadsTheRestOfTheMethods(t *testing.T) {
+	seen := make(map[string]string)
+	set := SetResult{Name: "a", Path: "/etc/a.toml", Warnings: Names{"w"}}
+	line := LogLine{"x", "a", "stdout", 1}
+	s, path := start(t, recorder(map[string]any{
+		MethodDiscover: Encoded(`{"openrpc":"1.2.6"}`), MethodStats: Stats{1.5, 4096, 7}, MethodChildren: Children{[]Child{{1, "sh", 8}}},
+		MethodGet: Encoded(`{"dependencies":{"after":["b"]},"health":null,"service":{"name":"a","exec":"x"}}`),
+		MethodSet: set, MethodAdd: set, MethodMonitor: set, MethodRegister: set, MethodDelete: Done,
+		MethodStartAll: StartedResult{1, Names{"a"}}, MethodStopAll: StoppedResult{1, Names{"a"}}, MethodDeleteAll: DeletedResult{1, Names{"a"}},
+		MethodReload: ReloadResult{Added: Names{"a"}, DryRun: true}, MethodLogsTail: []LogLine{line}, MethodLogsFilter: []LogLine{line},
+		MethodDebugState: Output{"state"}, MethodDebugProcs: Output{"tree"},
+	}, seen), Options{})
+	c, ctx := dial(t, path), t.Context()
+	same := func(what string, got, want any, err error) {
+		t.Helper()
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+	}
+	document, err := c.Discover(ctx)
+	same("Discover", string(document), `{"openrpc":"1.2.6"}`, err)
+	stats, err := c.Stats(ctx, "a")
+	same("Stats", stats, Stats{1.5, 4096, 7}, err)
+	children, err := c.Children(ctx, "a")
+	same("Children", children, []Child{{1, "sh", 8}}, err)
+	got, err := c.Get(ctx, "a")
+	same("Get", got.Service, Service{Name: "a", Exec: "x"}, err)
+	config := ServiceConfig{Service: Service{Name: "a", Exec: "x"}, Dependencies: Dependencies{Requires: Names{"b"}}}
+	r, err := c.Set(ctx, config, SetOptions{})
+	same("Set", r, set, err)
+	r, err = c.Add(ctx, config, SetOptions{Ephemeral: true})
+	same("Add", r, set, err)
+	r, err = c.Monitor(ctx, config)
+	same("Monitor", r, set, err)
+	r, err = c.Register(ctx, config)
+	same("Register", r, set, err)
+	same("Delete", nil, nil, c.Delete(ctx, "a", DeleteOptions{Cascade: true}))
+	started, err := c.StartAll(ctx)
+	same("StartAll", started, StartedResult{1, Names{"a"}}, err)
+	stopped, err := c.StopAll(ctx)
+	same("StopAll", stopped, StoppedResult{1, Names{"a"}}, err)
+	deleted, err := c.DeleteAll(ctx)
+	same("DeleteAll", deleted, DeletedResult{1, Names{"a"}}, err)
+	reload, err := c.Reload(ctx, ReloadParams{Name: "a", DryRun: true})
+	same("Reload", reload.Added, Names{"a"}, err)
+	lines, err := c.LogsTail(ctx, LogsTailParams{Name: "a", Lines: 3})
+	same("LogsTail", lines, []LogLine{line}, err)
+	lines, err = c.LogsFilter(ctx, LogsTailParams{Service: "a", Stream: "stderr", SinceMs: 9})
+	same("LogsFilter", lines, []LogLine{line}, err)
+	text, err := c.DebugState(ctx)
+	same("DebugState", text, "state", err)
+	text, err = c.DebugProcesses(ctx, "a")
+	same("DebugProcesses", text, "tree", err)
+	if err := s.Shutdown(ctx); err != nil { // it writes no more to seen
+		t.Error(err)
+	}
+	const sent = `{"config":{"dependencies":{"after":[],"conflicts":[],"requires":["b"],"wants":[]},"health":null,"lifecycle":{},` +
+		`"logging":{"file":null,"forward":null},"service":{"critical":false,"dir":null,"exec":"x","kill_others":false,"name":"a","oneshot":false}},"persist":`
+	for method, want := range map[string]string{
+		MethodSet: sent + "true}", MethodAdd: sent + "false}", MethodMonitor: sent + "false}", MethodRegister: sent + "true}",
+		MethodDelete: `{"name":"a","cascade":true}`, MethodReload: `{"name":"a","dry_run":true}`,
+		MethodLogsTail: `{"name":"a","lines":3}`, MethodLogsFilter: `{"service":"a","stream":"stderr","since":9}`,
+		MethodStartAll: "", MethodDebugState: "", MethodDebugProcs: `{"name":"a"}`,
 	} {
 		if seen[method] != want {
 			t.Errorf("%s was sent %s, want %s", method, seen[method], want)
