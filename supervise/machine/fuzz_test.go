@@ -19,6 +19,7 @@ type history struct {
 	up      bool // its process executes
 	gone    bool // its main process ended, its group lives on
 	highest Run
+	steps   int
 }
 
 func (h *history) next() int {
@@ -135,6 +136,9 @@ func (h *history) step(ev Event) {
 	l := h.l
 	before, due := l.Service, l.Deadline()
 	actions := l.give(ev)
+	if h.steps++; h.steps%4 == 0 {
+		l.Service = remembered(h.t, l.Service) // another server goes on with it
+	}
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Spawn:

@@ -1,0 +1,140 @@
+package machine
+
+import (
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// clock counts from the epoch of the tests.
+var clock = Clock{
+	Nanos: func(t time.Time) int64 { return int64(t.Sub(epoch)) + 1 },
+	Time:  func(n int64) time.Time { return epoch.Add(time.Duration(n - 1)) },
+}
+
+// remembered is the service as the next server reads it.
+func remembered(t *testing.T, s Service) Service {
+	t.Helper()
+	text, err := s.Encode(clock)
+	if err != nil {
+		t.Fatalf("%s: %v", describe(s), err)
+	}
+	back, err := Decode(text, s.Rules, clock)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	if !reflect.DeepEqual(back, s) {
+		t.Fatalf("%s comes back as %s, from %s", describe(s), describe(back), text)
+	}
+	return back
+}
+
+// filled sets every field of a value, so that none can be forgotten.
+func filled(v reflect.Value) {
+	switch v.Type() {
+	case reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(epoch.Add(time.Second)))
+		return
+	case reflect.TypeFor[Perm]():
+		v.SetUint(uint64(Lost))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			filled(v.Field(i))
+		}
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.String:
+		v.SetString("text")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Uint8, reflect.Uint64:
+		v.SetUint(3)
+	}
+}
+
+func TestAMemoForgetsNoField(t *testing.T) {
+	for _, state := range []State{Inactive{}, Blocked{}, Starting{}, Running{}, Stopping{}, Exited{}, Failed{}} {
+		s := Service{}
+		filled(reflect.ValueOf(&s).Elem())
+		s.Rules = &Rules{}
+		full := reflect.New(reflect.TypeOf(state)).Elem()
+		filled(full)
+		s.State = full.Interface().(State)
+		remembered(t, s)
+	}
+}
+
+func TestAMemoThatCannotBeIsRefused(t *testing.T) {
+	target, service := &Rules{Target: true}, &Rules{StopSignal: syscall.SIGTERM}
+	for _, c := range []struct {
+		text  string
+		rules *Rules
+		why   string
+	}{
+		{``, service, "cannot decode"},
+		{`{"state":"happy"}`, service, `no state "happy"`},
+		{`{"state":"starting"}`, service, "without a run"},
+		{`{"state":"stopping","last":3}`, service, "without a run"},
+		{`{"state":"running","last":3}`, service, "run 0 of a service"},
+		{`{"state":"running","run":3,"last":3}`, target, "run 3 of a target"},
+		{`{"state":"running","run":4,"last":3}`, service, "after the last one"},
+		{`{"state":"inactive","perm":9}`, service, "out of range"},
+		{`{"state":"inactive","quick":-1}`, service, "out of range"},
+	} {
+		if _, err := Decode([]byte(c.text), c.rules, clock); err == nil || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: %v, want %s", c.text, err, c.why)
+		}
+	}
+}
+
+func TestAMemoOfALaterVersionIsUnderstood(t *testing.T) {
+	s, err := Decode([]byte(`{"state":"running","run":2,"last":2,"mood":{"good":true},"want":true}`), &Rules{}, clock)
+	if err != nil || s.Run() != 2 || !s.Want {
+		t.Errorf("%s, %v", describe(s), err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"state":"stopping","run":2,"last":2,"why":{"kind":3},"kill_at":12}`))
+	f.Add([]byte(`{"state":"exited","outcome":{"signal":9},"restart_at":5,"probe":{"at":1}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := Decode(text, &Rules{}, clock)
+		if err != nil {
+			return
+		}
+		again, err := s.Encode(clock)
+		if err != nil {
+			return // text that is not UTF-8 is mended by the encoder
+		}
+		if _, err := Decode(again, s.Rules, clock); err != nil {
+			t.Errorf("%s, written again as %s: %v", text, again, err)
+		}
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	s := Service{State: Running{Run: 5, Since: epoch}, Want: true, Perm: Go, Last: 5, Started: epoch, Delay: time.Second}
+	for b.Loop() {
+		if _, err := s.Encode(clock); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	s := Service{State: Running{Run: 5, Since: epoch}, Want: true, Perm: Go, Last: 5, Started: epoch, Delay: time.Second}
+	text, err := s.Encode(clock)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Decode(text, s.Rules, clock); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
