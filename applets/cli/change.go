@@ -55,23 +55,17 @@ func restart(s *session) int {
 // change does something to every NAME. With --wait it then waits for all of them
 // at once: what is independent starts side by side.
 func (s *session) change(done, state string, do func(name string) error) int {
-	limit, err := s.timeout()
+	w, err := s.awaits()
 	if err != nil {
 		return s.usage(err)
 	}
-	waiting := s.call.has("wait")
-	if !waiting && s.call.has("timeout") {
-		return s.usage(errors.New("--timeout goes with --wait: add it"))
-	}
-	s.patience = limit
-	end := s.now().Add(limit)
 	var changed []string
 	code := s.each(s.call.words, func(name string) error {
 		if err := do(name); err != nil {
 			return err
 		}
 		changed = append(changed, name)
-		if waiting {
+		if w.wanted {
 			return nil
 		}
 		s.printf("%s: %s\n", done, name)
@@ -80,13 +74,34 @@ func (s *session) change(done, state string, do func(name string) error) int {
 		}
 		return nil
 	})
-	if !waiting || len(changed) == 0 {
+	if !w.wanted || len(changed) == 0 {
 		return code
 	}
-	if failed := s.awaitChange(changed, done, state, limit > 0, end); code == env.ExitDone {
+	if failed := s.awaitChange(changed, done, state, w); code == env.ExitDone {
 		code = failed
 	}
 	return code
+}
+
+// An await is what --wait and --timeout ask for.
+type await struct {
+	wanted  bool
+	limited bool
+	end     time.Time // when limited
+}
+
+// awaits reads --wait and --timeout. With a timeout, the server may come up
+// meanwhile, too.
+func (s *session) awaits() (await, error) {
+	limit, err := s.timeout()
+	if err != nil {
+		return await{}, err
+	}
+	if limit > 0 && !s.call.has("wait") {
+		return await{}, errors.New("--timeout goes with --wait: add it")
+	}
+	s.patience = limit
+	return await{s.call.has("wait"), limit > 0, s.now().Add(limit)}, nil
 }
 
 // afterStart tells what a start came to when it did not come to a process. A
@@ -130,19 +145,19 @@ func failedCode(code *int) string {
 // awaitChange waits until the services are where the change leads, and prints
 // the line of each that got there. One request for each: a request for all would
 // end at the first that cannot get there, while others are on their way.
-func (s *session) awaitChange(names []string, done, state string, limited bool, end time.Time) int {
+func (s *session) awaitChange(names []string, done, state string, w await) int {
 	return s.each(names, func(name string) error {
 		left := time.Duration(0)
-		if limited {
-			left = max(time.Millisecond, end.Sub(s.now()))
+		if w.limited {
+			left = max(time.Millisecond, w.end.Sub(s.now()))
 		}
 		result, err := s.wait(sock.WaitParams{Names: []string{name}, State: state, Settle: true}, left)
 		if err != nil {
 			return err
 		}
-		for _, w := range result.Services {
-			if !w.Reached {
-				return notReached(w, state)
+		for _, one := range result.Services {
+			if !one.Reached {
+				return notReached(one, state)
 			}
 		}
 		s.printf("%s: %s\n", done, name)

@@ -21,26 +21,34 @@ var update = stdflag.Bool("update", false, "rewrite the golden files")
 const goldenDir = "../../testdata/cli"
 
 // A stage runs command lines and writes down what happens, as a transcript:
-// stdout as it is, lines of stderr after "! ".
+// stdout as it is, lines of stderr after "! ", requests after "> " when a spy is set.
 type stage struct {
 	script   bytes.Buffer
 	env      map[string]string
 	terminal bool
+	host     host
+	stdin    string
+	spy      *fake    // its requests are part of the transcript
 	hide     []string // path, placeholder, ...
 }
 
 func (s *stage) run(args ...string) int {
 	var out, errs bytes.Buffer
 	e := &env.Env{
-		Args: append([]string{"zinit"}, args...), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+		Args: append([]string{"zinit"}, args...), Stdin: strings.NewReader(s.stdin), Stdout: &out, Stderr: &errs,
 		Getenv: func(key string) string { return s.env[key] }, UID: 1000,
 	}
 	now := func() time.Time { return time.UnixMilli(startedAt).UTC() }
-	code := run(e, s.terminal, now)
+	code := run(&session{env: e, terminal: s.terminal, now: now, host: s.host})
 	hide := strings.NewReplacer(s.hide...)
 	fmt.Fprintf(&s.script, "$ zinit %s\n%s", hide.Replace(strings.Join(args, " ")), hide.Replace(out.String()))
 	for line := range strings.Lines(hide.Replace(errs.String())) {
 		s.script.WriteString("! " + line)
+	}
+	if s.spy != nil {
+		for _, request := range s.spy.took() {
+			s.script.WriteString("> " + request + "\n")
+		}
 	}
 	fmt.Fprintf(&s.script, "[exit %d]\n\n", code)
 	return code
@@ -79,6 +87,7 @@ func TestTranscripts(t *testing.T) {
 	for _, test := range []struct {
 		golden   string
 		terminal bool
+		spy      bool
 		env      map[string]string
 		lines    []string
 	}{
@@ -92,7 +101,7 @@ func TestTranscripts(t *testing.T) {
 		{golden: "status-terminal", terminal: true, lines: []string{"status web", "status missing"}},
 		{golden: "start", lines: []string{
 			"start web", "start web db", "start multi-user", "start multi-user --no-deps", "start multi-user --tree",
-			"start p1", "start api", "start conf", "start nosuch", "start nosuch web", "start nosuch --tree",
+			"start p1", "start api", "start conf", "start web --tree --no-deps", "start nosuch", "start nosuch web", "start nosuch --tree",
 			"start web shot --wait", "start api web --wait", "start x9 --wait --timeout 30s",
 			"start web --timeout 3s", "start web --wait --timeout soon", "start", "start web --json",
 		}},
@@ -105,10 +114,26 @@ func TestTranscripts(t *testing.T) {
 		{golden: "logs", lines: []string{
 			"logs web", "logs web -n 2", "logs -n1 web", "logs web --lines=2 --json", "logs db", "logs db --json",
 			"logs nosuch", "logs web -n many", "logs",
+			"logs web db", "logs web db -n 1", "logs web db --json -n 1", "logs db nosuch", "logs log x1", "logs web --since 10m",
+			"logs web --since 09:59:00 --stream stderr", "logs db --since 1s", "logs web --since 25s -n 1 --json", "logs web --stream zinit",
+			"logs web --stream stdout --since 2027-01-01", "logs web --stream out", "logs web --stream syslog", "logs web --since yesterday",
 		}},
-		{golden: "logs-terminal", terminal: true, lines: []string{"logs web", "logs web --color never"}},
+		{golden: "logs-terminal", terminal: true, lines: []string{"logs web", "logs web --color never", "logs web db", "logs web db --since 50s --color never"}},
 		{golden: "why", lines: []string{
 			"why multi-user", "why conf", "why p1", "why web missing", "why nosuch", "why conf --json", "why conf web --json",
+		}},
+		{golden: "remove", spy: true, lines: []string{
+			"remove web", "remove-service web log", "remove db", "remove db --cascade", "remove nosuch web", "remove", "remove web --json",
+		}},
+		{golden: "bulk", spy: true, lines: []string{
+			"start-all", "stop-all", "start-all --wait", "stop-all --wait --timeout 5s", "start-all --timeout 5s", "delete-all", "delete-all web",
+		}},
+		{golden: "reload", spy: true, lines: []string{
+			"reload", "reload --dry-run", "reload web", "reload db", "reload db --dry-run --json", "reload conf", "reload nosuch", "reload web db",
+		}},
+		{golden: "reload-terminal", terminal: true, lines: []string{"reload"}},
+		{golden: "debug", lines: []string{
+			"debug-state", "debug-state --json", "debug-procs web log", "debug-procs shot", "debug-procs nosuch", "debug-procs web --json", "debug-procs",
 		}},
 		{golden: "tree", lines: []string{"tree", "tree --json"}},
 		{golden: "wait", lines: []string{
@@ -124,6 +149,9 @@ func TestTranscripts(t *testing.T) {
 				s.env[key] = value
 			}
 			s.hide = []string{f.path, "$SOCKET"}
+			if test.spy {
+				s.spy = f
+			}
 			for _, line := range test.lines {
 				s.run(strings.Fields(line)...)
 			}

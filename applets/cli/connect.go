@@ -116,14 +116,20 @@ func (s *session) askFor(bound time.Duration, method string, params, result any)
 		ctx = limited
 	}
 	err := s.client.Call(ctx, method, params, result)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the server on %s has not answered within %s: look at its log", s.path, bound)
+	}
+	return s.explain(method, err)
+}
+
+// explain puts what a call has failed by into words for people; nil stays nil.
+func (s *session) explain(method string, err error) error {
 	var refused *sock.Error
 	switch {
-	case err == nil:
-		return nil
+	case errors.As(err, &refused) && refused.Code == sock.CodeMethodNotFound:
+		return fmt.Errorf("the server on %s does not know %s: it is of another version, which zinit ping tells", s.path, method)
 	case errors.As(err, &refused):
 		return withDetails(refused)
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("the server on %s has not answered within %s: look at its log", s.path, bound)
 	case !errors.As(err, new(syscall.Errno)) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	}
@@ -172,13 +178,19 @@ func (s *session) relayEach(method string, names []string) int {
 		}
 		return named(name, err)
 	})
+	s.printResults(results, len(s.call.words) == 1)
+	return code
+}
+
+// printResults prints what the server answered: as it is to a question about one
+// thing, otherwise as an array.
+func (s *session) printResults(results [][]byte, one bool) {
 	switch {
-	case len(s.call.words) != 1:
+	case !one:
 		s.printArray(results)
 	case len(results) == 1:
 		s.printf("%s\n", results[0])
 	}
-	return code
 }
 
 // named adds the name that the refusal of a reading method leaves out.

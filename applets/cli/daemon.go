@@ -29,7 +29,9 @@ func ping(s *session) int {
 }
 
 // shutdown stops the server and returns when it has gone.
-func shutdown(s *session) int {
+func shutdown(s *session) int { return s.shutdown() }
+
+func (s *session) shutdown() int {
 	if err := s.connect(); err != nil {
 		return s.fail(err)
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,6 +51,12 @@ type fake struct {
 	server   *sock.Server
 	requests atomic.Int64
 	gone     chan struct{} // closed when a shutdown has been carried out
+
+	restarts bool // in the middle of the first stream
+	turns    atomic.Int64
+
+	mu   sync.Mutex
+	sent []string // guarded by mu
 }
 
 func newFake(t *testing.T, services []sock.ServiceInfo) *fake {
@@ -89,14 +97,33 @@ func (f *fake) find(name string) *sock.ServiceInfo {
 	return nil
 }
 
+// note writes down a request.
+func (f *fake) note(method string, params json.RawMessage) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent = append(f.sent, method+" "+string(params))
+}
+
+// took returns the requests since it was last asked.
+func (f *fake) took() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sent := f.sent
+	f.sent = nil
+	return sent
+}
+
+// A fakeRow is a method. With params, it concerns one service.
+type fakeRow struct {
+	name   string
+	params []sock.Param
+	answer func(c *sock.Call, info *sock.ServiceInfo) (any, error)
+}
+
 // table is the methods that the command line uses.
 func (f *fake) table() sock.Table {
 	name := []sock.Param{{Name: "name", Type: "string", Required: true}}
-	rows := []struct {
-		name   string
-		params []sock.Param
-		answer func(c *sock.Call, info *sock.ServiceInfo) (any, error)
-	}{
+	rows := []fakeRow{
 		{sock.MethodPing, nil, func(*sock.Call, *sock.ServiceInfo) (any, error) { return sock.Ping{PID: 77, Version: "0.4.0"}, nil }},
 		{sock.MethodShutdown, nil, f.shutdown},
 		{sock.MethodList, nil, func(*sock.Call, *sock.ServiceInfo) (any, error) {
@@ -118,12 +145,14 @@ func (f *fake) table() sock.Table {
 		{sock.MethodKill, name, fakeKill},
 		{sock.MethodWait, nil, f.wait},
 	}
+	rows = slices.Concat(rows, f.lookRows(), f.changeRows())
 	var table sock.Table
 	for _, row := range rows {
 		table = append(table, sock.Method{
 			Name: row.name, Access: sock.Read, Params: row.params,
 			Handle: func(_ context.Context, c *sock.Call) (any, error) {
 				f.requests.Add(1)
+				f.note(row.name, c.Raw)
 				if row.params == nil {
 					return row.answer(c, nil)
 				}
@@ -143,7 +172,7 @@ func (f *fake) table() sock.Table {
 			},
 		})
 	}
-	return table
+	return append(table, f.streamMethods()...)
 }
 
 func (f *fake) shutdown(*sock.Call, *sock.ServiceInfo) (any, error) {
@@ -197,13 +226,8 @@ func fakeStatusFull(_ *sock.Call, info *sock.ServiceInfo) (any, error) {
 		{DepType: "requires", Name: "db", Satisfied: true, State: sock.ServiceState{State: sock.Running, PID: 900}},
 		{DepType: "after", Name: "metrics", State: sock.ServiceState{State: sock.Inactive}},
 	}
-	// Keys that the shape of package sock need not have.
-	text, err := json.Marshal(full)
-	if err != nil {
-		return nil, err
-	}
-	extra := `,"description":"the web shop","health":"healthy","source":"/etc/zinit/services/web.toml"}`
-	return sock.Encoded(strings.TrimSuffix(string(text), "}") + extra), nil
+	full.Health, full.Source = "healthy", "/etc/zinit/services/web.toml"
+	return full, nil
 }
 
 func fakeWhy(_ *sock.Call, info *sock.ServiceInfo) (any, error) {

@@ -22,22 +22,40 @@ func help(s *session) int {
 	return env.ExitDone
 }
 
-// overview fits a terminal of 80 by 24.
+// overview fits a terminal of 80 by 24, so what belongs together shares a line. A
+// test sees to it that every verb is on one.
 func overview() string {
-	var b strings.Builder
-	b.WriteString("zinit keeps services up: it starts, watches, restarts and stops them.\n\n" +
-		"Usage: zinit [-s PATH] VERB [FLAGS] [NAME...]\n\n")
-	for _, v := range table() {
-		fmt.Fprintf(&b, "  %-9s %s\n", v.name, v.summary)
-	}
-	b.WriteString("\nAnywhere: -s, --socket PATH; --color auto|always|never; -h, --help; -V\n" +
-		"Exit: 0 done, 1 failed, 2 usage, 3 wrong state, 4 no such service, 5 no server\n")
-	return b.String()
+	return `zinit keeps services up: it starts, watches, restarts and stops them.
+
+Usage: zinit [-s PATH] VERB [FLAGS] [NAME...]
+
+  list, status             all services; some of them in detail
+  why, tree                why one is not running; what depends on what
+  logs, events             what services print; what happens to them
+  wait                     until services are in a state
+  start, stop, restart     with what they need, or what needs them
+  kill                     send a signal to one
+  start-all, stop-all      all but those of the system
+  add-service, remove      one more, or one less
+  delete-all               remove all but those of the system
+  check, reload            examine service files; take in what has changed
+  ping, shutdown           does the server answer; stop it and all services
+  poweroff, reboot         the machine, when zinit is its process 1
+  debug-state, debug-procs all that the server knows; a service's processes
+  help                     zinit help VERB: its flags, and examples
+
+Anywhere: -s, --socket PATH; --color auto|always|never; -h, --help; -V
+Exit: 0 done, 1 failed, 2 usage, 3 wrong state, 4 no such service, 5 no server
+`
 }
 
-// usage is the verb's command line.
+// screenWidth is what a line of help may take, one column less than a terminal.
+const screenWidth = 79
+
+// usage is the verb's command line. Flags that are too many for one line are
+// listed below it anyway.
 func (v *verb) usage() string {
-	b := "zinit " + v.name
+	flags := ""
 	for _, f := range v.flags {
 		name := "--" + f.long
 		if f.short != "" {
@@ -46,13 +64,52 @@ func (v *verb) usage() string {
 		if f.arg != "" {
 			name += " " + f.arg
 		}
-		b += " [" + name + "]"
+		flags += " [" + name + "]"
 	}
-	if v.args != "" {
-		b += " " + v.args
+	args := v.args
+	if args != "" {
+		args = " " + args
 	}
-	return b
+	if len("Usage: zinit "+v.name+flags+args) > screenWidth {
+		flags = " [FLAGS]"
+	}
+	return "zinit " + v.name + flags + args
 }
+
+// A flagRow is a line of help: a flag, or several that share a text.
+type flagRow struct {
+	names string // "-n, --lines N"
+	about string
+}
+
+func (v *verb) flagRows() []flagRow {
+	var rows []flagRow
+	names := ""
+	for _, f := range v.flags {
+		if names != "" {
+			names += ", "
+		}
+		if f.short != "" {
+			names += "-" + f.short + ", "
+		}
+		names += "--" + f.long
+		if f.arg != "" {
+			names += " " + f.arg
+		}
+		if f.about != "" {
+			rows = append(rows, flagRow{names, f.about})
+			names = ""
+		}
+	}
+	return rows
+}
+
+// Where the text of the flags begins: as far left as most flags allow, and not
+// further right than a few longer ones need.
+const (
+	aboutColumn    = 22
+	aboutColumnMax = 30
+)
 
 // helpText is what zinit help VERB shows. It fits a terminal of 80 by 24.
 func (v *verb) helpText() string {
@@ -65,18 +122,33 @@ func (v *verb) helpText() string {
 		b.WriteString("\n" + v.help)
 	}
 	if len(v.flags) > 0 {
-		b.WriteString("\n")
-	}
-	for _, f := range v.flags {
-		name := "    --" + f.long
-		if f.short != "" {
-			name = "-" + f.short + ", --" + f.long
-		}
-		if f.arg != "" {
-			name += " " + f.arg
-		}
-		fmt.Fprintf(&b, "  %-18s  %s\n", name, strings.ReplaceAll(f.about, "\n", "\n"+strings.Repeat(" ", 22)))
+		b.WriteString("\n" + v.flagText())
 	}
 	b.WriteString("\nExamples:\n  " + strings.ReplaceAll(v.example, "\n", "\n  ") + "\n")
 	return b.String()
+}
+
+func (v *verb) flagText() string {
+	rows := v.flagRows()
+	column := aboutColumn
+	for i := range rows {
+		names := "  " + rows[i].names
+		if strings.HasPrefix(rows[i].names, "--") {
+			names = "      " + rows[i].names // below those with a short form
+		}
+		rows[i].names = names
+		if n := len(names) + 2; n <= aboutColumnMax {
+			column = max(column, n)
+		}
+	}
+	margin := "\n" + strings.Repeat(" ", column)
+	text := ""
+	for _, row := range rows {
+		line := fmt.Sprintf("%-*s", column, row.names)
+		if len(row.names)+2 > column {
+			line = row.names + margin
+		}
+		text += line + strings.ReplaceAll(row.about, "\n", margin) + "\n"
+	}
+	return text
 }

@@ -14,17 +14,16 @@ import (
 // Main runs the command line in e.Args and returns its exit code. It blocks until
 // the server has answered, or for as long as a verb that waits has to wait.
 func Main(e *env.Env) int {
-	return run(e, isTerminal(e.Stdout), time.Now)
+	return run(&session{env: e, terminal: isTerminal(e.Stdout), now: time.Now, host: thisHost()})
 }
 
-// run is Main with what a test replaces: whether stdout is a terminal, and the
-// clock, whose location is also the one in which times are shown.
-func run(e *env.Env, terminal bool, now func() time.Time) int {
+// run is Main with a session in which a test has replaced something.
+func run(s *session) int {
+	e := s.env
 	var args []string
 	if len(e.Args) > 1 {
 		args = e.Args[1:]
 	}
-	s := &session{env: e, terminal: terminal, now: now}
 	c, err := parse(table(), args)
 	s.call = c
 	code := env.ExitUsage
@@ -43,12 +42,12 @@ func run(e *env.Env, terminal bool, now func() time.Time) int {
 		s.print(c.verb.helpText())
 		code = env.ExitDone
 	default:
-		s.colour = wantsColour(c.value("color", "auto"), terminal, e.Getenv)
+		s.colour = wantsColour(c.value("color", "auto"), s.terminal, e.Getenv)
 		code = c.verb.run(s)
 	}
 	s.close()
 	if err := s.flush(); err != nil && code == env.ExitDone {
-		return s.fail(fmt.Errorf("cannot write the output: %w", err))
+		return s.fail(err)
 	}
 	return code
 }
@@ -59,11 +58,13 @@ type session struct {
 	call     call
 	terminal bool // stdout is one
 	colour   bool
-	now      func() time.Time
+	now      func() time.Time // its location is also the one in which times are shown
+	host     host
 
 	patience time.Duration // for how long to look for a server; 0: once
 
 	out    bytes.Buffer // what goes to stdout, in one write
+	lost   error        // the first failure of such a write
 	client *sock.Client // nil until the first request
 	path   string       // the socket of client
 }
@@ -71,14 +72,16 @@ type session struct {
 func (s *session) print(text string)              { s.out.WriteString(text) }
 func (s *session) printf(format string, a ...any) { fmt.Fprintf(&s.out, format, a...) }
 
-// flush writes what was printed so far.
+// flush writes what was printed so far. Once that has failed, it always does.
 func (s *session) flush() error {
-	if s.out.Len() == 0 {
-		return nil
+	if s.out.Len() == 0 || s.lost != nil {
+		return s.lost
 	}
-	_, err := s.env.Stdout.Write(s.out.Bytes())
+	if _, err := s.env.Stdout.Write(s.out.Bytes()); err != nil {
+		s.lost = fmt.Errorf("cannot write the output: %w", err)
+	}
 	s.out.Reset()
-	return err
+	return s.lost
 }
 
 // fail shows an error and returns the exit code that belongs to it.
@@ -88,6 +91,13 @@ func (s *session) fail(err error) int {
 	text := "Error: " + escapeLines(err.Error()) + "\n"
 	io.WriteString(s.env.Stderr, text) // nobody is left to tell when this fails
 	return exitCode(err)
+}
+
+// warn shows what is odd but keeps nobody from going on, after what was printed
+// before it; that this is not lost is for the next flush to tell.
+func (s *session) warn(text string) {
+	_ = s.flush()
+	io.WriteString(s.env.Stderr, "Warning: "+escapeLines(text)+"\n") // nobody is left to tell when this fails
 }
 
 // exitCode tells scripts apart what text tells people.
@@ -116,7 +126,7 @@ func (s *session) each(names []string, do func(name string) error) int {
 			// Results first, so that text and errors of several names appear in
 			// their order.
 			if err := s.flush(); err != nil {
-				return s.fail(fmt.Errorf("cannot write the output: %w", err))
+				return s.fail(err)
 			}
 			if failed := s.fail(err); code == env.ExitDone {
 				code = failed

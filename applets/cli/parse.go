@@ -12,14 +12,15 @@ import (
 type call struct {
 	verb  *verb // nil when none was named
 	words []string
-	flags map[string]string // by long name; "" for flags without a value
+	flags map[string][]string // every value, by long name; "" for flags without one
 }
 
-func (c *call) has(name string) bool { _, ok := c.flags[name]; return ok }
+func (c *call) has(name string) bool { return len(c.flags[name]) > 0 }
 
+// value is the last value of a flag.
 func (c *call) value(name, otherwise string) string {
-	if v, ok := c.flags[name]; ok {
-		return v
+	if all := c.flags[name]; len(all) > 0 {
+		return all[len(all)-1]
 	}
 	return otherwise
 }
@@ -43,11 +44,10 @@ type usage string
 
 func (u usage) Error() string { return string(u) }
 
-// parse understands a command line. The last of a repeated flag counts; "--"
-// ends the flags.
+// parse understands a command line. "--" ends the flags.
 func parse(verbs []verb, args []string) (call, error) {
 	p := parser{verbs: verbs, rest: args}
-	p.flags = map[string]string{}
+	p.flags = map[string][]string{}
 	for len(p.rest) > 0 {
 		arg := p.rest[0]
 		p.rest = p.rest[1:]
@@ -148,7 +148,7 @@ func (p *parser) short(letters string) error {
 		}
 		f := p.known()[i]
 		if f.arg == "" {
-			p.flags[f.long] = ""
+			p.flags[f.long] = append(p.flags[f.long], "")
 			continue
 		}
 		return p.set(f, "-"+letter, letters, letters != "")
@@ -163,7 +163,7 @@ func (p *parser) set(f flag, as, value string, given bool) error {
 		}
 		value, p.rest = p.rest[0], p.rest[1:]
 	}
-	p.flags[f.long] = value
+	p.flags[f.long] = append(p.flags[f.long], value)
 	return nil
 }
 
@@ -179,12 +179,27 @@ func (p *parser) check() error {
 	switch {
 	case v == nil:
 		return nil
-	case p.has("json") && !slices.Contains(v.flags, jsonFlag):
+	case p.has("json") && !v.hasJSON():
 		return p.wrong("--json does not go with %s: it has nothing to show", v.name)
 	case len(p.words) < v.min:
 		return p.wrong("%s is missing: usage: %s", strings.Fields(v.args)[0], v.usage())
 	case v.max >= 0 && len(p.words) > v.max:
 		return p.wrong("%q is too much: usage: %s", p.words[v.max], v.usage())
+	}
+	return p.checkApart()
+}
+
+// checkApart refuses flags that contradict each other.
+func (p *parser) checkApart() error {
+	first := ""
+	for _, name := range strings.Fields(p.verb.apart) {
+		switch {
+		case !p.has(name):
+		case first != "":
+			return p.wrong("--%s and --%s do not go together: choose one", first, name)
+		default:
+			first = name
+		}
 	}
 	return nil
 }

@@ -8,15 +8,6 @@ import (
 	"zinit/sock"
 )
 
-// A statusReply is the result of service.status_full with what servers may add
-// beyond the shape that package sock owns.
-type statusReply struct {
-	sock.ServiceStatusFull
-	Description string `json:"description"`
-	Health      string `json:"health"` // "healthy", "unhealthy (2 of 3 failed)", ...
-	Source      string `json:"source"` // the file that describes it
-}
-
 // status shows services in detail; without a NAME all of them.
 func status(s *session) int {
 	names := s.call.words
@@ -34,7 +25,7 @@ func status(s *session) int {
 	}
 	first := true
 	return s.each(names, func(name string) error {
-		var reply statusReply
+		var reply sock.ServiceStatusFull
 		if err := s.ask(sock.MethodStatusFull, sock.NameParams{Name: name}, &reply); err != nil {
 			return named(name, err)
 		}
@@ -49,7 +40,7 @@ func status(s *session) int {
 
 // printStatus prints the block of zinit 0.3.9 and, aligned with it, what ours
 // adds, each line only when there is something to say.
-func (s *session) printStatus(r *statusReply) {
+func (s *session) printStatus(r *sock.ServiceStatusFull) {
 	plain := sock.NewStatus(r.Name, r.State)
 	glyph, word, colour := look(r.State.State)
 	s.field("Service", escape(r.Name))
@@ -72,7 +63,6 @@ func (s *session) printStatus(r *statusReply) {
 		s.field("Restart", fmt.Sprintf("%s so far", plural(r.Restarts, "time")))
 	}
 	s.field("Health", escape(r.Health))
-	s.field("About", escape(r.Description))
 	s.field("File", escape(r.Source))
 	s.field("Depends", s.dependencies(r.Dependencies))
 }
@@ -84,7 +74,7 @@ func (s *session) field(label, value string) {
 	}
 }
 
-func (s *session) uptime(r *statusReply) string {
+func (s *session) uptime(r *sock.ServiceStatusFull) string {
 	switch {
 	case r.UptimeSecs != nil:
 		return span(time.Duration(*r.UptimeSecs) * time.Second)
