@@ -46,6 +46,8 @@ const (
 	WordSystem             = "system"   // a service of the system's is not changed over the wire
 	WordSlow               = "slow"     // a subscriber that did not keep up
 	WordCheckFailed        = "check_failed"
+	WordExists             = "exists"  // there is a service of that name already
+	WordPersist            = "persist" // a file of the configuration could not be written or removed
 )
 
 // An Error is what a call was answered with instead of a result. Message is
