@@ -41,6 +41,7 @@ const (
 	WordTooDeep            = "too_deep"
 	WordNotUTF8            = "not_utf8"
 	WordBatchSize          = "batch_size"
+	WordInvalidParam       = "invalid_param"
 	WordCycle              = "cycle"
 	WordRequired           = "required" // others require what was to be deleted
 	WordSystem             = "system"   // a service of the system's is not changed over the wire
@@ -53,12 +54,12 @@ const (
 // An Error is what a call was answered with instead of a result. Message is
 // meant for a person; a program branches on Code and Word.
 type Error struct {
-	Code    int    `json:"code"`
-	Message string `json:"message"`
+	Code    int    `json:"code" doc:"stable"`
+	Message string `json:"message" doc:"for people"`
 
 	// Data is nil, a Detail, or what the method documents. At the client it is
 	// what encoding/json makes of it.
-	Data any `json:"data,omitempty"`
+	Data any `json:"data,omitempty" doc:"an object; its code, if it has one, is a stable word"`
 }
 
 // Error is the message alone, as zinit 0.3.9 shows it.

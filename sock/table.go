@@ -139,7 +139,7 @@ func invalidParam(name, why string) *Error {
 	return &Error{
 		Code:    CodeInvalidParams,
 		Message: fmt.Sprintf("invalid '%s' parameter: %s", name, why),
-		Data:    Detail{Word: "invalid_param"},
+		Data:    Detail{Word: WordInvalidParam},
 	}
 }
 

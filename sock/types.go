@@ -37,11 +37,11 @@ type Names []string
 // ServiceState is the state of a service with what belongs to it. On the wire
 // only the fields of the state at hand are present.
 type ServiceState struct {
-	State     string         `json:"state"`
-	PID       int            `json:"pid"`        // starting, running, stopping; 0 for a target
-	WaitingOn Names          `json:"waiting_on"` // blocked
-	ExitCode  *int           `json:"exit_code"`  // exited; nil when a signal ended it
-	Reason    *FailureReason `json:"reason"`     // failed
+	State     string         `json:"state" enum:"state"`
+	PID       int            `json:"pid,omitempty" doc:"in starting, running and stopping; 0 for a target"`
+	WaitingOn Names          `json:"waiting_on,omitempty" doc:"in blocked"`
+	ExitCode  *int           `json:"exit_code,omitempty" also:"null" doc:"in exited; null when a signal ended it"`
+	Reason    *FailureReason `json:"reason,omitempty" also:"null" doc:"in failed"`
 }
 
 // The types of a FailureReason.
@@ -59,13 +59,13 @@ const (
 // FailureReason says why a service failed. On the wire only the field that
 // belongs to Type is present.
 type FailureReason struct {
-	Type       string `json:"type"`
-	Code       int    `json:"code"`
-	Signal     int    `json:"signal"`
-	Attempts   int    `json:"attempts"`
-	Service    string `json:"service"`
-	Message    string `json:"message"`
-	Dependency string `json:"dependency"`
+	Type       string `json:"type" enum:"reason"`
+	Code       int    `json:"code,omitempty" doc:"of exit_code"`
+	Signal     int    `json:"signal,omitempty" doc:"of signal"`
+	Attempts   int    `json:"attempts,omitempty" doc:"of health_check_failed"`
+	Service    string `json:"service,omitempty" doc:"of dependency_failed"`
+	Message    string `json:"message,omitempty" doc:"of spawn_error"`
+	Dependency string `json:"dependency,omitempty" doc:"of missing_dependency"`
 }
 
 // Text is the reason in the words of zinit 0.3.9, "" for an exit code.
@@ -93,25 +93,25 @@ func (r FailureReason) Text() string {
 // ServiceStatus, ServiceInfo and ServiceStatusFull. Clients of 0.3.9 ignore it;
 // what is zero is left out.
 type Details struct {
-	NextStartMs int64  `json:"next_start_ms,omitempty"` // when a pending restart is due, Unix milliseconds
-	Problem     string `json:"problem,omitempty"`       // what is wrong with its configuration
-	Reason      string `json:"reason,omitempty"`        // why it is as it is: thing, reason, next step
-	Restarts    int64  `json:"restarts,omitempty"`      // restarts since it was last started by hand
-	Run         uint64 `json:"run,omitempty"`           // number of its present or last run
-	SinceMs     int64  `json:"since_ms,omitempty"`      // when it got into its state, Unix milliseconds
+	NextStartMs int64  `json:"next_start_ms,omitempty" doc:"when a pending restart is due, Unix milliseconds"`
+	Problem     string `json:"problem,omitempty" doc:"what is wrong with its configuration"`
+	Reason      string `json:"reason,omitempty" doc:"why it is as it is: thing, reason, next step"`
+	Restarts    int64  `json:"restarts,omitempty" doc:"restarts since it was last started by hand"`
+	Run         uint64 `json:"run,omitempty" doc:"number of its present or last run"`
+	SinceMs     int64  `json:"since_ms,omitempty" doc:"when it got into its state, Unix milliseconds"`
 }
 
 // ServiceStatus is the result of service.status.
 type ServiceStatus struct {
 	Name     string `json:"name"`
-	PID      int    `json:"pid"` // 0 when there is no process
-	State    string `json:"state"`
-	ExitCode *int   `json:"exit_code"` // left out when nil
-	Error    string `json:"error"`     // left out when empty
+	PID      int    `json:"pid" doc:"0 when there is no process"`
+	State    string `json:"state" enum:"state"`
+	ExitCode *int   `json:"exit_code,omitempty" doc:"of the last run, when it ended with one"`
+	Error    string `json:"error,omitempty" doc:"why it failed, or what it waits on, in the words of zinit 0.3.9"`
 
 	// UptimeSecs counts the seconds for which the service has been running; left
 	// out when 0.
-	UptimeSecs int64 `json:"uptime_secs"`
+	UptimeSecs int64 `json:"uptime_secs,omitempty" doc:"for how long it has been running"`
 	Details
 }
 
@@ -141,7 +141,7 @@ func NewStatus(name string, s ServiceState) ServiceStatus {
 
 // ServiceInfo is an element of the result of service.list_full.
 type ServiceInfo struct {
-	IsTarget bool         `json:"is_target"`
+	IsTarget bool         `json:"is_target" doc:"it is a group of services, without a process"`
 	Name     string       `json:"name"`
 	State    ServiceState `json:"state"`
 	Details
@@ -150,33 +150,33 @@ type ServiceInfo struct {
 // ServiceStatusFull is the result of service.status_full.
 type ServiceStatusFull struct {
 	Dependencies []Dependency `json:"dependencies"`
-	Health       string       `json:"health,omitempty"` // what the checks say; ours
-	IsTarget     bool         `json:"is_target"`
+	Health       string       `json:"health,omitempty" doc:"what the checks say"`
+	IsTarget     bool         `json:"is_target" doc:"it is a group of services, without a process"`
 	Name         string       `json:"name"`
-	Source       string       `json:"source,omitempty"` // the file it is described in; ours
+	Source       string       `json:"source,omitempty" doc:"the file it is described in"`
 	State        ServiceState `json:"state"`
-	UptimeSecs   *int64       `json:"uptime_secs"` // null when it is not running
+	UptimeSecs   *int64       `json:"uptime_secs" doc:"null when it is not running"`
 	Details
 }
 
 // Dependency is one line of ServiceStatusFull.
 type Dependency struct {
-	DepType   string       `json:"dep_type"` // requires, after or wants
+	DepType   string       `json:"dep_type" doc:"requires, after or wants"`
 	Name      string       `json:"name"`
-	Satisfied bool         `json:"satisfied"`
+	Satisfied bool         `json:"satisfied" doc:"it does not hold up the start"`
 	State     ServiceState `json:"state"`
 }
 
 // WhyBlocked is the result of service.why.
 type WhyBlocked struct {
-	ASCII           string           `json:"ascii"` // for people, several lines
+	ASCII           string           `json:"ascii" doc:"for people, several lines"`
 	Blocked         bool             `json:"blocked"`
-	ConflictsWith   Names            `json:"conflicts_with"`
+	ConflictsWith   Names            `json:"conflicts_with" doc:"services that run and must not at the same time"`
 	Name            string           `json:"name"`
-	PortConflict    string           `json:"port_conflict,omitempty"`
-	ProcessConflict *ProcessConflict `json:"process_conflict,omitempty"`
-	Reason          string           `json:"reason,omitempty"` // thing, reason, next step; ours
-	WaitingOn       Names            `json:"waiting_on"`
+	PortConflict    string           `json:"port_conflict,omitempty" doc:"who uses a port that it needs"`
+	ProcessConflict *ProcessConflict `json:"process_conflict,omitempty" doc:"processes that its filters found"`
+	Reason          string           `json:"reason,omitempty" doc:"why it does not run: thing, reason, next step"`
+	WaitingOn       Names            `json:"waiting_on" doc:"services that it cannot start without or before"`
 }
 
 // ProcessConflict names the processes that keep a service from starting.
@@ -194,10 +194,10 @@ type ConflictProcess struct {
 
 // LogLine is one line that a service wrote.
 type LogLine struct {
-	Content     string `json:"content"`
+	Content     string `json:"content" doc:"without the newline; what is not UTF-8 is replaced"`
 	Service     string `json:"service"`
-	Stream      string `json:"stream"` // stdout, stderr, syslog; zinit for ours
-	TimestampMs int64  `json:"timestamp_ms"`
+	Stream      string `json:"stream" doc:"stdout, stderr or syslog, or zinit for what the server adds"`
+	TimestampMs int64  `json:"timestamp_ms" doc:"Unix milliseconds"`
 }
 
 // String is the line as logs.get shows it: MS [stream] text.
@@ -207,13 +207,13 @@ func (l LogLine) String() string {
 
 // Ping is the result of system.ping. PID is the server's.
 type Ping struct {
-	PID     int    `json:"pid"`
-	Version string `json:"version"`
+	PID     int    `json:"pid" doc:"of the server"`
+	Version string `json:"version" doc:"of the server"`
 }
 
 // Tree is the result of service.tree.
 type Tree struct {
-	ASCII string `json:"ascii"`
+	ASCII string `json:"ascii" doc:"for people, several lines"`
 }
 
 // OK is the result of every method that just does something.
@@ -229,14 +229,14 @@ type encodedText string
 
 // WaitResult is the result of service.wait.
 type WaitResult struct {
-	Reached  bool            `json:"reached"` // all of them are in the state
+	Reached  bool            `json:"reached" doc:"all of them are in the state"`
 	Services []WaitedService `json:"services"`
 }
 
 // WaitedService is one service of a WaitResult.
 type WaitedService struct {
-	Error   string `json:"error,omitempty"` // why it is not where it should be
+	Error   string `json:"error,omitempty" doc:"why it is not where it should be"`
 	Name    string `json:"name"`
-	Reached bool   `json:"reached"`
-	State   string `json:"state"`
+	Reached bool   `json:"reached" doc:"it is in the state"`
+	State   string `json:"state" enum:"state"`
 }

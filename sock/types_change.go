@@ -14,8 +14,8 @@ type SetParams struct {
 // file that was written, left out when there is none; Warnings never is null.
 type SetResult struct {
 	Name     string `json:"name"`
-	Path     string `json:"path,omitempty"`
-	Warnings Names  `json:"warnings"`
+	Path     string `json:"path,omitempty" doc:"the file that was written"`
+	Warnings Names  `json:"warnings" doc:"what was understood otherwise than it may have been meant"`
 }
 
 // DeleteParams is what service.delete takes. With Cascade those that require the
@@ -38,20 +38,20 @@ type ReloadParams struct {
 // always present.
 type ReloadResult struct {
 	Added   Names `json:"added"`
-	Changed Names `json:"changed"`
+	Changed Names `json:"changed" doc:"their configuration is another one"`
 	// ConfigErrors pairs each service that lacks something it requires with that.
-	ConfigErrors [][2]string `json:"config_errors"`
-	DryRun       bool        `json:"dry_run"`
+	ConfigErrors [][2]string `json:"config_errors" doc:"each service that requires what does not exist, with that"`
+	DryRun       bool        `json:"dry_run" doc:"nothing was done"`
 	// Failed are services that cannot be up any more, with the reason: a lost
 	// requirement, a file that is wrong.
-	Failed    []NamedText `json:"failed"`
-	Problems  []string    `json:"problems"` // of all files, as zinit check prints them
+	Failed    []NamedText `json:"failed" doc:"cannot be up any more, with the reason"`
+	Problems  []string    `json:"problems" doc:"of all files, as zinit check prints them"`
 	Removed   Names       `json:"removed"`
-	Restarted Names       `json:"restarted"` // go down and come up again
-	Started   Names       `json:"started"`   // come up because of it
-	Stopped   Names       `json:"stopped"`   // go down because of it
+	Restarted Names       `json:"restarted" doc:"go down and come up again"`
+	Started   Names       `json:"started" doc:"come up because of it"`
+	Stopped   Names       `json:"stopped" doc:"go down because of it"`
 	// RestartToApply run on with what they were started with.
-	RestartToApply Names `json:"restart_to_apply"`
+	RestartToApply Names `json:"restart_to_apply" doc:"run on with what they were started with"`
 }
 
 // NamedText is a service and something to say about it.
@@ -65,15 +65,15 @@ type NamedText struct {
 type (
 	StartedResult struct {
 		Count   int   `json:"count"`
-		Started Names `json:"started"`
+		Started Names `json:"started" doc:"in load order"`
 	}
 	StoppedResult struct {
 		Count   int   `json:"count"`
-		Stopped Names `json:"stopped"`
+		Stopped Names `json:"stopped" doc:"in load order"`
 	}
 	DeletedResult struct {
 		Count   int   `json:"count"`
-		Deleted Names `json:"deleted"`
+		Deleted Names `json:"deleted" doc:"in load order"`
 	}
 )
 
@@ -81,9 +81,9 @@ type (
 // none, or when /proc is missing. CPUPercent is the share of one processor since
 // the process started, times 100.
 type Stats struct {
-	CPUPercent  float64 `json:"cpu_percent"`
-	MemoryBytes int64   `json:"memory_bytes"`
-	PID         int     `json:"pid"`
+	CPUPercent  float64 `json:"cpu_percent" doc:"of one processor, since the process started"`
+	MemoryBytes int64   `json:"memory_bytes" doc:"resident"`
+	PID         int     `json:"pid" doc:"0 when there is no process"`
 }
 
 // Children is the result of service.children: all descendants of the main
@@ -94,12 +94,12 @@ type Children struct {
 
 // Child is one process of Children.
 type Child struct {
-	MemoryBytes int64  `json:"memory_bytes"`
-	Name        string `json:"name"`
+	MemoryBytes int64  `json:"memory_bytes" doc:"resident"`
+	Name        string `json:"name" doc:"of the program, as the kernel knows it"`
 	PID         int    `json:"pid"`
 }
 
 // Output is the result of debug.state and debug.process_tree.
 type Output struct {
-	Output string `json:"output"`
+	Output string `json:"output" doc:"for people, several lines"`
 }

@@ -12,16 +12,16 @@ const (
 
 // Event is one change of a service.
 type Event struct {
-	ExitCode *int   `json:"exit_code,omitempty"` // of a run that ended with a code
-	From     string `json:"from,omitempty"`
-	PID      int    `json:"pid,omitempty"`
-	Reason   string `json:"reason,omitempty"`
-	Run      uint64 `json:"run,omitempty"`
-	Seq      uint64 `json:"seq"` // grows by one with each event of a server; 0 for now and gap
+	ExitCode *int   `json:"exit_code,omitempty" doc:"of a run that ended with a code"`
+	From     string `json:"from,omitempty" doc:"state before"`
+	PID      int    `json:"pid,omitempty" doc:"of the run"`
+	Reason   string `json:"reason,omitempty" doc:"why"`
+	Run      uint64 `json:"run,omitempty" doc:"number of the run"`
+	Seq      uint64 `json:"seq" doc:"grows by one with each event of a server; 0 for now and gap"`
 	Service  string `json:"service,omitempty"`
-	TimeMs   int64  `json:"time_ms"`
-	To       string `json:"to,omitempty"`
-	Type     string `json:"type"`
+	TimeMs   int64  `json:"time_ms" doc:"Unix milliseconds"`
+	To       string `json:"to,omitempty" doc:"state after"`
+	Type     string `json:"type" enum:"event"`
 }
 
 // EventsParams is what events.subscribe takes. No Names: all services. With Now
@@ -63,15 +63,15 @@ type LogsFollowParams struct {
 // Client.Follow notes it here.
 type FollowedLine struct {
 	LogLine
-	Cursor  int64 `json:"cursor"`
-	Dropped int64 `json:"dropped,omitempty"`
+	Cursor  int64 `json:"cursor" doc:"where the next line begins"`
+	Dropped int64 `json:"dropped,omitempty" doc:"not sent; for the clients of the Go package"`
 }
 
 // LogBatch is what a subscriber to logs gets. Dropped counts bytes that were
 // released before the subscriber came to read them; they are of the service
 // whose line comes first.
 type LogBatch struct {
-	Dropped int64          `json:"dropped,omitempty"`
+	Dropped int64          `json:"dropped,omitempty" doc:"bytes that are lost before the first line"`
 	Lines   []FollowedLine `json:"lines"`
 }
 
@@ -79,6 +79,6 @@ type LogBatch struct {
 // for each service of logs.subscribe where its first line is looked for: who
 // loses the connection before any line came can go on from there.
 type Subscribed struct {
-	Cursors    map[string]int64 `json:"cursors,omitempty"`
-	Subscribed bool             `json:"subscribed"`
+	Cursors    map[string]int64 `json:"cursors,omitempty" doc:"of logs.subscribe: where the first line of each service is looked for"`
+	Subscribed bool             `json:"subscribed" doc:"true"`
 }
