@@ -36,6 +36,8 @@ help() {
                       lives through N simulated histories (1,000,000), from SEED on (1)
 ./build.sh bench      compares with C loops, and with zinit 0.3.9 if that is installed
                       (docs/bench.md), then runs the Go benchmarks
+./build.sh compat     runs the programs of zinit 0.3.9 against ours, both ways round;
+                      builds them with cargo, if that is there and they are not
 ./build.sh dist       builds for every platform into dist/
 ./build.sh help       shows this
 
@@ -167,6 +169,8 @@ formatted() {
 	}
 }
 
+vetted() { go vet ./... && go vet -tags compat .; }
+
 linted() {
 	if has_staticcheck; then
 		staticcheck ./...
@@ -286,7 +290,7 @@ test_all() {
 	trap 'rm -rf "$work"' EXIT
 	set_up
 	check "gofmt" formatted
-	check "go vet" go vet ./...
+	check "go vet" vetted
 	check "staticcheck" linted
 	check "build" binary
 	check "build for other platforms" elsewhere
@@ -310,6 +314,30 @@ sim() {
 		go test ./supervise -run '^TestSimulation$' -count=1 -timeout 0 -v
 }
 
+# peer finds the programs of zinit 0.3.9, or builds them; they are not on Debian.
+peer() {
+	local dir
+	for dir in "${ZINIT_PEER:-}" ~/.cargo/bin "${XDG_CACHE_HOME:-$HOME/.cache}/zinit-0.3.9/bin"; do
+		if [[ -n $dir && $("$dir/zinit-server" -V 2>/dev/null) == "zinit-server 0.3.9" ]]; then
+			export ZINIT_PEER=$dir
+			return
+		fi
+	done
+	PATH=$PATH:~/.cargo/bin command -v cargo >/dev/null || return
+	say "building zinit 0.3.9"
+	PATH=$PATH:~/.cargo/bin cargo install --quiet zinit --version 0.3.9 --root "${dir%/bin}" || return
+	export ZINIT_PEER=$dir
+}
+
+compat() {
+	if ! peer; then
+		say "nothing compared: zinit 0.3.9 is not there and cannot be built: install cargo, or name its directory in ZINIT_PEER"
+		return
+	fi
+	say "zinit 0.3.9 and ours"
+	go test -tags compat -run '^TestCompat' -count=1 -v .
+}
+
 bench() {
 	go test -count=1 -run '^$' -bench '^BenchmarkComparison$' -benchtime 1x -timeout 15m .
 	go test -run '^$' -bench . -skip '^BenchmarkComparison$' -benchmem ./...
@@ -327,6 +355,7 @@ main() {
 	fuzz) find_go && fuzz_each "${ZINIT_FUZZ_TIME:-60s}" ;;
 	sim) find_go && sim "$@" ;;
 	bench) find_go && bench ;;
+	compat) find_go && compat ;;
 	*)
 		help >&2
 		exit 2
