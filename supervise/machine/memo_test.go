@@ -118,7 +118,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	s := Service{State: Running{Run: 5, Since: epoch}, Want: true, Perm: Go, Last: 5, Started: epoch, Delay: time.Second}
+	s := Service{Rules: &Rules{}, State: Running{Run: 5, Since: epoch}, Want: true, Perm: Go, Last: 5, Started: epoch, Delay: time.Second}
 	for b.Loop() {
 		if _, err := s.Encode(clock); err != nil {
 			b.Fatal(err)
@@ -127,7 +127,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	s := Service{State: Running{Run: 5, Since: epoch}, Want: true, Perm: Go, Last: 5, Started: epoch, Delay: time.Second}
+	s := Service{Rules: &Rules{}, State: Running{Run: 5, Since: epoch}, Want: true, Perm: Go, Last: 5, Started: epoch, Delay: time.Second}
 	text, err := s.Encode(clock)
 	if err != nil {
 		b.Fatal(err)
