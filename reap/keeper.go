@@ -191,6 +191,12 @@ func (k *Keeper) Forward(sig syscall.Signal) {
 	s.flush()
 }
 
+// Tell hands a signal to the running server, and to no later one.
+func (k *Keeper) Tell(sig syscall.Signal) {
+	k.tell(&Signaled{sig})
+	k.current().flush()
+}
+
 // born, ended and groupGone are called by the table under its lock.
 
 func (k *Keeper) born(c Child) {

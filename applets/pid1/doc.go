@@ -11,6 +11,10 @@
 // stage.go and waves.go are pure: they decide, from an event and a time, and touch
 // nothing. keeper.go feeds them and does what they say.
 //
+// SIGUSR1 replaces the server: the running one is asked to end and leave everything
+// as it is, killed if it does not within five seconds, and followed at once by one
+// of the file that is at the path of this program now.
+//
 // It promises, in this order: to keep running; to reap; to end within a bound that
 // is fixed when a shutdown begins; to respawn the server. As process 1 it never
 // exits but at the end of a container; no signal and no panic ends it; nothing that

@@ -108,6 +108,8 @@ func (k *keeper) perform(action any) {
 		k.signalServer(unix.SIGKILL)
 	case tellServer:
 		k.reap.Forward(a.sig)
+	case endServer:
+		k.reap.Tell(unix.SIGUSR1)
 	case refuseSpawns:
 		k.reap.SetStage(reap.StageDrain)
 	case stopServices:

@@ -51,6 +51,52 @@ func TestAServerThatWasKilledFindsItsServicesAgain(t *testing.T) {
 	}
 }
 
+func TestASoftRestartChangesTheServerAndNothingElse(t *testing.T) {
+	for part, says := range map[string]string{
+		"good":  "zinit: the server ended (exit code 0) to be replaced: starting the next",
+		"stays": "zinit: the server was asked to end and did not within 500ms: killing it",
+	} {
+		p := enter(t, part, nil)
+		first := p.await("server ")
+		up(p).send(unix.SIGUSR1)
+		p.awaitAll("server got signal 10", says)
+		second := p.await("server ")
+		if !strings.HasSuffix(second, "finds [a b]") || strings.Fields(first)[0] == strings.Fields(second)[0] {
+			t.Errorf("%s: first server %s, second %s", part, first, second)
+		}
+		p.await("ready")
+		p.send(unix.SIGTERM)
+		p.ends(0)
+		if n := p.count("server got signal 10"); n != 1 {
+			t.Errorf("%s: %d servers were asked to end:\n%s", part, n, strings.Join(p.seen, "\n"))
+		}
+	}
+}
+
+func TestASoftRestartUsesTheFileThatIsAtThePathNow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "zinit")
+	copyBinary(t, path)
+	copyBinary(t, path+".new")
+	p := enter(t, "good", func(cmd *exec.Cmd) { cmd.Path = path })
+	p.await("server ")
+	up(p)
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	p.send(unix.SIGUSR1)
+	p.await("server got")
+	second := p.await("server ")
+	if exe, err := os.Readlink("/proc/" + strings.Fields(second)[0] + "/exe"); exe != path {
+		t.Errorf("the second server runs %s, %v", exe, err)
+	}
+	p.await("ready")
+	p.send(unix.SIGTERM)
+	p.ends(0)
+}
+
 func TestAServerThatDiesBeforeItIsReadyIsReplaced(t *testing.T) {
 	p := enter(t, "dies at first", func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "ZINIT_PLAY_MARKER="+filepath.Join(t.TempDir(), "marker"))
@@ -140,7 +186,7 @@ func TestNoSignalEndsTheKeeper(t *testing.T) {
 			p.send(sig)
 		}
 	}
-	p.awaitAll("server got signal 1", "server got signal 10")
+	p.awaitAll("server got signal 1", "server got signal 10", "ready")
 	p.send(unix.SIGTERM)
 	p.ends(0)
 }

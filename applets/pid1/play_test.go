@@ -42,7 +42,7 @@ func playKeeper() int {
 	e := &env.Env{Args: append([]string{"zinit-server"}, os.Args[1:]...),
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, UID: os.Geteuid()}
 	w := ways{role: roleOf, patience: func(role) patience {
-		return patience{answer: 300 * time.Millisecond, spare: 200 * time.Millisecond, own: 3 * time.Second, sweep: 3 * time.Second}
+		return patience{soft: 500 * time.Millisecond, answer: 300 * time.Millisecond, spare: 200 * time.Millisecond, own: 3 * time.Second, sweep: 3 * time.Second}
 	}}
 	if os.Getenv("ZINIT_PLAY_MACHINE") != "" {
 		w.role = func(int, env.ServerFlags, func(string) string) role { return machine }
@@ -137,6 +137,9 @@ func (s *serverPart) event(e reap.Event) int {
 	case reap.Signaled:
 		if e.Signal != unix.SIGTERM && e.Signal != unix.SIGINT {
 			tell("server got signal %d", e.Signal)
+			if e.Signal == unix.SIGUSR1 && s.part != "stays" {
+				return 0 // and leaves everything running
+			}
 			return -1
 		}
 		switch s.part {

@@ -48,8 +48,9 @@ const (
 	slowStart  = 10 * time.Second       // after which a start that does not end is told of
 )
 
-// A patience is how long the parts of a shutdown may take.
+// A patience is how long the parts of a shutdown, and of a soft restart, may take.
 type patience struct {
+	soft   time.Duration // for a server that is to be replaced to end
 	answer time.Duration // for a server to say that it has begun
 	spare  time.Duration // on top of what the plan takes at worst
 	own    time.Duration // for the keeper, after a server that hung
@@ -60,7 +61,7 @@ type patience struct {
 // patienceOf is what a role leaves time for: engines kill a container after ten
 // seconds.
 func patienceOf(r role) patience {
-	p := patience{answer: 5 * time.Second, spare: 2 * time.Second, own: 5 * time.Second, sweep: 3 * time.Second}
+	p := patience{soft: 5 * time.Second, answer: 5 * time.Second, spare: 2 * time.Second, own: 5 * time.Second, sweep: 3 * time.Second}
 	if r == container {
 		p.whole, p.sweep = 8*time.Second, time.Second
 	}
@@ -84,6 +85,11 @@ type life struct {
 	// this takes long; zero when it was told.
 	delay   time.Duration
 	startAt time.Time
+
+	// soft: the server is to be replaced because somebody wants it to be. softBy, while
+	// it runs, is when it is killed; zero when it was.
+	soft   bool
+	softBy time.Time
 
 	// From drain on. The three moments are fixed when the shutdown begins.
 	goal       goal
@@ -121,6 +127,7 @@ type (
 	startServer  struct{} // without waiting for it; started or notStarted follows
 	killServer   struct{}
 	tellServer   struct{ sig syscall.Signal }
+	endServer    struct{}                  // ask it to end and leave the services alone
 	refuseSpawns struct{}                  // tell package reap that this is a drain
 	stopServices struct{ endBy time.Time } // in the waves of the plan
 	killAll      struct{}                  // whatever is left, and reap it
@@ -134,6 +141,8 @@ type (
 // deadline is when ticked is due; the zero time is never.
 func (l *life) deadline() time.Time {
 	switch {
+	case l.stage < drain && l.running && l.soft:
+		return l.softBy
 	case l.stage < drain && l.starting, l.stage == respawn && !l.running:
 		return l.startAt
 	case l.stage == drain && l.alone:
@@ -155,7 +164,7 @@ func (l *life) step(event any, now time.Time) []any {
 		l.first = true
 		return l.start(now)
 	case started:
-		return l.started()
+		return l.started(now)
 	case notStarted:
 		return l.notStarted(e.err, now)
 	case ready:
@@ -203,16 +212,19 @@ func (l *life) start(now time.Time) []any {
 
 // started does away with a server that comes after the keeper has begun to stop
 // the services by itself. One that comes earlier in a shutdown is told of it.
-func (l *life) started() []any {
+func (l *life) started(now time.Time) []any {
 	l.running, l.starting = true, false
-	if l.alone || l.stage > drain {
+	switch {
+	case l.alone || l.stage > drain:
 		return []any{killServer{}}
+	case l.soft:
+		return l.endSoftly(now) // it may be of the file that was there before
 	}
 	return nil
 }
 
 func (l *life) notStarted(err error, now time.Time) []any {
-	l.starting = false
+	l.starting, l.soft = false, false
 	switch {
 	case l.stage == drain && !l.alone:
 		return l.takeOver(err.Error())
@@ -238,6 +250,9 @@ func (l *life) ended(e ended, now time.Time) []any {
 		return l.sweep(now)
 	case l.stage == drain:
 		return l.takeOver(how + " in the shutdown")
+	case l.soft:
+		l.soft, l.first, l.stage = false, false, respawn
+		return append([]any{say{how + " to be replaced: starting the next"}}, l.start(now)...)
 	case l.first && !e.ready && exited && l.role == standalone:
 		// It has said why: nobody is helped by the same again and again.
 		l.code = code
@@ -263,6 +278,8 @@ func (l *life) respawn(why string, now time.Time) []any {
 func (l *life) asked(e asked, now time.Time) []any {
 	stop := e.sig == syscall.SIGTERM || e.sig == syscall.SIGINT
 	switch {
+	case e.sig == syscall.SIGUSR1:
+		return l.softly(now)
 	case !stop && l.stage >= drain:
 		return nil
 	case !stop:
@@ -299,7 +316,7 @@ func (l *life) usual() goal {
 
 // drain begins a shutdown and fixes its end.
 func (l *life) drain(g goal, worst time.Duration, now time.Time) {
-	l.stage, l.goal = drain, g
+	l.stage, l.goal, l.soft = drain, g, false
 	p := l.patience
 	worst = min(worst, endless)
 	answer, handOver := p.answer, max(p.answer, worst+p.spare)
@@ -323,6 +340,9 @@ func (l *life) ticked(now time.Time) []any {
 		return nil
 	}
 	switch {
+	case l.stage < drain && l.running:
+		l.softBy = time.Time{}
+		return []any{say{fmt.Sprintf("the server was asked to end and did not within %v: killing it", l.patience.soft)}, killServer{}}
 	case l.stage < drain && l.starting:
 		l.startAt = time.Time{}
 		return []any{say{"the server cannot be started yet: a program is being executed and its file system does not answer: the start goes on when that does"}}

@@ -117,6 +117,55 @@ func TestAServerIsStartedAndReplaced(t *testing.T) {
 	})
 }
 
+func TestASoftRestartIsNoFailure(t *testing.T) {
+	usr1 := asked{syscall.SIGUSR1, 0}
+	live(t, []tale{
+		{"the server ends when it is asked, and the next one starts at once", standalone, append(serves[:3:3],
+			at{2 * s, usr1, serve, does(endServer{})},
+			at{2 * s, usr1, serve, nil},
+			at{3 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{})},
+			at{3 * s, started{6}, respawn, nil},
+			at{4 * s, ticked{}, respawn, nil},
+			at{4 * s, ready{}, serve, nil},
+			at{9 * s, ticked{}, serve, nil})},
+		{"it is killed when it does not end", standalone, append(serves[:3:3],
+			at{2 * s, usr1, serve, does(endServer{})},
+			at{2*s + 4999*ms, ticked{}, serve, nil},
+			at{7 * s, ticked{}, serve, does(killServer{})},
+			at{9 * s, ticked{}, serve, nil},
+			at{9 * s, killed(true, false), respawn, does(startServer{})})},
+		{"one that was not ready counts as little", standalone, append(boots[:2:2],
+			at{s, usr1, boot, does(endServer{})},
+			at{s, code(7), respawn, does(startServer{})},
+			at{s, started{6}, respawn, nil},
+			at{2 * s, code(7), respawn, nil},
+			at{2*s + 100*ms, ticked{}, respawn, does(startServer{})})},
+		{"one that is on its way is replaced too: it may be of the old file", standalone, []at{
+			{0, begun{}, boot, does(startServer{})},
+			{s, usr1, boot, nil},
+			{2 * s, started{5}, boot, does(endServer{})},
+			{3 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{})}}},
+		{"unless it does not come", container, []at{
+			{0, begun{}, boot, does(startServer{})},
+			{s, usr1, boot, nil},
+			{2 * s, notStarted{errors.New("no")}, respawn, nil},
+			{3 * s, ticked{}, respawn, does(startServer{})},
+			{3 * s, started{5}, respawn, nil}}},
+		{"it ends the wait for the next attempt, and leaves the back-off as it is", standalone, append(boots[:2:2],
+			at{s, killed(false, false), respawn, nil},
+			at{s, usr1, respawn, does(startServer{})},
+			at{s, started{6}, respawn, nil},
+			at{2 * s, code(7), respawn, nil},
+			at{2*s + 199*ms, ticked{}, respawn, nil},
+			at{2*s + 200*ms, ticked{}, respawn, does(startServer{})})},
+		{"a shutdown comes first", standalone, append(serves[:3:3],
+			at{2 * s, usr1, serve, does(endServer{})},
+			at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{2 * s, usr1, drain, nil},
+			at{2 * s, ended{reap.ExitCode(0), true, false}, drain, does(refuseSpawns{}, stopServices{dawn.Add(19 * s)})})},
+	})
+}
+
 func TestAStartThatHangsHoldsNothingUp(t *testing.T) {
 	live(t, []tale{
 		{"signals are handed on while a server starts", standalone, []at{
@@ -169,9 +218,8 @@ func TestAShutdownIsAskedFor(t *testing.T) {
 			at{2 * s, draining{10 * s}, drain, nil},
 			at{9 * s, done, sweep, sweeps},
 			at{9 * s, emptied{}, halt, does(finish{exit, 0})})},
-		{"HUP and USR1 are handed on", standalone, append(serves[:3:3],
-			at{2 * s, asked{syscall.SIGHUP, 0}, serve, does(tellServer{syscall.SIGHUP})},
-			at{2 * s, asked{syscall.SIGUSR1, 0}, serve, does(tellServer{syscall.SIGUSR1})})},
+		{"HUP is handed on", standalone, append(serves[:3:3],
+			at{2 * s, asked{syscall.SIGHUP, 0}, serve, does(tellServer{syscall.SIGHUP})})},
 		{"but not in a shutdown", standalone, append(serves[:3:3],
 			at{2 * s, draining{s}, drain, nil},
 			at{2 * s, asked{syscall.SIGHUP, 0}, drain, nil})},
@@ -312,7 +360,7 @@ func FuzzLife(f *testing.F) {
 		for _, b := range events {
 			now = now.Add(time.Duration(b>>4) * 100 * time.Millisecond)
 			all := []any{begun{}, started{5}, ready{}, code(3), killed(true, false), ended{reap.ExitCode(0), true, true},
-				draining{time.Second}, asked{term, time.Second}, asked{intr, time.Second}, ticked{}, emptied{}, notStarted{errors.New("no")}}
+				draining{time.Second}, asked{term, time.Second}, asked{intr, time.Second}, ticked{}, emptied{}, asked{syscall.SIGUSR1, 0}, notStarted{errors.New("no")}}
 			before, event := l.stage, all[int(b&15)%len(all)]
 			switch event.(type) {
 			case started, notStarted:
