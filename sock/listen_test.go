@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,9 +16,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv("SOCK_TEST_CONNECT"); path != "" {
-		connectAsChild(path)
-		return
+	for variable, run := range map[string]func(path string){
+		"SOCK_TEST_CONNECT": connectAsChild, "SOCK_TEST_SERVE": serveAsChild, "SOCK_TEST_USE": useAsChild,
+	} {
+		if path := os.Getenv(variable); path != "" {
+			run(path)
+			return
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -298,31 +301,14 @@ func TestGrantFollowsUserAndGroup(t *testing.T) {
 
 // Fault 39: peers without rights, as real users.
 func TestFault39AStrangerIsTurnedAway(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to become other users")
-	}
-	dir, err := os.MkdirTemp("", "sock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	dir, child := common(t)
 	path := filepath.Join(dir, "s")
 	l, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := filepath.Join(dir, "child")
-	text, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The test binary and the socket where anybody can reach them: the mode alone
-	// would let them in.
-	err = errors.Join(os.WriteFile(child, text, 0o755), os.Chmod(dir, 0o755), os.Chmod(path, 0o777), os.Chown(path, 0, 4242))
+	// The socket where anybody can reach it: the mode alone would let them in.
+	err = errors.Join(os.Chmod(path, 0o777), os.Chown(path, 0, 4242))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,10 +325,7 @@ func TestFault39AStrangerIsTurnedAway(t *testing.T) {
 		{"supplementary group", syscall.Credential{Uid: 54321, Gid: 54321, Groups: []uint32{4242}}, pong},
 		{"root in no group", syscall.Credential{Uid: 0, Gid: 54321}, pong},
 	} {
-		cmd := exec.Command(child)
-		cmd.Dir = dir
-		cmd.Env = []string{"SOCK_TEST_CONNECT=" + path}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &tt.cred}
+		cmd := as(tt.cred, child, "SOCK_TEST_CONNECT", path)
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), tt.want) {
 			t.Errorf("%s: got %s, %v", tt.name, out, err)
