@@ -19,14 +19,15 @@ func check(s *session) int {
 		return s.fail(err)
 	}
 	var all report
+	var lines []string
 	for _, set := range sets {
-		all.add(len(set.Services), append(slices.Clone(set.Problems), relations(set)...))
+		lines = append(lines, all.add(len(set.Services), append(slices.Clone(set.Problems), relations(set)...))...)
 	}
 	if s.call.has("json") {
 		s.printJSON(&all)
 	} else {
-		for _, p := range all.Problems {
-			s.printf("%s\n", escape(p.text))
+		for _, line := range lines {
+			s.printf("%s\n", escape(line))
 		}
 		s.printf("%s in %s: %s, %s\n", plural(int64(all.Services), "service"),
 			s.checkedWhere(), plural(int64(all.Errors), "error"), plural(int64(all.Warnings), "warning"))
@@ -109,25 +110,24 @@ func loadFiles(files []string) *config.Set {
 
 // A report is what check found, and its answer in JSON.
 type report struct {
-	Services int       `json:"services"` // that can be loaded
+	Services int       `json:"services" doc:"that can be loaded"`
 	Errors   int       `json:"errors"`
 	Warnings int       `json:"warnings"`
-	Problems []finding `json:"problems"`
+	Problems []finding `json:"problems" doc:"by file and line"`
 }
 
 // A finding is one problem.
 type finding struct {
 	File     string `json:"file"`
-	Line     int    `json:"line"` // 0: the file as a whole
-	Key      string `json:"key"`  // "": no key in particular
+	Line     int    `json:"line" doc:"0: the file as a whole"`
+	Key      string `json:"key" doc:"such as lifecycle.restart; empty: no key in particular"`
 	Service  string `json:"service"`
-	Severity string `json:"severity"` // error or warning
-	Message  string `json:"message"`
-
-	text string // the line for people
+	Severity string `json:"severity" doc:"error or warning"`
+	Message  string `json:"message" doc:"what is wrong, and what to do"`
 }
 
-func (r *report) add(services int, problems []config.Problem) {
+// add takes in a set, and returns its problems as lines for people.
+func (r *report) add(services int, problems []config.Problem) (lines []string) {
 	slices.SortStableFunc(problems, func(a, b config.Problem) int {
 		if c := strings.Compare(a.File, b.File); c != 0 {
 			return c
@@ -146,6 +146,8 @@ func (r *report) add(services int, problems []config.Problem) {
 		} else {
 			r.Errors++
 		}
-		r.Problems = append(r.Problems, finding{p.File, p.Line, p.Key, p.Service, severity, p.Message, p.String()})
+		r.Problems = append(r.Problems, finding{p.File, p.Line, p.Key, p.Service, severity, p.Message})
+		lines = append(lines, p.String())
 	}
+	return lines
 }

@@ -83,6 +83,32 @@ func TestVerbsAndFlagsAreUnambiguous(t *testing.T) {
 	}
 }
 
+func TestExamplesMakeSense(t *testing.T) {
+	for _, v := range table() {
+		for line := range strings.Lines(v.example) {
+			command, err := config.SplitCommand(strings.TrimSpace(line))
+			if err != nil || command.Shell || command.Argv[0] != "zinit" {
+				t.Errorf("%s: %q is no plain command: %v", v.name, line, err)
+				continue
+			}
+			c, err := parse(table(), command.Argv[1:])
+			if err != nil || c.verb == nil || c.verb.name != v.name {
+				t.Errorf("%s: %q: %v", v.name, line, err)
+			}
+		}
+	}
+}
+
+// Who mistypes a verb must not be led to one that does a lot more.
+func TestNobodyIsLedToABulkVerb(t *testing.T) {
+	for _, word := range []string{"delete", "deletes", "dlete", "delete-service", "forget", "start-service", "stop-service", "stops", "halt", "power-off"} {
+		_, err := parse(table(), []string{word, "web"})
+		if err != nil && strings.Contains(err.Error(), "-all") {
+			t.Error(err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, line := range []string{"list", "-s x kill a -s HUP", "logs -n", "--", "-", "--=", "start --timeout=", "-hhh", "kill -s", "start -V"} {
 		f.Add(line)

@@ -17,7 +17,7 @@ func TestStreams(t *testing.T) {
 		terminal bool
 		lines    []string
 	}{
-		{golden: "events", lines: []string{"events", "events web -f", "events web api --now", "events web --json", "events nosuch"}},
+		{golden: "events", lines: []string{"events", "events web", "events web api --now", "events web -f --json", "events nosuch"}},
 		{golden: "events-terminal", terminal: true, lines: []string{"events web"}},
 		{golden: "follow", lines: []string{
 			"logs web -f", "logs db web --follow -n 5", "logs web -f --since 10m --stream stdout", "logs web -f --json", "logs nosuch -f", "logs web -f -n x",

@@ -98,7 +98,7 @@ func rosters() []verb {
 			run:     addService,
 		},
 		{
-			name: "remove", aliases: []string{"remove-service"}, args: "NAME...", min: 1, max: -1,
+			name: "remove", aliases: []string{"remove-service", "delete"}, args: "NAME...", min: 1, max: -1,
 			flags:   []flag{{"cascade", "", "", "even when others require it: they stop first, and fail"}},
 			summary: "stop services and forget them, with their files",
 			help:    "Of files only the one that describes NAME is removed.\n",
