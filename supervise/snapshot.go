@@ -18,10 +18,12 @@ type View struct {
 	Since   time.Time // when the state was entered
 	Started time.Time // when the living run was spawned
 	Pid     int
+	Start   uint64 // of Pid, in clock ticks since boot: tells it from a later process of that pid; 0: not known
 	Run     uint64
 	// Restarts counts those the policy made; Quick those since the last run that
 	// was long enough.
 	Restarts, Quick int
+	NextDelay       time.Duration // before the restart after the next quick end
 	Want            bool
 	Oneshot         bool
 	Stuck           bool // survived SIGKILL
@@ -118,8 +120,8 @@ func (c *core) viewOf(r *record) *View {
 			Name: r.name, Config: r.cfg, Problem: r.problem,
 			State: r.m.State, Reason: reason,
 			Since: r.since, Started: r.m.Started,
-			Pid: r.pid, Run: uint64(r.m.Last),
-			Restarts: r.m.Total, Quick: r.m.Quick,
+			Pid: r.pid, Start: r.start, Run: uint64(r.m.Last),
+			Restarts: r.m.Total, Quick: r.m.Quick, NextDelay: r.m.Delay,
 			Want: r.m.Want, Oneshot: r.m.Rules.Oneshot,
 			Stuck: r.m.Stuck(), Broken: r.m.Broken, Waiting: r.wish != noWish,
 			fact: depgraph.Fact{
