@@ -383,6 +383,31 @@ func TestCheck(t *testing.T) {
 	s.compare(t, "check")
 }
 
+func TestExitCodesOfRefusals(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want int
+	}{
+		{errors.New("no"), env.ExitFailed},
+		{&noServer{}, env.ExitNoServer},
+		{fmt.Errorf("%w, and more", &noServer{}), env.ExitNoServer},
+		{sock.NoService(), env.ExitUnknown},
+		{sock.UnknownService("x"), env.ExitUnknown},
+		{sock.ServiceNotRunning("x"), env.ExitState},
+		{sock.ShuttingDown(), env.ExitFailed},
+		{sock.Refuse(sock.WordConflict, "service not found: in words only"), env.ExitFailed},
+		// As zinit 0.3.9 has them.
+		{&sock.Error{Code: sock.CodeInternal, Message: "service not found: x"}, env.ExitUnknown},
+		{&sock.Error{Code: sock.CodeInternal, Message: "service not running: x"}, env.ExitState},
+		{&sock.Error{Code: sock.CodeServiceNotFound, Message: "service not found"}, env.ExitUnknown},
+		{&sock.Error{Code: sock.CodeInternal, Message: "unknown method"}, env.ExitFailed},
+	} {
+		if got := exitCode(test.err); got != test.want {
+			t.Errorf("%v: %d, want %d", test.err, got, test.want)
+		}
+	}
+}
+
 // A failing writer is a full disk.
 type failing struct{}
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"zinit/applets/env"
@@ -109,12 +110,26 @@ func exitCode(err error) int {
 		return env.ExitNoServer
 	case !errors.As(err, &refused):
 		return env.ExitFailed
-	case refused.Code == sock.CodeServiceNotFound, refused.Word() == sock.WordServiceNotFound:
+	case refused.Code == sock.CodeServiceNotFound, wordOf(refused) == sock.WordServiceNotFound:
 		return env.ExitUnknown
-	case refused.Code == sock.CodeNotRunning, refused.Word() == sock.WordNotRunning:
+	case refused.Code == sock.CodeNotRunning, wordOf(refused) == sock.WordNotRunning:
 		return env.ExitState
 	}
 	return env.ExitFailed
+}
+
+// wordOf is the stable word of a refusal. A server of 0.3.9 sends none, but its
+// texts are as stable.
+func wordOf(refused *sock.Error) string {
+	switch {
+	case refused.Data != nil:
+		return refused.Word()
+	case strings.HasPrefix(refused.Message, "service not found: "):
+		return sock.WordServiceNotFound
+	case strings.HasPrefix(refused.Message, "service not running: "):
+		return sock.WordNotRunning
+	}
+	return ""
 }
 
 // each does something for every name. It goes on after a refusal, but not without
