@@ -161,17 +161,18 @@ func (c *Client) Set(ctx context.Context, config ServiceConfig, o SetOptions) (S
 	return c.set(ctx, MethodSet, config, !o.Ephemeral)
 }
 
-// Add is like Set.
+// Add adds a service as Set does, but replaces none: one of that name is an *Error
+// of CodeServiceExists.
 func (c *Client) Add(ctx context.Context, config ServiceConfig, o SetOptions) (SetResult, error) {
 	return c.set(ctx, MethodAdd, config, !o.Ephemeral)
 }
 
-// Monitor adds a service that is not written to the configuration directory.
+// Monitor is an Add that does not write to the configuration directory.
 func (c *Client) Monitor(ctx context.Context, config ServiceConfig) (SetResult, error) {
 	return c.set(ctx, MethodMonitor, config, false)
 }
 
-// Register adds a service that is.
+// Register is an Add that does.
 func (c *Client) Register(ctx context.Context, config ServiceConfig) (SetResult, error) {
 	return c.set(ctx, MethodRegister, config, true)
 }

@@ -102,17 +102,17 @@ func (c *conn) answerFrame(f frame) {
 // to complete.
 func (c *conn) answerOne(r *request) bool {
 	method := c.srv.find(r.method)
-	switch {
-	case method != nil && method.Streams && r.id == nil:
-		c.out.appendError(r.idOrNull(), refuseStream(method))
-	case method != nil && method.Streams:
-		c.stream(method, r)
-		return false
-	case r.id == nil:
+	switch streams := method != nil && method.Streams; {
+	case !streams && r.id != nil:
+		c.answer(method, r)
+	case !streams:
 		c.notify(method, r)
 		return false
+	case r.id == nil:
+		c.out.appendError(r.idOrNull(), refuseStream(method))
 	default:
-		c.answer(method, r)
+		c.stream(method, r)
+		return false
 	}
 	return true
 }
