@@ -10,18 +10,33 @@ import (
 func (t Table) Markdown() []byte {
 	d := doc{schemas: schemas{named: make(map[string]*schema)}}
 	d.WriteString(rpcIntroduction)
-	group := ""
-	for i := range t {
-		m := &t[i]
-		if name, _, _ := strings.Cut(m.Name, "."); name != group {
-			group = name
-			fmt.Fprintf(&d, "\n## %s\n", group)
+	for _, group := range t.groups() {
+		fmt.Fprintf(&d, "\n## Methods of %s\n", group)
+		for i := range t {
+			if t[i].group() == group {
+				d.method(&t[i])
+			}
 		}
-		d.method(m)
 	}
 	d.shapes()
 	d.errors()
 	return []byte(d.String())
+}
+
+// group is the part of a name before the dot.
+func (m *Method) group() string {
+	name, _, _ := strings.Cut(m.Name, ".")
+	return name
+}
+
+// groups is every group, in the order of the table.
+func (t Table) groups() (names []string) {
+	for i := range t {
+		if !slices.Contains(names, t[i].group()) {
+			names = append(names, t[i].group())
+		}
+	}
+	return names
 }
 
 // rpcIntroduction is what is true of every method.
@@ -68,7 +83,7 @@ func (d *doc) method(m *Method) {
 	}
 	d.WriteString("\n\n")
 	if len(m.Params) > 0 {
-		d.row("Parameter", "Type", "", "")
+		d.row("Parameter", "Type", "Presence", "Meaning")
 		d.row("---", "---", "---", "---")
 		for i := range m.Params {
 			p := &m.Params[i]
@@ -93,7 +108,7 @@ func (d *doc) shapes() {
 		name := d.names[i]
 		s := d.named[name]
 		fmt.Fprintf(d, "\n### %s\n\n", name)
-		d.row("Field", "Type", "", "")
+		d.row("Field", "Type", "Presence", "Meaning")
 		d.row("---", "---", "---", "---")
 		input := strings.HasSuffix(name, "Input")
 		for _, field := range s.fields {

@@ -124,7 +124,7 @@ func (s *schema) typeName() string {
 		}
 		return name
 	case s.Items != nil && s.MaxItems > 0:
-		return fmt.Sprintf("array of %d %s", s.MaxItems, s.Items.typeName())
+		return fmt.Sprintf("list of exactly %d %s", s.MaxItems, s.Items.typeName())
 	case s.Items != nil:
 		return "array of " + s.Items.typeName()
 	case s.AdditionalProperties != nil:

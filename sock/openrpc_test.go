@@ -114,12 +114,12 @@ func TestTheOpenRPCDocumentDescribesEveryRow(t *testing.T) {
 func TestMarkdownDescribesEveryRowShapeAndError(t *testing.T) {
 	text := string(documented().Markdown())
 	for _, want := range []string{
-		"\n## service\n\n### service.status_full\n\nTells.\n\nOnly reads.\n\n| Parameter | Type |  |  |\n| --- | --- | --- | --- |\n| `name` | string | required | the service |\n",
+		"\n## Methods of service\n\n### service.status_full\n\nTells.\n\nOnly reads.\n\n| Parameter | Type | Presence | Meaning |\n| --- | --- | --- | --- |\n| `name` | string | required | the service |\n",
 		"\nResult: [ServiceStatusFull](#servicestatusfull)\n",
 		"\nResult: [ServiceConfig](#serviceconfig) or [Target](#target)\n",
 		"\n### service.wait\n\nWaits.\n\nOnly reads. May take long.\n\n",
 		"\nThen: `events.batch` with [EventBatch](#eventbatch)\n\nThen: `stream.end` with [Error](#error)\n",
-		"\n### ServiceState\n\n| Field | Type |  |  |\n", "| `waiting_on` | array of string | optional | in blocked |\n",
+		"\n### ServiceState\n\n| Field | Type | Presence | Meaning |\n", "| `waiting_on` | array of string | optional | in blocked |\n",
 		"| `reason` | [FailureReason](#failurereason) or null | optional | in failed |\n",
 		"| `state` | string |  | inactive, blocked, starting, running, stopping, exited, failed |\n",
 		"\n### ServiceConfigInput\n", "| `exec` | string | required | the command line |\n",

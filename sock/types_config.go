@@ -28,7 +28,7 @@ type Target struct {
 // Service is the part of a ServiceConfig that says what is run.
 type Service struct {
 	Class          string            `json:"class,omitempty" doc:"user or system"`
-	Critical       bool              `json:"critical" doc:"when it fails for good, so does the machine"`
+	Critical       bool              `json:"critical" doc:"noted for process 1"`
 	Dir            *string           `json:"dir" doc:"working directory"`
 	Env            map[string]string `json:"env,omitempty" doc:"added to the environment of the server"`
 	Exec           string            `json:"exec" doc:"the command line"`
@@ -58,7 +58,7 @@ type Lifecycle struct {
 	RestartDelayMs    *int64 `json:"restart_delay_ms,omitempty" doc:"the back-off begins with this"`
 	// RestartExplicit says that an "on-failure" is meant for a oneshot too, which
 	// is not retried otherwise.
-	RestartExplicit   bool   `json:"restart_explicit,omitempty"`
+	RestartExplicit   bool   `json:"restart_explicit,omitempty" doc:"on-failure is meant for a oneshot, too"`
 	StabilityPeriodMs *int64 `json:"stability_period_ms,omitempty" doc:"after this the back-off begins anew"`
 	StartTimeoutMs    *int64 `json:"start_timeout_ms,omitempty" doc:"then the start has failed"`
 	StopSignal        string `json:"stop_signal,omitempty" doc:"by name or number"`
