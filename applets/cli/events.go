@@ -63,7 +63,8 @@ func (s *session) printEvent(e *sock.Event, width int) {
 	s.print(name)
 	s.pad(width - utf8.RuneCountInString(name))
 	s.print(" " + s.paint(colour, word))
-	if e.PID > 0 && e.To != sock.Exited && e.To != sock.Failed {
+	// In other states it is that of a process which has ended.
+	if alive := e.To == sock.Starting || e.To == sock.Running || e.To == sock.Stopping; alive && e.PID > 0 {
 		s.printf(" (pid: %d)", e.PID)
 	}
 	reason := strings.TrimPrefix(escape(e.Reason), e.Service+": ")

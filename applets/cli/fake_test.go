@@ -28,7 +28,7 @@ func world() []sock.ServiceInfo {
 		{Name: "multi-user", IsTarget: true, State: sock.ServiceState{State: sock.Blocked, WaitingOn: sock.Names{"metrics", "never"}}},
 		{Name: "log", State: sock.ServiceState{State: sock.Running, PID: 17861}, Details: sock.Details{SinceMs: before(28 * time.Second), Run: 1}},
 		{Name: "web", State: sock.ServiceState{State: sock.Running, PID: 862}, Details: sock.Details{SinceMs: before(26 * time.Hour), Restarts: 2, Run: 3}},
-		{Name: "db", State: sock.ServiceState{State: sock.Running, PID: 900}, Details: sock.Details{SinceMs: before(9 * time.Minute), Restarts: 1, Run: 2}},
+		{Name: "db", State: sock.ServiceState{State: sock.Running, PID: 900}, Details: sock.Details{SinceMs: before(9 * time.Minute), Restarts: 1, Run: 2, Reason: "db: its configuration has changed: restart it to apply that"}},
 		{Name: "shot", State: sock.ServiceState{State: sock.Exited, ExitCode: code(0)}},
 		{Name: "missing", State: sock.ServiceState{State: sock.Failed, Reason: &sock.FailureReason{Type: sock.ReasonMissingDependency, Dependency: "nosuch"}}},
 		{Name: "metrics", State: sock.ServiceState{State: sock.Inactive}},

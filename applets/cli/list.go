@@ -50,8 +50,12 @@ func (s *session) printList(services []sock.ServiceInfo) {
 		if r.restarts != "" {
 			rest = fmt.Sprintf("%-*s  %s", uptimes, r.uptime, r.restarts)
 		}
-		if r.reason != "" {
-			rest = r.reason
+		switch {
+		case r.reason == "":
+		case r.uptime == "":
+			rest = r.reason // it tells the restarts, too
+		default:
+			rest += "  " + r.reason
 		}
 		if rest != "" {
 			s.pad(states - len(r.word) - len(r.pid) + 3)
@@ -85,9 +89,7 @@ func (s *session) row(info *sock.ServiceInfo) row {
 	if info.Restarts > 0 {
 		r.restarts = plural(info.Restarts, "restart")
 	}
-	if info.Problem != "" || info.State.State != sock.Running {
-		r.reason = s.reason(info.Name, info.State, &info.Details)
-	}
+	r.reason = s.reason(info.Name, info.State, &info.Details)
 	return r
 }
 

@@ -80,7 +80,7 @@ func reloadCounts(r *sock.ReloadResult) string {
 		}
 	}
 	if len(parts) == 0 {
-		return "no file has changed"
+		return "nothing has changed"
 	}
 	return strings.Join(parts, ", ")
 }

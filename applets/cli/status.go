@@ -55,7 +55,11 @@ func (s *session) printStatus(r *sock.ServiceStatusFull) {
 	if plain.ExitCode != nil && reason == fmt.Sprintf("exit code %d", *plain.ExitCode) {
 		reason = ""
 	}
-	s.field("Error", reason)
+	label := "Note"
+	if r.Problem != "" || r.State.State == sock.Failed || r.State.State == sock.Blocked {
+		label = "Error"
+	}
+	s.field(label, reason)
 	if r.State.State == sock.Running {
 		s.field("Uptime", s.uptime(r))
 	}
