@@ -26,6 +26,7 @@ type stage struct {
 	script   bytes.Buffer
 	env      map[string]string
 	terminal bool
+	width    int
 	host     host
 	stdin    string
 	spy      *fake    // its requests are part of the transcript
@@ -39,7 +40,7 @@ func (s *stage) run(args ...string) int {
 		Getenv: func(key string) string { return s.env[key] }, UID: 1000,
 	}
 	now := func() time.Time { return time.UnixMilli(startedAt).UTC() }
-	code := run(&session{env: e, terminal: s.terminal, now: now, host: s.host})
+	code := run(&session{env: e, terminal: s.terminal, width: s.width, now: now, host: s.host})
 	hide := strings.NewReplacer(s.hide...)
 	fmt.Fprintf(&s.script, "$ zinit %s\n%s", hide.Replace(strings.Join(args, " ")), hide.Replace(out.String()))
 	for line := range strings.Lines(hide.Replace(errs.String())) {
@@ -87,12 +88,14 @@ func TestTranscripts(t *testing.T) {
 	for _, test := range []struct {
 		golden   string
 		terminal bool
+		width    int
 		spy      bool
 		env      map[string]string
 		lines    []string
 	}{
 		{golden: "list", lines: []string{"list", "ls", "list --json", "list --color always", "list web"}},
 		{golden: "list-terminal", terminal: true, lines: []string{"list", "list --color never"}},
+		{golden: "narrow", terminal: true, width: 72, lines: []string{"list --color never", "status db", "status p1", "reload --color never"}},
 		{golden: "list-no-color", terminal: true, env: map[string]string{"NO_COLOR": "1"}, lines: []string{"list"}},
 		{golden: "status", lines: []string{
 			"status web", "status api shot p1", "status typo", "status nosuch", "status nosuch db",
@@ -144,7 +147,7 @@ func TestTranscripts(t *testing.T) {
 	} {
 		t.Run(test.golden, func(t *testing.T) {
 			f := newFake(t, append(world(), conf))
-			s := &stage{terminal: test.terminal, env: map[string]string{"ZINIT_SOCKET": f.path}}
+			s := &stage{terminal: test.terminal, width: test.width, env: map[string]string{"ZINIT_SOCKET": f.path}}
 			for key, value := range test.env {
 				s.env[key] = value
 			}

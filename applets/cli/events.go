@@ -63,16 +63,19 @@ func (s *session) printEvent(e *sock.Event, width int) {
 	s.print(name)
 	s.pad(width - utf8.RuneCountInString(name))
 	s.print(" " + s.paint(colour, word))
-	// In other states it is that of a process which has ended.
+	// In other states the pid is that of a process which has ended.
+	pid := ""
 	if alive := e.To == sock.Starting || e.To == sock.Running || e.To == sock.Stopping; alive && e.PID > 0 {
-		s.printf(" (pid: %d)", e.PID)
+		pid = fmt.Sprintf(" (pid: %d)", e.PID)
 	}
+	s.print(pid)
 	reason := strings.TrimPrefix(escape(e.Reason), e.Service+": ")
 	if reason == "" && e.ExitCode != nil && *e.ExitCode != 0 {
 		reason = fmt.Sprintf("exit code %d", *e.ExitCode)
 	}
 	if reason != "" {
-		s.print("   " + reason)
+		const before = len(timeLayout) + 3 // the time, and the glyph between blanks
+		s.print("   " + s.hang(before+width+1+len(word)+len(pid)+3, reason))
 	}
 	s.print("\n")
 }

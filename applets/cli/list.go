@@ -59,7 +59,7 @@ func (s *session) printList(services []sock.ServiceInfo) {
 		}
 		if rest != "" {
 			s.pad(states - len(r.word) - len(r.pid) + 3)
-			s.print(rest)
+			s.print(s.hang(2+names+1+states+3, rest))
 		}
 		s.print("\n")
 	}

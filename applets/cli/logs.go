@@ -239,10 +239,13 @@ func (s *session) printLine(l *sock.LogLine) {
 	s.print(s.moment(l.TimestampMs) + " " + s.paint(colour, "["+escape(l.Stream)+"]") + " " + escape(l.Content) + "\n")
 }
 
+// timeLayout is how people see a time.
+const timeLayout = "2006-01-02 15:04:05.000"
+
 // moment shows Unix milliseconds: a time for people, the number for programs.
 func (s *session) moment(ms int64) string {
 	if !s.terminal {
 		return strconv.FormatInt(ms, 10)
 	}
-	return s.paint("90", time.UnixMilli(ms).In(s.now().Location()).Format("2006-01-02 15:04:05.000"))
+	return s.paint("90", time.UnixMilli(ms).In(s.now().Location()).Format(timeLayout))
 }

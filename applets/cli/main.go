@@ -15,7 +15,11 @@ import (
 // Main runs the command line in e.Args and returns its exit code. It blocks until
 // the server has answered, or for as long as a verb that waits has to wait.
 func Main(e *env.Env) int {
-	return run(&session{env: e, terminal: isTerminal(e.Stdout), now: time.Now, host: thisHost()})
+	s := &session{env: e, terminal: isTerminal(e.Stdout), now: time.Now, host: thisHost()}
+	if s.terminal {
+		s.width = columns(e.Stdout)
+	}
+	return run(s)
 }
 
 // run is Main with a session in which a test has replaced something.
@@ -58,6 +62,7 @@ type session struct {
 	env      *env.Env
 	call     call
 	terminal bool // stdout is one
+	width    int  // of the terminal, 0: not known
 	colour   bool
 	now      func() time.Time // its location is also the one in which times are shown
 	host     host

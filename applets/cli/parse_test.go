@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"zinit/supervise/config"
 )
@@ -178,6 +179,30 @@ func FuzzEscape(f *testing.F) {
 		for _, r := range escape(text) {
 			if r != '\t' && (r < 0x20 || r >= 0x7f && r < 0xa0) {
 				t.Errorf("%q lets %U through", text, r)
+			}
+		}
+	})
+}
+
+func FuzzHang(f *testing.F) {
+	f.Add("its configuration has changed: restart it to apply that", 10, 40)
+	f.Add("  a  b ", 0, 3)
+	f.Fuzz(func(t *testing.T, text string, at, width int) {
+		if at < 0 || at > 200 || width < 0 || width > 200 || strings.Contains(text, "\n") {
+			t.Skip()
+		}
+		s := &session{width: width}
+		got := s.hang(at, text)
+		if strings.ReplaceAll(strings.ReplaceAll(got, "\n", ""), " ", "") != strings.ReplaceAll(text, " ", "") {
+			t.Errorf("%q became %q", text, got)
+		}
+		for i, line := range strings.Split(got, "\n") {
+			if i == 0 {
+				line = strings.Repeat("x", at) + line
+			}
+			words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' })
+			if width > 0 && utf8.RuneCountInString(line) > width && len(words) > 1 && i > 0 {
+				t.Errorf("%d columns of %d: %q", utf8.RuneCountInString(line), width, line)
 			}
 		}
 	})

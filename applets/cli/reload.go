@@ -64,7 +64,7 @@ func (s *session) printReload(r *sock.ReloadResult) {
 		name := escape(f.name)
 		s.print(s.paint(f.colour, f.glyph) + " " + name)
 		s.pad(width - utf8.RuneCountInString(name))
-		s.print("  " + escape(strings.Join(f.words, ", ")) + "\n")
+		s.print("  " + s.hang(2+width+2, escape(strings.Join(f.words, ", "))) + "\n")
 	}
 }
 

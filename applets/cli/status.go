@@ -59,7 +59,7 @@ func (s *session) printStatus(r *sock.ServiceStatusFull) {
 	if r.Problem != "" || r.State.State == sock.Failed || r.State.State == sock.Blocked {
 		label = "Error"
 	}
-	s.field(label, reason)
+	s.field(label, s.hang(9, reason))
 	if r.State.State == sock.Running {
 		s.field("Uptime", s.uptime(r))
 	}

@@ -15,17 +15,18 @@ func TestStreams(t *testing.T) {
 	for _, test := range []struct {
 		golden   string
 		terminal bool
+		width    int
 		lines    []string
 	}{
 		{golden: "events", lines: []string{"events", "events web", "events web api --now", "events web -f --json", "events nosuch"}},
-		{golden: "events-terminal", terminal: true, lines: []string{"events web"}},
+		{golden: "events-terminal", terminal: true, width: 72, lines: []string{"events web", "events --color never"}},
 		{golden: "follow", lines: []string{
 			"logs web -f", "logs db web --follow -n 5", "logs web -f --since 10m --stream stdout", "logs web -f --json", "logs nosuch -f", "logs web -f -n x",
 		}},
 		{golden: "follow-terminal", terminal: true, lines: []string{"logs db web -f"}},
 	} {
 		t.Run(test.golden, func(t *testing.T) {
-			s := &stage{terminal: test.terminal, env: map[string]string{}}
+			s := &stage{terminal: test.terminal, width: test.width, env: map[string]string{}}
 			for _, restarts := range []bool{false, true} {
 				if restarts {
 					s.script.WriteString("# the server is restarted meanwhile\n\n")

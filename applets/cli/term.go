@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 
 	"zinit/sock"
 )
@@ -20,6 +22,46 @@ func isTerminal(w io.Writer) bool {
 	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// columns is how wide the terminal w is, 0 when that is not known.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	var size struct{ rows, columns, x, y uint16 }
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return 0
+	}
+	return int(size.columns)
+}
+
+// hang breaks a text that begins in column at between words, so that it goes on
+// below its beginning. Where that would leave little room, it goes on further to
+// the left; where the width is not known, it stays as it is.
+func (s *session) hang(at int, text string) string {
+	if s.width == 0 || at+utf8.RuneCountInString(text) <= s.width {
+		return text
+	}
+	indent := min(at, s.width*2/3)
+	var b strings.Builder
+	for word := range strings.SplitSeq(text, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case b.Len() == 0:
+		case at+1+n > s.width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String()
 }
 
 // wantsColour decides about colour: the flag, then NO_COLOR, then the terminal.
