@@ -250,6 +250,14 @@ func TestNoServer(t *testing.T) {
 	s.compare(t, "no-server")
 }
 
+func TestASocketOfAnotherUser(t *testing.T) {
+	e := &noServer{tried: []string{"/run/zinit.sock: permission denied"}, denied: "/run/zinit.sock", start: "zinit-server"}
+	want := "no zinit server answers\n  looked at /run/zinit.sock: permission denied\nBe root, or of the group of /run/zinit.sock, to use that one"
+	if e.Error() != want {
+		t.Error(e)
+	}
+}
+
 func TestNoServerNamesEveryPlace(t *testing.T) {
 	if _, err := os.Stat(env.DefaultSocket); err == nil {
 		return // this machine may have a server of its own

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"syscall"
 	"time"
@@ -28,13 +29,17 @@ const (
 
 // noServer says where a server was looked for, and how to start one.
 type noServer struct {
-	tried []string // "PATH: REASON"
-	start string   // the command line
+	tried  []string // "PATH: REASON"
+	denied string   // a socket that is there, but not for us
+	start  string   // the command line
 }
 
 func (e *noServer) Error() string {
-	return "no zinit server answers\n  looked at " + strings.Join(e.tried, "\n  looked at ") +
-		"\nIs zinit-server running? Start one with: " + e.start
+	text := "no zinit server answers\n  looked at " + strings.Join(e.tried, "\n  looked at ")
+	if e.denied != "" {
+		return text + "\nBe root, or of the group of " + e.denied + ", to use that one"
+	}
+	return text + "\nIs zinit-server running? Start one with: " + e.start
 }
 
 // connect dials the first candidate that accepts. A verb that may wait sets
@@ -70,6 +75,9 @@ func (s *session) look(ctx context.Context) error {
 			return nil
 		}
 		missing.tried = append(missing.tried, path+": "+bareReason(err))
+		if errors.Is(err, fs.ErrPermission) {
+			missing.denied = path
+		}
 	}
 	if named != "" {
 		missing.start += " --socket " + named
