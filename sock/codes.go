@@ -47,6 +47,7 @@ const (
 	WordSystem             = "system"   // a service of the system's is not changed over the wire
 	WordSlow               = "slow"     // a subscriber that did not keep up
 	WordCheckFailed        = "check_failed"
+	WordNoProc             = "no_proc" // there is no /proc to read processes from
 	WordExists             = "exists"  // there is a service of that name already
 	WordPersist            = "persist" // a file of the configuration could not be written or removed
 )

@@ -55,6 +55,7 @@ func words() []word {
 		{WordSystem, "a service of the system is not changed over the wire"},
 		{WordSlow, "a subscriber did not keep up; the stream has ended"},
 		{WordCheckFailed, "what a configuration asks for was not found"},
+		{WordNoProc, "processes cannot be looked at: /proc is missing"},
 		{WordExists, "there is a service of that name already"},
 		{WordPersist, "a file of the configuration could not be written or removed"},
 	}

@@ -78,8 +78,9 @@ type (
 )
 
 // Stats is the result of service.stats: of the main process; zeros when there is
-// none, or when /proc is missing. CPUPercent is the share of one processor since
-// the process started, times 100.
+// none. CPUPercent is the share of one processor since the process started, times
+// 100. Without /proc the call is refused, as service.children and
+// debug.process_tree are: WordNoProc.
 type Stats struct {
 	CPUPercent  float64 `json:"cpu_percent" doc:"of one processor, since the process started"`
 	MemoryBytes int64   `json:"memory_bytes" doc:"resident"`

@@ -11,6 +11,8 @@
 //	methods.go   the table of RPC methods, and errors on the wire
 //	questions.go the methods that look at services
 //	changes.go   the methods that start, stop and signal them
+//	stats.go     the methods that look into them: configuration, processes
+//	debug.go     debug.state and debug.process_tree, drawn
 //	output.go    the methods that show what they wrote
 //	render.go    views of the supervisor in the words of zinit 0.3.9
 //	text.go      tree and why, drawn

@@ -12,6 +12,7 @@ import (
 	"zinit/sock"
 	"zinit/supervise"
 	"zinit/supervise/logs"
+	"zinit/supervise/proc"
 )
 
 // server is what the handlers share. Its fields are set before the first call.
@@ -20,6 +21,7 @@ type server struct {
 	log   *slog.Logger
 	logs  *logs.Logs
 	sup   *supervise.Supervisor
+	proc  proc.FS
 
 	reloading sync.Mutex // held from the reading of the files to their taking effect
 
@@ -36,7 +38,7 @@ var nameParam = sock.Param{Name: "name", Type: "string", Required: true, Summary
 
 // table is every method of the server, one row each.
 func (s *server) table() sock.Table {
-	return slices.Concat(s.questions(), s.changes(), s.output())
+	return slices.Concat(s.questions(), s.inspection(), s.changes(), s.output())
 }
 
 // invalidParam refuses a parameter whose type is right and whose value is not.

@@ -61,6 +61,8 @@ var changing = []struct {
 	{regexp.MustCompile(`"uptime_secs":[0-9]+\}`), `"uptime_secs":7}`},
 	{regexp.MustCompile(`"version":"[^"]*"`), `"version":"0.4.0"`},
 	{regexp.MustCompile(`"[0-9]{13} \[`), `"1795196509387 [`},
+	{regexp.MustCompile(`pid=1[0-9]{3}([,)])`), `pid=4242$1`},
+	{regexp.MustCompile(`uptime=[0-9]+s`), `uptime=7s`},
 	{regexp.MustCompile(`"timestamp_ms":[0-9]+`), `"timestamp_ms":1795196509387`},
 }
 
@@ -271,6 +273,7 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 		"system.ping", "system.shutdown", "service.list", "service.list_full", "service.status", "service.status_full",
 		"service.why", "service.tree", "service.is_running", "service.start", "service.stop", "service.restart",
 		"service.kill", "service.wait", "logs.get", "logs.tail", "logs.filter",
+		"service.get", "service.stats", "service.children", "debug.state", "debug.process_tree",
 	}
 	slices.Sort(names)
 	slices.Sort(want)

@@ -1,0 +1,109 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"zinit/sock"
+	"zinit/supervise"
+	"zinit/supervise/config"
+	"zinit/supervise/proc"
+)
+
+// inspection is the methods that look into a service: its configuration, its
+// processes.
+func (s *server) inspection() sock.Table {
+	name := []sock.Param{nameParam}
+	return sock.Table{
+		{Name: sock.MethodGet, Access: sock.Read, Summary: "Returns the configuration of a service, defaults filled in.", Params: name, Result: sock.Configured{}, Handle: s.get},
+		{Name: sock.MethodStats, Access: sock.Read, Summary: "Tells how much memory and processor the main process of a service uses.", Params: name, Result: sock.Stats{}, Handle: s.stats},
+		{Name: sock.MethodChildren, Access: sock.Read, Summary: "Lists the descendants of the main process of a service.", Params: name, Result: sock.Children{}, Handle: s.children},
+		{Name: sock.MethodDebugState, Access: sock.Read, Summary: "Draws all services with their states, relations and child processes.", Result: sock.Output{}, Handle: s.debugState},
+		{Name: sock.MethodDebugProcs, Access: sock.Read, Summary: "Draws the processes of a service.", Params: name, Result: sock.Output{}, Handle: s.debugProcesses},
+	}
+}
+
+func (s *server) get(_ context.Context, c *sock.Call) (any, error) {
+	_, v, err := s.view(c)
+	if err != nil {
+		return nil, err
+	}
+	if v.Config.Exec == "" && !v.Target() {
+		// Its file cannot be loaded: defaults would be taken for what is in it.
+		return nil, &sock.Error{Code: sock.CodeInvalidConfig, Message: v.Name + ": " + v.Problem, Data: sock.Detail{Word: sock.WordUnusable}}
+	}
+	return sock.Encoded(config.ToJSON(v.Config)), nil
+}
+
+func (s *server) stats(_ context.Context, c *sock.Call) (any, error) {
+	_, v, err := s.view(c)
+	if err != nil {
+		return nil, err
+	}
+	pid := pidOf(v)
+	if pid == 0 {
+		return sock.Stats{}, nil
+	}
+	p, err := s.proc.Lookup(pid, v.Start)
+	if errors.Is(err, proc.ErrGone) {
+		return sock.Stats{}, nil // the news of its end is on the way
+	}
+	if err != nil {
+		return nil, unread("stats of "+v.Name, err)
+	}
+	percent := math.Round(proc.CPUPercent(p)*100) / 100
+	return sock.Stats{CPUPercent: percent, MemoryBytes: p.RSS, PID: p.Pid}, nil
+}
+
+func (s *server) children(_ context.Context, c *sock.Call) (any, error) {
+	_, v, err := s.view(c)
+	if err != nil {
+		return nil, err
+	}
+	list := sock.Children{Children: []sock.Child{}}
+	if pidOf(v) == 0 {
+		return list, nil
+	}
+	tree, err := s.processes()
+	if err != nil {
+		return nil, unread("children of "+v.Name, err)
+	}
+	if main, ok := mainProcess(tree, v); ok {
+		for _, p := range tree.Descendants(main.Pid) {
+			list.Children = append(list.Children, sock.Child{MemoryBytes: p.RSS, Name: p.Name, PID: p.Pid})
+		}
+	}
+	// The highest pid first, as zinit 0.3.9 has them.
+	slices.SortFunc(list.Children, func(a, b sock.Child) int { return b.PID - a.PID })
+	return list, nil
+}
+
+// processes are all there are now.
+func (s *server) processes() (*proc.Tree, error) {
+	all, err := s.proc.All()
+	if err != nil {
+		return nil, err
+	}
+	return proc.NewTree(all), nil
+}
+
+// mainProcess finds the main process of a service among all; another one that
+// got its pid after it is none.
+func mainProcess(all *proc.Tree, v *supervise.View) (proc.Process, bool) {
+	pid := pidOf(v)
+	if pid == 0 {
+		return proc.Process{}, false
+	}
+	return all.Find(pid, v.Start)
+}
+
+// unread is how a method answers that could not read the processes it is about.
+func unread(what string, err error) error {
+	word := sock.WordUnusable
+	if errors.Is(err, proc.ErrNoProc) {
+		word = sock.WordNoProc
+	}
+	return sock.Refuse(word, "%s: %s", what, err)
+}
