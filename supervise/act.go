@@ -25,15 +25,22 @@ func (c *core) conclude() {
 const spawnsPerFlush = 32
 
 // act carries out what the settling has collected. What goes wrong at once comes
-// back as an event and is settled too.
+// back as an event and is settled too, or, when too much does, in the next turn: a
+// service that requires what it keeps down could otherwise go on for ever.
 func (c *core) act() {
+	failures := 0
 	for n := 0; n < len(c.orders); n++ {
 		o := c.orders[n]
 		switch a := o.action.(type) {
 		case machine.Spawn:
+			c.begins(o.rec)
 			if err := c.spawn(o.rec, uint64(a.Run)); err != nil {
-				c.step(o.rec, machine.SpawnFailed{Run: a.Run, Text: err.Error()})
-				c.settle()
+				failed := failure{o.rec, machine.SpawnFailed{Run: a.Run, Text: err.Error()}}
+				if failures++; failures > 2*len(c.order) {
+					c.failures = append(c.failures, failed)
+					break
+				}
+				c.fails(failed)
 			}
 			if n%spawnsPerFlush == spawnsPerFlush-1 {
 				c.Keeper.Flush()
@@ -47,6 +54,26 @@ func (c *core) act() {
 		c.orders[n] = order{}
 	}
 	c.orders = c.orders[:0]
+}
+
+// A failure is a spawn that failed before it was asked for.
+type failure struct {
+	rec   *record
+	event machine.SpawnFailed
+}
+
+func (c *core) fails(f failure) {
+	c.step(f.rec, f.event)
+	c.settle()
+}
+
+// lateFailures takes in what the turn before left over.
+func (c *core) lateFailures() {
+	late := c.failures
+	c.failures = nil
+	for _, f := range late {
+		c.fails(f)
+	}
 }
 
 // noteKill says so where a stop had to become a kill.
@@ -82,7 +109,7 @@ func (c *core) spawn(r *record, run uint64) error {
 		Key: r.name, Run: run,
 		Path: path, Argv: cfg.Command.Argv, Env: env, Dir: cfg.Dir,
 		Stdout: pipes.Stdout, Stderr: pipes.Stderr, Keep: pipes.Keep,
-		Group: cfg.Lifecycle.KillMode != config.KillProcess,
+		Group: ownsGroup(cfg),
 	})
 	return nil
 }

@@ -66,6 +66,7 @@ func (c *core) adopt(inv reap.Inventory) {
 		case r.m.Rules.Oneshot && e.Status.Success() && !r.m.Active():
 			r.m.Want = true
 			r.m.State = machine.Exited{Outcome: outcomeOf(e.Status), At: c.now}
+			r.ran = r.cfg
 			c.touch(r)
 			c.markStale(r)
 		}
@@ -78,6 +79,17 @@ func (c *core) adoptMain(ch reap.Child, exit reap.Exited) {
 	r := c.byName[ch.Key]
 	run := machine.Run(ch.Run)
 	c.step(r, machine.Adopted{Run: run, Started: ch.Started})
+	// What else it was started with nobody knows any more.
+	r.ran = r.cfg
+	if ch.Group != ownsGroup(r.cfg) {
+		ran := *r.cfg
+		ran.Lifecycle.KillMode = config.KillGroup
+		if !ch.Group {
+			ran.Lifecycle.KillMode = config.KillProcess
+		}
+		r.ran, r.outdated = &ran, true
+		c.step(r, machine.Configured{Rules: r.rules()})
+	}
 	if !ch.MainGone {
 		r.pid, r.start = ch.Pid, ch.Start
 		if !ch.Started.IsZero() {

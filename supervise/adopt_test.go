@@ -65,7 +65,7 @@ func TestEndsThatNobodySaw(t *testing.T) {
 		}
 		h.k = playOn(h.k.sim)
 		h.dies(lines...)
-		h.did("spawn crashed, spawn broke")
+		h.did("spawn broke, spawn crashed")
 		h.is("web running, setup exited (exit code 0), crashed running, broke running")
 	})
 }

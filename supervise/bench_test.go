@@ -294,7 +294,7 @@ func BenchmarkReload(b *testing.B) {
 			w.boot(set)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := w.c.reload(set); err != nil {
+				if _, err := w.c.reload(Change{Set: set}); err != nil {
 					b.Fatal(err)
 				}
 				w.c.turn()

@@ -44,8 +44,8 @@ func (c *core) up(r *record) bool {
 }
 
 // facts derives a record's bits from its state and its counts. What it requires
-// counts as much as what it is itself: a oneshot that has done its work, and a
-// service between two runs, hold for others only as long as what they require
+// counts as much as what it is itself: a target, a oneshot that has done its work,
+// and a service between two runs, hold for others only as long as what they require
 // holds for them.
 func (c *core) facts(r *record) bits {
 	up, n := c.up(r), r.counts
@@ -66,7 +66,7 @@ func (c *core) facts(r *record) bits {
 		b.hopeful = restarts || r.m.Satisfied() && n.hopeless == 0
 	}
 	b.satisfied = up && r.m.Satisfied()
-	if _, ended := r.m.State.(machine.Exited); ended {
+	if _, ended := r.m.State.(machine.Exited); ended || r.m.Rules.Target {
 		b.satisfied = b.satisfied && n.unmet == 0
 	}
 	b.holds = b.holds && up && n.gone == 0

@@ -3,99 +3,82 @@ package supervise
 import (
 	"fmt"
 	"maps"
-	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
-	"time"
 
-	"zinit/depgraph"
-	"zinit/reap"
 	"zinit/supervise/config"
 	"zinit/supervise/machine"
 )
 
-// Changes is what a reload did, by name, each list in load order.
-type Changes struct {
-	Added, Removed, Changed []string
-}
-
-// load takes in the first configuration and what an earlier server left behind,
-// and brings up what is to be up.
-func (c *core) load(set *config.Set, inv reap.Inventory) {
-	c.configure(set)
-	c.addStrangers(inv)
-	c.rebuild()
-	c.adopt(inv)
-	c.quiet()
-	c.partRivals()
-	if inv.Stage == reap.StageDrain {
-		c.shutdown()
-		return
-	}
-	c.boot(func(*record) bool { return true })
-	c.settle()
-}
-
-// boot wants what boot brings up, of those that are chosen.
-func (c *core) boot(chosen func(*record) bool) {
-	for _, i := range c.graph.StartOrder() {
-		r := c.recs[i]
-		if chosen(r) && r.cfg.Status == config.StatusStart && !r.leaving && !r.m.Want {
-			if r.breaking != nil && !r.m.Active() && r.counts.held == 0 {
-				c.grant(r) // it fails without having waited for anything
-			}
-			c.step(r, machine.Wanted{})
-		}
-	}
+// An intake is what a configuration changed about the records, each list in load
+// order.
+type intake struct {
+	added, changed, removed []*record
+	// fresh are those that boot has not seen yet: the added ones, and those whose
+	// removal was taken back.
+	fresh map[*record]bool
 }
 
 // configure makes the records say what a configuration says. It starts and stops
 // nothing by itself; rebuild and settle do.
-func (c *core) configure(set *config.Set) Changes {
-	var ch Changes
-	c.problems = set.Problems
+func (c *core) configure(ch Change) intake {
+	in := intake{fresh: map[*record]bool{}}
+	c.problems = ch.problems(c.problems)
 	wanted := map[string]bool{}
-	for _, s := range set.Services {
+	for _, s := range ch.Set.Services {
+		if !ch.concerns(s.Name) {
+			continue
+		}
 		wanted[s.Name] = true
 		r := c.byName[s.Name]
 		switch {
 		case r == nil:
-			c.add(s, "")
-			ch.Added = append(ch.Added, s.Name)
-		case r.leaving || r.cfg.Digest != s.Digest || r.cfg.Source != s.Source || r.problem != "":
+			in.adds(c.add(s, ""))
+		case r.leaving || r.problem != "" || !unchanged(r.cfg, s):
+			in.fresh[r] = r.leaving
 			c.change(r, s)
-			ch.Changed = append(ch.Changed, s.Name)
+			in.changed = append(in.changed, r)
 		}
 	}
-	failed := failedFiles(set)
+	failed := failedFiles(ch.Set)
 	for _, name := range slices.Sorted(maps.Keys(failed)) {
-		text := failed[name]
-		if wanted[name] {
+		if wanted[name] || !ch.concerns(name) {
 			continue
 		}
 		wanted[name] = true
 		if r := c.byName[name]; r != nil {
 			// It goes on with the configuration that it has.
-			r.problem = text
+			r.problem = failed[name]
 			c.touch(r)
 			continue
 		}
-		c.add(&config.Service{Name: name}, text)
-		ch.Added = append(ch.Added, name)
+		in.adds(c.add(&config.Service{Name: name}, failed[name]))
 	}
-	unread := unreadDirs(set)
+	unread := unreadDirs(ch.Set)
 	for _, r := range c.order {
-		if dir := filepath.Dir(r.cfg.Source); unread[dir] && !wanted[r.name] && !r.leaving {
-			continue // nobody knows whether its file is still there
-		}
-		if !wanted[r.name] && !r.leaving {
+		switch {
+		case wanted[r.name] || r.leaving || !ch.concerns(r.name):
+		case unread[filepath.Dir(r.cfg.Source)]: // nobody knows whether its file is still there
+		default:
 			r.leaving, r.wish = true, wishDown
 			c.going++
 			c.touch(r)
-			ch.Removed = append(ch.Removed, r.name)
+			in.removed = append(in.removed, r)
 		}
 	}
-	return ch
+	return in
+}
+
+func (in *intake) adds(r *record) {
+	in.added = append(in.added, r)
+	in.fresh[r] = true
+}
+
+// unchanged reports that a service is described as before. One without a digest
+// came in no file: nobody can tell.
+func unchanged(was, is *config.Service) bool {
+	return was == is || was.Digest == is.Digest && was.Source == is.Source && is.Digest != [32]byte{}
 }
 
 // failedFiles maps the name of each service that could not be loaded to what is
@@ -138,12 +121,14 @@ func (c *core) add(s *config.Service, problem string) *record {
 	if !s.Target && problem == "" {
 		c.Logs.Configure(s.Name, outputs(s))
 	}
+	c.tell(EventAdded, r)
 	return r
 }
 
 // change gives a record another configuration. The process goes on; what it was
 // started with changes at its next start.
 func (c *core) change(r *record, s *config.Service) {
+	c.tell(EventChanged, r)
 	if r.leaving {
 		r.leaving, r.wish = false, noWish
 		c.going--
@@ -159,10 +144,11 @@ func (c *core) change(r *record, s *config.Service) {
 		}
 		next := machine.New(rulesOf(s))
 		next.Want, next.Last = r.m.Want, r.m.Last
-		r.m = next
+		r.m, r.ran = next, nil
 	}
 	r.cfg, r.problem, r.env = s, "", nil
-	c.step(r, machine.Configured{Rules: rulesOf(s)})
+	r.outdated = r.ran != nil && !sameStart(r.ran, s)
+	c.step(r, machine.Configured{Rules: r.rules()})
 	if !s.Target {
 		c.Logs.Configure(s.Name, outputs(s))
 	}
@@ -173,212 +159,62 @@ func madeTarget(s *config.Service) string {
 	return s.Source + " makes a target of it while its process runs: stop it and reload"
 }
 
-func nodeOf(s *config.Service) depgraph.Node {
-	return depgraph.Node{Name: s.Name, Requires: s.Requires, After: s.After, Wants: s.Wants, Conflicts: s.Conflicts}
-}
-
-// rebuild makes the graph anew from the records, and has every record learn what
-// it says now. The bits are derived for all before any service hears of them.
-func (c *core) rebuild() {
-	nodes := make([]depgraph.Node, len(c.order))
-	for n, r := range c.order {
-		nodes[n] = nodeOf(r.cfg)
-		if r.leaving {
-			// It is still ordered among those that leave with it. What stays may
-			// name it by now, and the other way round that would be a cycle.
-			stays := func(name string) bool { d := c.byName[name]; return d == nil || !d.leaving }
-			nodes[n].Requires = slices.DeleteFunc(slices.Clone(nodes[n].Requires), stays)
-			nodes[n].After = slices.DeleteFunc(slices.Clone(nodes[n].After), stays)
-			nodes[n].Wants = slices.DeleteFunc(slices.Clone(nodes[n].Wants), stays)
-		}
-	}
-	graph, faults := depgraph.Build(nodes)
-	c.graph = graph
-	c.recs = make([]*record, len(c.order))
-	for _, r := range c.order {
-		i, _ := graph.Index(r.name)
-		r.i = int32(i)
-		c.recs[i] = r
-		r.bits, r.counts = bits{}, counts{}
-		c.touch(r) // its bits may be none from now on, which spread does not see
-		if !r.m.Active() {
-			// What the old graph allowed is no permission to start under this one.
-			r.m.Perm = machine.Hold
-		}
-	}
-	for i, r := range c.recs {
-		for _, e := range graph.Out(i) {
-			switch e.Kind {
-			case depgraph.Requires:
-				r.counts.gone++
-				fallthrough
-			case depgraph.Awaits:
-				r.counts.unmet++
-				r.counts.hopeless++
-			}
-		}
-		c.markStale(r)
-	}
-	c.judge(faults)
-	c.quiet()
-	c.partRivals()
-	c.sendPlan()
-}
-
-// partRivals takes down the later of two services that run and are in conflict
-// from now on.
-func (c *core) partRivals() {
-	for i, r := range c.recs {
-		for _, j := range c.graph.Conflicts(i) {
-			d := c.recs[j]
-			if int(j) < i && r.m.Active() && d.m.Active() && r.wish == noWish && d.wish == noWish {
-				r.wish = wishRestart
-				c.touch(r)
-				c.markStale(r)
-			}
-		}
+// begins notes what the process of a new run is started with.
+func (c *core) begins(r *record) {
+	was := r.outdated
+	r.ran, r.outdated = r.cfg, false
+	if was {
+		c.step(r, machine.Configured{Rules: r.rules()})
+		c.settle()
 	}
 }
 
-// judge breaks the services that cannot be satisfied and mends those that can
-// again.
-func (c *core) judge(faults []depgraph.Fault) {
-	broken, knotted := map[string]machine.Cause{}, map[string]bool{}
-	for _, f := range faults {
-		knotted[f.Name] = f.Cycle != nil
-		if f.Cycle != nil {
-			broken[f.Name] = machine.Cause{Kind: machine.Unsatisfiable, Text: f.Cycle.Error()}
-		} else {
-			broken[f.Name] = machine.Cause{Kind: machine.MissingDependency, Name: f.Missing}
+// sameStart reports that a process started with one configuration is as good as
+// one started with the other. Everything counts but what is named here: that
+// applies at once, or decides only whether a start may be.
+func sameStart(a, b *config.Service) bool {
+	atStart := func(s *config.Service) config.Service {
+		t := *s
+		t.Name, t.Source, t.Digest, t.Exec = "", "", [32]byte{}, "" // Exec is Command as written
+		t.Requires, t.After, t.Wants, t.Conflicts = nil, nil, nil, nil
+		t.Status, t.Class, t.Critical = 0, 0, false
+		t.Ports, t.KillOthers, t.ProcessFilters = nil, false, nil
+		t.Lifecycle, t.Health, t.Logging = config.Lifecycle{}, nil, config.Logging{}
+		if ownsGroup(s) {
+			t.Lifecycle.KillMode = config.KillProcess // any one value
 		}
+		t.Env = append([]string{}, t.Env...) // nil is as good as empty
+		return t
 	}
-	for _, r := range c.order {
-		why, is := broken[r.name]
-		r.knotted = knotted[r.name]
-		if r.problem != "" && r.cfg.Exec == "" && !r.cfg.Target {
-			why, is = machine.Cause{Kind: machine.Unsatisfiable, Text: r.problem}, true
-		}
-		switch {
-		case is && r.m.Broken && r.m.Fault == why:
-		case is && r.knotted:
-			// In a cycle nobody is last: waiting for those that depend on it would
-			// be for ever.
-			c.step(r, machine.Broken{Why: why})
-		case is:
-			r.breaking = &why
-		case !is && r.m.Broken:
-			c.step(r, machine.Mended{})
-		}
-		if !is {
-			r.breaking = nil
-		}
-	}
+	return reflect.DeepEqual(atStart(a), atStart(b))
 }
 
-// The bounds of a plan: what its milliseconds can express, and a sum that leaves
-// everybody who adds to it far from an overflow.
-const (
-	longestStop = math.MaxUint32 * time.Millisecond
-	longestPlan = 100 * 365 * 24 * time.Hour
-)
-
-// sendPlan tells the keeper in which waves it is to stop the services when no
-// server can.
-func (c *core) sendPlan() {
-	var steps []reap.PlanStep
-	var worst time.Duration
-	for n, wave := range c.graph.StopWaves(func(i int) bool { return !c.recs[i].cfg.Target }) {
-		longest := time.Duration(0)
-		for _, i := range wave {
-			r := c.recs[i]
-			if r.cfg.Target {
-				continue
-			}
-			rules := r.m.Rules
-			timeout := min(rules.StopTimeout, longestStop)
-			longest = max(longest, timeout)
-			steps = append(steps, reap.PlanStep{
-				Key: r.name, Wave: n, Signal: rules.StopSignal,
-				Scope: reap.Scope(rules.StopScope), Timeout: uint32(timeout.Milliseconds()),
-			})
-		}
-		if longest > 0 {
-			// As long as the server itself waits before it calls a process stuck.
-			longest += machine.StuckAfter
-		}
-		worst = min(worst+longest, longestPlan)
-	}
-	c.Keeper.Plan(steps, worst)
+// isUp reports a process, or a target that runs.
+func (r *record) isUp() bool {
+	_, running := r.m.State.(machine.Running)
+	return running || r.m.Active()
 }
 
-// reload takes in another configuration as one step. One that would bring a new
-// cycle is refused as a whole.
-func (c *core) reload(set *config.Set) (Changes, error) {
-	if c.draining {
-		return Changes{}, refuse(ShuttingDown, "", "zinit is shutting down: the configuration is read at the next start")
+// stands reports that it is up, or has done its work.
+func (r *record) stands() bool { return r.isUp() || r.m.Satisfied() }
+
+// rules is what the machine needs to know of the record's configuration now. What
+// kind of service it is, and whether its group is its own, changes at its next
+// start, like all that a process is started with.
+func (r *record) rules() *machine.Rules {
+	if r.ran == nil || !r.stands() {
+		return rulesOf(r.cfg)
 	}
-	if err := c.newCycle(set); err != nil {
-		return Changes{}, err
+	mixed := *r.cfg
+	mixed.Oneshot = r.ran.Oneshot
+	if ownsGroup(r.cfg) != ownsGroup(r.ran) {
+		mixed.Lifecycle.KillMode = r.ran.Lifecycle.KillMode
 	}
-	ch := c.configure(set)
-	c.rebuild()
-	added := map[string]bool{}
-	for _, name := range ch.Added {
-		added[name] = true
-	}
-	c.boot(func(r *record) bool { return added[r.name] })
-	c.settle()
-	return ch, nil
+	return rulesOf(&mixed)
 }
 
-func (c *core) newCycle(set *config.Set) error {
-	nodes := make([]depgraph.Node, len(set.Services))
-	for n, s := range set.Services {
-		nodes[n] = nodeOf(s)
-	}
-	_, faults := depgraph.Build(nodes)
-	for _, f := range faults {
-		if f.Cycle == nil {
-			continue
-		}
-		if r := c.byName[f.Name]; r == nil || !r.m.Broken {
-			return refuse(Unusable, f.Name, "reload refused, nothing is changed: %s: mend one of these files", f.Cycle)
-		}
-	}
-	return nil
-}
-
-// sweep forgets the services that are no longer configured, once all of them are
-// down. Those that require them become Failed then, and no sooner: until then
-// they were Blocked, after a stop in order.
-func (c *core) sweep() {
-	if c.going == 0 {
-		return
-	}
-	for _, r := range c.order {
-		if r.leaving && (r.m.Active() || r.wish != noWish || r.probe.alive) {
-			return
-		}
-	}
-	c.order = slices.DeleteFunc(c.order, func(r *record) bool {
-		if !r.leaving {
-			return false
-		}
-		delete(c.byName, r.name)
-		c.touch(r)
-		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last)
-		c.Keeper.Ack(r.name, uint64(r.m.Last))
-		c.later(func() { c.Logs.Remove(r.name) })
-		r.m.State = machine.Inactive{}
-		r.probe.deadline = time.Time{}
-		c.setWake(r)
-		return true
-	})
-	c.going = 0
-	c.changes++
-	c.rebuild()
-	c.settle()
-}
+// ownsGroup reports that the process group of the service is ended with it.
+func ownsGroup(s *config.Service) bool { return s.Lifecycle.KillMode != config.KillProcess }
 
 // rulesOf is what the machine needs to know of a configuration.
 func rulesOf(s *config.Service) *machine.Rules {

@@ -67,6 +67,7 @@ type core struct {
 	now time.Time // of the event under way
 
 	graph  *depgraph.Graph
+	starts []int32   // the graph's order of starts
 	recs   []*record // by graph index
 	order  []*record // in load order
 	byName map[string]*record
@@ -77,10 +78,12 @@ type core struct {
 
 	// The settling: records whose bits, or whose permission, must be looked at.
 	stale   []*record
-	pending []*record
+	pending inOrder
 
 	wakes  wakeHeap
 	orders []order // collected actions
+	// failures are those that the next turn takes in.
+	failures []failure
 
 	waiters  map[*waiter]struct{}
 	watched  []*record        // those somebody waits for that have changed
@@ -89,6 +92,10 @@ type core struct {
 	answers  []chan struct{} // of requests, closed at the end of the turn
 	chores   []func()        // see later
 	changes  uint64          // counts changes that a snapshot shows
+
+	feed *feed   // nil: nobody can listen
+	seq  uint64  // of the last event
+	news []Event // of this turn
 }
 
 // An order is one action of the machine, to be carried out after the settling.
@@ -104,6 +111,7 @@ type record struct {
 	problem string          // what is wrong with its configuration; empty: nothing
 	m       machine.Service
 	i       int32 // index in the graph
+	rank    int32 // in the order of starts
 	pid     int
 	start   uint64    // of pid, as the keeper told it
 	since   time.Time // when the state was entered
@@ -120,6 +128,10 @@ type record struct {
 
 	probe probe
 	env   []string
+	// ran is what the last run was started with; outdated: the next one will be
+	// started with something else.
+	ran      *config.Service
+	outdated bool
 
 	wake    time.Time
 	heapPos int // in wakes; -1: not there
@@ -153,15 +165,19 @@ func emptyGraph() *depgraph.Graph {
 // step gives one record an event and collects what follows. It is the only place
 // where a state changes.
 func (c *core) step(r *record, ev machine.Event) {
-	before := r.m.State
+	before, run := r.m.State, r.m.Run()
 	next, actions := machine.Step(r.m, ev, c.now)
 	r.m = next
 	for _, a := range actions {
 		c.orders = append(c.orders, order{r, a})
 	}
+	if is := next.Run(); is != 0 && is != run {
+		run, r.pid = is, 0 // its process is not known yet
+	}
 	if before.String() != next.State.String() {
 		r.since = c.now
 		c.announce(r, before)
+		c.tellState(r, before, run)
 	}
 	if !next.Active() {
 		r.pid = 0
@@ -229,6 +245,9 @@ func (c *core) tick() {
 
 // nextWake is when tick is next needed; zero: not before the next event.
 func (c *core) nextWake() time.Time {
+	if len(c.failures) > 0 {
+		return c.now
+	}
 	if len(c.wakes) == 0 {
 		return time.Time{}
 	}

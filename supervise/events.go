@@ -32,6 +32,7 @@ func (c *core) keeperEvent(ev reap.Event) {
 	case reap.GroupGone:
 		if r := c.byName[e.Key]; r != nil {
 			c.step(r, machine.GroupGone{Run: machine.Run(e.Run)})
+			c.cancelProbe(r)
 		}
 	case reap.Signaled:
 		c.signaled(e.Signal)
@@ -59,9 +60,7 @@ func (c *core) exited(e reap.Exited) {
 		return
 	}
 	c.step(r, machine.ProcessGone{Run: machine.Run(e.Run), Outcome: outcomeOf(e.Status), Lingers: e.Lingers})
-	if !r.m.Active() {
-		c.cancelProbe(r)
-	}
+	c.cancelProbe(r)
 }
 
 func outcomeOf(s reap.Status) machine.Outcome {

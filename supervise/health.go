@@ -95,7 +95,7 @@ func (c *core) probeDue(r *record) {
 
 // cancelProbe ends the probe of a run that is over.
 func (c *core) cancelProbe(r *record) {
-	if r.probe.alive && r.probe.of != 0 {
+	if r.probe.alive && r.probe.of != 0 && r.probe.of != r.m.Run() {
 		c.endProbe(r)
 	}
 }

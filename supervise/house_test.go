@@ -172,7 +172,7 @@ func (h *house) refused(err error, code RefusalCode, text string) {
 }
 
 func (h *house) reload(lines ...string) (Changes, error) {
-	return h.s.Reload(services(h.t, lines...))
+	return h.s.Reload(Change{Set: services(h.t, lines...)})
 }
 
 // services makes a configuration from one line for each service.

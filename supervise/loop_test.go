@@ -209,7 +209,7 @@ func TestShutdown(t *testing.T) {
 		if err := <-h.ended; err != nil {
 			t.Errorf("the loop ended with: %v", err)
 		}
-		h.did("draining, TERM web, TERM log, TERM db")
+		h.did("draining, TERM log, TERM web, TERM db")
 		if err := h.s.Start("db", false); !errors.Is(err, ErrGone) {
 			t.Errorf("a request after the end: %v", err)
 		}

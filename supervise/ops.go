@@ -100,9 +100,7 @@ func (c *core) want(r *record, byName bool) {
 		return
 	}
 	if r.wish == wishDown && c.rival(r) == nil {
-		r.wish = noWish
-		c.touch(r)
-		c.markStale(r)
+		c.wishes(r, noWish)
 	}
 	if byName || !(r.m.Want && r.m.Satisfied()) {
 		c.step(r, machine.Wanted{})
@@ -118,9 +116,7 @@ func (c *core) stop(name string) error {
 	if err != nil {
 		return err
 	}
-	r.wish = wishDown
-	c.touch(r)
-	c.markStale(r)
+	c.wishes(r, wishDown)
 	c.settle()
 	return nil
 }
@@ -138,22 +134,36 @@ func (c *core) restart(name string) error {
 	if err := c.startable(r); err != nil {
 		return err
 	}
-	if _, running := r.m.State.(machine.Running); !running && !r.m.Active() {
-		r.wish = noWish
-		c.step(r, machine.Restarted{})
-		c.settle()
-		for _, i := range c.graph.Closure(int(r.i)) {
-			if d := c.recs[i]; d != r {
-				c.want(d, false)
-			}
-		}
+	up := r.isUp()
+	c.renew(r)
+	c.settle()
+	if up {
 		return nil
 	}
-	r.wish = wishRestart
+	for _, i := range c.graph.Closure(int(r.i)) {
+		if d := c.recs[i]; d != r {
+			c.want(d, false)
+		}
+	}
+	return nil
+}
+
+// renew has a record go down, if it is up, and come up with its back-off reset.
+func (c *core) renew(r *record) {
+	if r.isUp() {
+		c.wishes(r, wishRestart)
+		return
+	}
+	r.wish = noWish
+	c.step(r, machine.Restarted{})
+}
+
+// wishes notes what is to be done as soon as nothing that depends on the record is
+// left.
+func (c *core) wishes(r *record, w wish) {
+	r.wish = w
 	c.touch(r)
 	c.markStale(r)
-	c.settle()
-	return nil
 }
 
 // kill sends one signal to a service's process group; what follows is up to the
@@ -186,9 +196,7 @@ func (c *core) shutdown() {
 		go c.Draining()
 	}
 	for _, r := range c.recs {
-		r.wish = wishDown
-		c.touch(r)
-		c.markStale(r)
+		c.wishes(r, wishDown)
 	}
 	c.changes++
 	c.settle()

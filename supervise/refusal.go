@@ -13,6 +13,8 @@ const (
 	ShuttingDown RefusalCode = "shutting_down"
 	InConflict   RefusalCode = "conflict"
 	Unusable     RefusalCode = "unusable"
+	Cycle        RefusalCode = "cycle"    // it would bring a new one
+	Required     RefusalCode = "required" // others require what was to go
 )
 
 // A Refusal is why a request was not carried out. Its text names the thing, the

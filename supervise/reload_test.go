@@ -75,7 +75,7 @@ func TestReloadWithANewCycleIsRefusedWhole(t *testing.T) {
 	inHouse(t, []string{"a", "b requires=a"}, func(h *house) {
 		h.k.take()
 		_, err := h.reload("a requires=b", "b requires=a", "new")
-		h.refused(err, Unusable, "reload refused, nothing is changed: dependency cycle: a -> b -> a: mend one of these files")
+		h.refused(err, Cycle, "reload refused, nothing is changed: dependency cycle: a -> b -> a: drop one of these dependencies")
 		h.pass(10 * ms)
 		h.did("")
 		h.is("a running, b running")
@@ -235,19 +235,19 @@ func TestReloadKeepsWhatItCannotRead(t *testing.T) {
 	inHouse(t, nil, func(h *house) {
 		set := services(t, "net", "web")
 		set.Services[0].Source, set.Services[1].Source = "/system/net.toml", "/user/web.toml"
-		_, err := h.s.Reload(set)
+		_, err := h.s.Reload(Change{Set: set})
 		h.ok(err)
 		h.pass(10 * ms)
 		h.did("spawn net, spawn web")
-		ch, err := h.s.Reload(&config.Set{
+		ch, err := h.s.Reload(Change{Set: &config.Set{
 			Services: set.Services[:1],
 			Problems: []config.Problem{{File: "/user/", Severity: config.Error, Message: "cannot be read"}},
-		})
+		}})
 		h.changes(ch, err, "added [] removed [] changed []")
 		h.pass(10 * ms)
 		h.did("")
 		h.is("net running, web running")
-		ch, err = h.s.Reload(&config.Set{Services: set.Services[:1]})
+		ch, err = h.s.Reload(Change{Set: &config.Set{Services: set.Services[:1]}})
 		h.changes(ch, err, "added [] removed [web] changed []")
 	})
 }

@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"container/heap"
+
 	"zinit/depgraph"
 	"zinit/supervise/machine"
 )
@@ -22,24 +24,37 @@ func (c *core) markStale(r *record) {
 func (c *core) markPending(r *record) {
 	if r.queued&inPending == 0 {
 		r.queued |= inPending
-		c.pending = append(c.pending, r)
+		heap.Push(&c.pending, r)
 	}
+}
+
+// inOrder is a heap of records, first those that start first.
+type inOrder []*record
+
+func (q inOrder) Len() int           { return len(q) }
+func (q inOrder) Less(i, j int) bool { return q[i].rank < q[j].rank }
+func (q inOrder) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *inOrder) Push(x any)        { *q = append(*q, x.(*record)) }
+func (q *inOrder) Pop() any {
+	last := len(*q) - 1
+	r := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return r
 }
 
 // settle lets what has changed travel through the graph until it is quiet. The
 // bits are quiet before any service hears of them, so that none acts on a state
-// of affairs that lasts only as long as the settling.
+// of affairs that lasts only as long as the settling. Of those that may start and
+// are in conflict the first in order does; otherwise one could keep down again and
+// again what it itself requires.
 func (c *core) settle() {
 	for {
 		c.quiet()
 		if len(c.pending) == 0 {
 			return
 		}
-		r := c.pending[0]
-		c.pending = c.pending[1:]
-		if len(c.pending) == 0 {
-			c.pending = nil
-		}
+		r := heap.Pop(&c.pending).(*record)
 		r.queued &^= inPending
 		c.deliver(r)
 	}

@@ -43,7 +43,12 @@ type world struct {
 	checks  []check
 	known   map[string]*config.Service
 	digests int
-	byHand  bool // an operator's kill is under way
+	byHand  bool            // an operator's kill is under way
+	dry     bool            // nothing may be asked of the keeper
+	ideal   bool            // what is asked for is done, sooner or later
+	spawned map[string]bool // since the last look, of the main processes
+	stopped map[string]bool
+	targets map[string]bool // then and now
 	trace   []string
 	fail    string
 }
@@ -61,15 +66,24 @@ type simKeeper struct {
 }
 
 func (k simKeeper) Spawn(s reap.Spec) {
+	if k.w.dry {
+		k.w.failf("%s is spawned in a dry run", s.Key)
+	}
 	if _, isProbe := probeOf(s.Key); !isProbe {
 		k.w.mayStart(s.Key)
+		k.w.spawned[s.Key] = true
 	}
+	k.w.idealOdds(s.Key)
 	k.Sim.Spawn(s)
 }
 
 func (k simKeeper) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope) {
 	if r := k.w.c.byName[key]; r != nil && sig != syscall.SIGKILL && !k.w.byHand {
 		k.w.mayStop(r)
+		k.w.stopped[key] = true
+	}
+	if k.w.dry {
+		k.w.failf("%s gets a signal in a dry run", key)
 	}
 	k.Sim.Signal(key, run, sig, scope)
 }
@@ -77,7 +91,7 @@ func (k simKeeper) Signal(key string, run uint64, sig syscall.Signal, scope reap
 // Check answers a health probe some time later, at random.
 func (w *world) Check(_ *config.Health, done func(error)) {
 	var err error
-	if w.rng.IntN(100) < 25 {
+	if !w.ideal && w.rng.IntN(100) < 25 {
 		err = errors.New("refused")
 	}
 	w.checks = append(w.checks, check{w.c.now.Add(time.Duration(w.rng.IntN(50)) * time.Millisecond), func(error) { done(err) }})
@@ -95,7 +109,10 @@ func (w *world) failf(format string, args ...any) {
 }
 
 func newWorld(seed uint64) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), known: map[string]*config.Service{}}
+	w := &world{
+		rng: rand.New(rand.NewPCG(seed, 1)), known: map[string]*config.Service{},
+		spawned: map[string]bool{}, stopped: map[string]bool{}, targets: map[string]bool{},
+	}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	pick := func(n int) int { return w.rng.IntN(n) }
 	w.sim = reaptest.New(seed, reaptest.Odds{
@@ -105,7 +122,7 @@ func newWorld(seed uint64) *world {
 	w.c = newCore(Parts{
 		Keeper: simKeeper{w.sim, w}, Logs: noLogs{}, Prober: w,
 		Resolve: func(file string, _ []string, _ string) (string, error) {
-			if w.rng.IntN(50) == 0 {
+			if file == missingFile {
 				return "", errors.New("not found")
 			}
 			return file, nil
@@ -117,7 +134,9 @@ func newWorld(seed uint64) *world {
 	return w
 }
 
-// config makes a random configuration; n services named a, b, …
+const missingFile = "/missing"
+
+// config makes a random configuration; n services named s0, s1, …
 func (w *world) config(n int) *config.Set {
 	set := &config.Set{}
 	name := func(i int) string { return "s" + strconv.Itoa(i) }
@@ -133,10 +152,23 @@ func (w *world) config(n int) *config.Set {
 		w.digests++
 		s.Digest[0], s.Digest[1] = byte(w.digests), byte(w.digests>>8)
 		w.known[s.Name] = s
+		switch w.rng.IntN(20) {
+		case 0, 1, 2, 3:
+			s.Env = []string{"A=" + strconv.Itoa(w.rng.IntN(2))}
+		case 4:
+			if !w.ideal {
+				s.Command.Argv[0] = missingFile
+			}
+		case 5:
+			s.Class = config.ClassSystem
+		}
 		s.Target = w.rng.IntN(8) == 0
 		s.Oneshot = !s.Target && w.rng.IntN(6) == 0
-		if w.rng.IntN(8) == 0 {
+		switch w.rng.IntN(16) {
+		case 0, 1:
 			s.Status = config.StatusStop
+		case 2:
+			s.Status = config.StatusIgnore
 		}
 		for j := range n {
 			backward := w.rng.IntN(200) == 0 // now and then a cycle
@@ -151,7 +183,8 @@ func (w *world) config(n int) *config.Set {
 			case 3:
 				s.Wants = append(s.Wants, name(j))
 			case 4:
-				if w.rng.IntN(3) == 0 && j != i {
+				// Which of two rivals is up is for the first that comes to say.
+				if w.rng.IntN(3) == 0 && j != i && !w.ideal {
 					s.Conflicts = append(s.Conflicts, name(j))
 				}
 			}
@@ -176,11 +209,17 @@ func (w *world) lifecycle(s *config.Service) {
 		StopSignal:      syscall.SIGTERM,
 		KillMode:        config.KillMode(w.rng.IntN(3)),
 	}
+	if w.ideal {
+		s.Lifecycle.StartTimeout = time.Minute
+	}
 	if w.rng.IntN(3) == 0 && !s.Target {
 		s.Health = &config.Health{Kind: config.ProbeTCP, Interval: ms(200), Timeout: ms(100), Retries: 1 + w.rng.IntN(3), ReportOnly: w.rng.IntN(3) == 0}
 		if w.rng.IntN(3) == 0 {
 			s.Health.Kind = config.ProbeExec
 			s.Health.Command = config.Command{Argv: []string{"/probe"}}
+		}
+		if w.ideal {
+			s.Health.Retries = 10 // a check fails when the one before has not ended
 		}
 	}
 }
@@ -215,7 +254,7 @@ func (w *world) run(steps int) {
 func (w *world) command(n int) {
 	name := "s" + strconv.Itoa(w.rng.IntN(n))
 	what := ""
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(12) {
 	case 0, 1:
 		what = "stop " + name
 		_ = w.c.stop(name) // a refusal is an answer too
@@ -233,9 +272,12 @@ func (w *world) command(n int) {
 	case 7:
 		what = "jump"
 		w.sim.Now = w.sim.Now.Add(time.Duration(w.rng.IntN(3000)) * time.Millisecond)
-	case 8:
-		what = "reload"
-		_, _ = w.c.reload(w.config(n))
+	case 8, 9, 10:
+		var do func(*core, bool) (Changes, error)
+		what, do = w.change(n)
+		w.rehearse(what, do)
+	case 11:
+		what = w.bulk()
 	}
 	w.endTurn(what)
 }

@@ -29,6 +29,9 @@ type View struct {
 	Stuck           bool // survived SIGKILL
 	Broken          bool
 	Waiting         bool // told to stop or restart, and waits for those that depend on it
+	// RestartToApply: it goes on with what it was started with; its configuration
+	// has changed in ways that apply at the next start.
+	RestartToApply bool
 
 	fact depgraph.Fact
 }
@@ -53,6 +56,8 @@ type Snapshot struct {
 	Draining bool
 	// Version grows with each change that a snapshot shows.
 	Version uint64
+	// Seq is the number of the last event that the snapshot shows.
+	Seq uint64
 
 	byNode []*View
 }
@@ -124,6 +129,7 @@ func (c *core) viewOf(r *record) *View {
 			Restarts: r.m.Total, Quick: r.m.Quick, NextDelay: r.m.Delay,
 			Want: r.m.Want, Oneshot: r.m.Rules.Oneshot,
 			Stuck: r.m.Stuck(), Broken: r.m.Broken, Waiting: r.wish != noWish,
+			RestartToApply: r.outdated && r.stands(),
 			fact: depgraph.Fact{
 				Satisfied: r.bits.satisfied,
 				Attempted: !r.bits.first,
@@ -143,6 +149,7 @@ func (c *core) snapshot() *Snapshot {
 		Problems: c.problems,
 		Draining: c.draining,
 		Version:  c.changes,
+		Seq:      c.seq,
 		byNode:   make([]*View, len(c.recs)),
 	}
 	for _, r := range c.order {

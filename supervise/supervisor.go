@@ -31,6 +31,7 @@ type Supervisor struct {
 	latest atomic.Pointer[Snapshot]
 	// version is the core's count of changes, published after each turn.
 	version atomic.Uint64
+	feed    *feed
 }
 
 // ErrGone is what requests get when the loop has ended.
@@ -45,9 +46,10 @@ const mailRoom = 256
 
 // New makes a supervisor with nothing to supervise yet; Run loads it.
 func New(o Options) *Supervisor {
-	s := &Supervisor{opt: o, mail: make(chan func(*core), mailRoom), done: make(chan struct{})}
+	s := &Supervisor{opt: o, mail: make(chan func(*core), mailRoom), done: make(chan struct{}), feed: newFeed()}
 	o.Parts.Post = s.post
 	s.core = newCore(o.Parts)
+	s.core.feed = s.feed
 	s.latest.Store(s.core.snapshot())
 	return s
 }
@@ -122,17 +124,24 @@ func (s *Supervisor) keeperLost(batch []reap.Event) bool {
 // endTurn does what has come due and what has been decided, and lets readers see
 // that something has changed.
 func (s *Supervisor) endTurn() {
-	s.core.turn()
-	s.version.Store(s.core.changes)
+	c := s.core
+	c.turn()
+	if len(c.news) > 0 {
+		s.feed.publish(c.news)
+		clear(c.news)
+		c.news = c.news[:0]
+	}
+	s.version.Store(c.changes)
 	// Only now: who was answered and looks must see what came of the request.
-	for _, ran := range s.core.answers {
+	for _, ran := range c.answers {
 		close(ran)
 	}
-	s.core.answers = s.core.answers[:0]
+	c.answers = c.answers[:0]
 }
 
 // turn completes the work of one turn of the loop.
 func (c *core) turn() {
+	c.lateFailures()
 	c.tick()
 	c.act()
 	c.sweep()
@@ -215,14 +224,25 @@ func (s *Supervisor) Kill(name string, sig syscall.Signal) error {
 	return s.try(func(c *core) error { return c.kill(name, sig) })
 }
 
-// Reload takes in another configuration.
-func (s *Supervisor) Reload(set *config.Set) (Changes, error) {
-	var ch Changes
-	err := s.try(func(c *core) (err error) {
-		ch, err = c.reload(set)
+// StartAll wants every service of class user up, but for those with the status
+// ignore, and returns those that were not, in load order. What cannot start is left
+// alone.
+func (s *Supervisor) StartAll() (names []string, err error) {
+	err = s.try(func(c *core) (err error) {
+		names, err = c.startAll()
 		return err
 	})
-	return ch, err
+	return names, err
+}
+
+// StopAll wants the same services down, but for those that others require which
+// are not stopped, and returns those that were wanted up, in load order.
+func (s *Supervisor) StopAll() (names []string, err error) {
+	err = s.try(func(c *core) error {
+		names = c.stopAll()
+		return nil
+	})
+	return names, err
 }
 
 // Shutdown begins to take everything down; Run returns when it is done.

@@ -71,13 +71,13 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	if err != nil {
 		log.Warn("nobody can connect: name a place that can be written with --socket", "error", err)
 	}
-	set := firstConfig(flags, log)
 	store, err := openLogs(place.logDir(), keeper.Release, log)
 	if err != nil {
 		return err
 	}
 	adoptOutputs(store, inv, keeper.Release)
-	s := &server{flags: flags, log: log, logs: store}
+	s := newServer(flags, place, store, log)
+	set := s.firstConfig()
 	s.sup = supervise.New(supervise.Options{
 		Parts: supervise.Parts{
 			Keeper: keeper, Logs: store, Prober: prober{},
@@ -85,7 +85,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 			Draining: func() { hurry(store) },
 		},
 		Events: keeper.Events(),
-		Hangup: s.reload,
+		Hangup: s.hangup,
 	})
 	wire := sock.NewServer(s.table(), sock.Options{Log: log})
 	serve := func() {
@@ -157,44 +157,6 @@ func hurry(store *logs.Logs) {
 	store.Unwatch()
 }
 
-// firstConfig reads the configuration directory at the start; it is made when it
-// does not exist. That it cannot be read is no reason not to run: services can be
-// added.
-func firstConfig(flags env.ServerFlags, log *slog.Logger) *config.Set {
-	if err := os.MkdirAll(flags.ConfigDir, 0o755); err != nil {
-		log.Warn("cannot make the configuration directory", "error", err)
-	}
-	set, err := loadConfig(flags, log)
-	if err != nil {
-		log.Error("starting without services: " + err.Error() + ": mend that and reload")
-		return &config.Set{}
-	}
-	return set
-}
-
-// systemDir is what --pid1-mode adds. A container has none.
-const systemDir = "/etc/zinit/system"
-
-// loadConfig reads the configuration and logs what is wrong in it.
-func loadConfig(flags env.ServerFlags, log *slog.Logger) (set *config.Set, err error) {
-	if flags.Pid1Mode && !flags.Container {
-		set, err = config.LoadDirs(systemDir, flags.ConfigDir)
-	} else {
-		set, err = config.LoadDir(flags.ConfigDir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range set.Problems {
-		level := slog.LevelError
-		if p.Severity == config.Warning {
-			level = slog.LevelWarn
-		}
-		log.Log(context.Background(), level, p.String())
-	}
-	return set, nil
-}
-
 // openLogs opens the log stores, in memory when their directory cannot be made.
 func openLogs(dir string, released func(name string), log *slog.Logger) (*logs.Logs, error) {
 	store, err := logs.Open(dir, released)
@@ -238,25 +200,6 @@ func parseOutput(name string) (service string, run uint64, fd int, ok bool) {
 		}
 	}
 	return "", 0, 0, false
-}
-
-// reload reads the configuration again; it is called on a goroutine of its own.
-// A directory that cannot be read changes nothing: it may only be away for a
-// moment, and what runs is worth more than the order to look.
-func (s *server) reload() {
-	s.reloading.Lock() // the last one asked for reads last
-	defer s.reloading.Unlock()
-	burst() // its time ends it: what was read is taken in a moment later
-	set, err := loadConfig(s.flags, s.log)
-	if err == nil {
-		var ch supervise.Changes
-		if ch, err = s.sup.Reload(set); err == nil {
-			s.log.Info("reloaded", "added", len(ch.Added), "removed", len(ch.Removed), "changed", len(ch.Changed))
-		}
-	}
-	if err != nil {
-		s.log.Error("cannot reload: nothing is changed", "error", err)
-	}
 }
 
 // isTerminal reports that people look at w. Other character devices count too:
