@@ -43,10 +43,13 @@ func (c *core) act() {
 				c.fails(failed)
 			}
 			if n%spawnsPerFlush == spawnsPerFlush-1 {
-				c.Keeper.Flush()
+				c.send()
 			}
 		case machine.Signal:
 			c.Keeper.Signal(o.rec.name, uint64(a.Run), a.Sig, reap.Scope(a.Scope))
+			if c.Memory != nil {
+				c.told = append(c.told, o.rec)
+			}
 			c.noteKill(o.rec, a)
 		case machine.Probe:
 			c.probeService(o.rec, a.Run)

@@ -18,8 +18,11 @@ const strangerTimeout = 10 * time.Second
 func (c *core) addStrangers(inv reap.Inventory) {
 	for _, ch := range inv.Children {
 		name, isProbe := probeOf(ch.Key)
-		// How it wants to be stopped is not known any more.
+		// How it wants to be stopped may not be known any more.
 		bare := config.Service{Name: name, Lifecycle: config.Lifecycle{StopSignal: syscall.SIGTERM, StopTimeout: strangerTimeout}}
+		if ran := c.strangers[name]; ran != nil {
+			bare.Lifecycle = ran.Lifecycle
+		}
 		switch r := c.byName[name]; {
 		case r == nil:
 			r = c.add(&bare, "")
@@ -33,9 +36,10 @@ func (c *core) addStrangers(inv reap.Inventory) {
 	}
 }
 
-// adopt takes over what an earlier server left behind. What is alive goes on. Of
-// the ends that nobody has seen only this one counts: a oneshot that ended well has
-// done its work. Everything else starts as boot has it.
+// adopt takes over what an earlier server left behind. What is alive goes on, and
+// what has ended meanwhile has ended. For a service of which nothing was written
+// down, only this end counts: a oneshot that ended well has done its work. The rest
+// of those starts as boot has it.
 func (c *core) adopt(inv reap.Inventory) {
 	exits := map[string]reap.Exited{}
 	for _, e := range inv.Exits {
@@ -48,9 +52,19 @@ func (c *core) adopt(inv reap.Inventory) {
 		r.m.Last = max(r.m.Last, machine.Run(inv.Runs[r.name]))
 		r.probe.last = inv.Runs[r.name+probeSuffix]
 	}
+	alive := map[string]reap.Child{}
 	for _, ch := range inv.Children {
 		if _, isProbe := probeOf(ch.Key); !isProbe {
-			c.adoptMain(ch, exits[ch.Key])
+			alive[ch.Key] = ch
+		}
+	}
+	for _, r := range c.order {
+		ch, lives := alive[r.name]
+		if r.m.Active() && (!lives || machine.Run(ch.Run) != r.m.Run()) {
+			c.missed(r, inv.Runs[r.name], exits[r.name])
+		}
+		if lives {
+			c.adoptMain(r, ch, exits[r.name])
 		}
 	}
 	for _, ch := range inv.Children {
@@ -58,11 +72,17 @@ func (c *core) adopt(inv reap.Inventory) {
 			c.adoptProbe(ch, service)
 		}
 	}
+	for _, r := range c.order {
+		if r.recalled && r.m.Active() && r.probe.of == 0 {
+			c.step(r, machine.ProbeLost{Run: r.m.Run()})
+		}
+	}
 	for _, e := range inv.Exits {
 		r := c.byName[e.Key]
 		switch {
 		case r == nil:
 			c.Keeper.Ack(e.Key, e.Run)
+		case r.recalled:
 		case r.m.Rules.Oneshot && e.Status.Success() && !r.m.Active():
 			r.m.Want = true
 			r.m.State = machine.Exited{Outcome: outcomeOf(e.Status), At: c.now}
@@ -73,12 +93,71 @@ func (c *core) adopt(inv reap.Inventory) {
 	}
 }
 
+// missed takes in how a run ended that was alive when it was last written about;
+// asked is the highest run that the keeper was asked for.
+func (c *core) missed(r *record, asked uint64, exit reap.Exited) {
+	run := r.m.Run()
+	starting, isStarting := r.m.State.(machine.Starting)
+	stopping, isStopping := r.m.State.(machine.Stopping)
+	switch {
+	case uint64(run) > asked && isStarting:
+		// It was decided upon, and the keeper has not heard of it.
+		c.step(r, machine.Unspawned{Run: run})
+	case uint64(run) > asked:
+		c.step(r, machine.SpawnFailed{Run: run, Text: "it was not started any more"})
+	case isStopping && stopping.Gone:
+		c.step(r, machine.GroupGone{Run: run})
+	case exit.Run == uint64(run):
+		c.spawnedUnseen(r, starting, isStarting)
+		c.step(r, machine.ProcessGone{Run: run, Outcome: outcomeOf(exit.Status)})
+	case isStarting && !starting.Up:
+		c.step(r, machine.SpawnFailed{Run: run, Text: "how its start failed is not known: the server ended meanwhile"})
+	default:
+		c.step(r, machine.ProcessGone{Run: run, Outcome: machine.Outcome{Unknown: true}})
+	}
+}
+
+// spawnedUnseen is for a process that came up while nobody was there to be told.
+func (c *core) spawnedUnseen(r *record, st machine.Starting, starting bool) {
+	if starting && !st.Up {
+		c.step(r, machine.Spawned{Run: st.Run})
+	}
+}
+
 // adoptMain takes over a main process, or what is left of its group: that run is
 // not over before the last of the group is gone.
-func (c *core) adoptMain(ch reap.Child, exit reap.Exited) {
-	r := c.byName[ch.Key]
+func (c *core) adoptMain(r *record, ch reap.Child, exit reap.Exited) {
 	run := machine.Run(ch.Run)
-	c.step(r, machine.Adopted{Run: run, Started: ch.Started})
+	if r.m.Run() == run {
+		st, starting := r.m.State.(machine.Starting)
+		c.spawnedUnseen(r, st, starting)
+	} else {
+		c.adoptUnknown(r, ch)
+	}
+	if !ch.MainGone {
+		r.pid, r.start = ch.Pid, ch.Start
+		c.repeatStop(r)
+		return
+	}
+	if st, stopping := r.m.State.(machine.Stopping); stopping && st.Gone {
+		return
+	}
+	outcome := machine.Outcome{Unknown: true}
+	if exit.Run == ch.Run {
+		outcome = outcomeOf(exit.Status)
+	}
+	c.step(r, machine.ProcessGone{Run: run, Outcome: outcome, Lingers: true})
+}
+
+// adoptUnknown takes over a process of which nothing was written down: it runs.
+func (c *core) adoptUnknown(r *record, ch reap.Child) {
+	c.step(r, machine.Adopted{Run: machine.Run(ch.Run), Started: ch.Started})
+	if !ch.Started.IsZero() && !ch.MainGone {
+		r.since = ch.Started
+	}
+	if r.ran != nil && r.recalled {
+		return
+	}
 	// What else it was started with nobody knows any more.
 	r.ran = r.cfg
 	if ch.Group != ownsGroup(r.cfg) {
@@ -90,18 +169,14 @@ func (c *core) adoptMain(ch reap.Child, exit reap.Exited) {
 		r.ran, r.outdated = &ran, true
 		c.step(r, machine.Configured{Rules: r.rules()})
 	}
-	if !ch.MainGone {
-		r.pid, r.start = ch.Pid, ch.Start
-		if !ch.Started.IsZero() {
-			r.since = ch.Started
-		}
-		return
+}
+
+// repeatStop sends the stop signal again of which nobody knows whether it was sent.
+func (c *core) repeatStop(r *record) {
+	if st, stopping := r.m.State.(machine.Stopping); stopping && st.Kills == 0 && !st.Gone && r.toldRun != st.Run {
+		rules := r.m.Rules
+		c.orders = append(c.orders, order{r, machine.Signal{Run: st.Run, Sig: rules.StopSignal, Scope: rules.StopScope}})
 	}
-	outcome := machine.Outcome{Unknown: true}
-	if exit.Run == ch.Run {
-		outcome = outcomeOf(exit.Status)
-	}
-	c.step(r, machine.ProcessGone{Run: run, Outcome: outcome, Lingers: true})
 }
 
 // adoptProbe takes over an exec check of a service that runs on; its result is
@@ -114,7 +189,11 @@ func (c *core) adoptProbe(ch reap.Child, service string) {
 	}
 	r.probe.alive = true
 	h := r.cfg.Health
-	if _, running := r.m.State.(machine.Running); !running || h == nil || h.Kind != config.ProbeExec {
+	_, running := r.m.State.(machine.Running)
+	if st, starting := r.m.State.(machine.Starting); starting && st.Up {
+		running = true
+	}
+	if !running || h == nil || h.Kind != config.ProbeExec {
 		c.endProbe(r)
 		return
 	}

@@ -3,6 +3,7 @@ package supervise
 import (
 	"container/heap"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"syscall"
 	"time"
@@ -54,6 +55,10 @@ type Parts struct {
 	Resolve func(file string, env []string, dir string) (string, error)
 	Environ []string // what every service inherits
 	Log     *slog.Logger
+	// Memory is for the server that takes over, Clock for the moments in it; nil:
+	// there will be none that knows more than the keeper does.
+	Memory Memory
+	Clock  machine.Clock
 	// Draining is called, on a goroutine of its own, when a shutdown begins; nil:
 	// nobody wants to know.
 	Draining func()
@@ -92,6 +97,12 @@ type core struct {
 	answers  []chan struct{} // of requests, closed at the end of the turn
 	chores   []func()        // see later
 	changes  uint64          // counts changes that a snapshot shows
+
+	changed   []*record // not written down yet; see remember
+	told      []*record // whose stop signals wait in the keeper's client; see send
+	forgetful bool      // the last writing down failed
+	// strangers are what those were started with that are configured no more.
+	strangers map[string]*config.Service
 
 	feed *feed   // nil: nobody can listen
 	seq  uint64  // of the last event
@@ -132,6 +143,11 @@ type record struct {
 	// started with something else.
 	ran      *config.Service
 	outdated bool
+
+	recalled   bool                       // an earlier server wrote down how it is
+	toldRun    machine.Run                // has got its stop signal
+	ranWritten *config.Service            // what Memory has of ran
+	strange    map[string]json.RawMessage // what a later version wrote down
 
 	wake    time.Time
 	heapPos int // in wakes; -1: not there
@@ -223,6 +239,7 @@ func (c *core) announce(r *record, before machine.State) {
 func (c *core) touch(r *record) {
 	r.view = nil
 	c.changes++
+	c.unsaved(r)
 	if len(r.waits) > 0 && r.queued&inWatched == 0 {
 		r.queued |= inWatched
 		c.watched = append(c.watched, r)

@@ -106,6 +106,7 @@ func (ch Change) problems(now []config.Problem) []config.Problem {
 // and brings up what is to be up.
 func (c *core) load(set *config.Set, inv reap.Inventory) {
 	c.configure(Change{Set: set})
+	c.recall()
 	c.addStrangers(inv)
 	c.rebuild()
 	c.adopt(inv)
@@ -115,7 +116,7 @@ func (c *core) load(set *config.Set, inv reap.Inventory) {
 		c.shutdown()
 		return
 	}
-	c.boot(func(*record) bool { return true })
+	c.boot(func(r *record) bool { return !r.recalled })
 	c.settle()
 }
 
@@ -224,6 +225,7 @@ func (c *core) sweep() {
 		r.m.State = machine.Inactive{}
 		r.probe.deadline = time.Time{}
 		c.setWake(r)
+		c.unsaved(r)
 		return true
 	})
 	c.going = 0

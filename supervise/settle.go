@@ -11,6 +11,7 @@ const (
 	inStale uint8 = 1 << iota
 	inPending
 	inWatched
+	inUnsaved
 )
 
 // markStale has a record's bits derived anew.

@@ -146,7 +146,7 @@ func (c *core) turn() {
 	c.act()
 	c.sweep()
 	c.act()
-	c.Keeper.Flush()
+	c.send()
 	for _, chore := range c.chores {
 		chore()
 	}

@@ -47,11 +47,16 @@ type (
 		Run  Run
 		Text string
 	}
+	// Unspawned: the order to spawn Run was lost with the server that gave it,
+	// before anybody heard of it.
+	Unspawned struct{ Run Run }
 	// Probed: a health probe has ended; Err is empty when it passed.
 	Probed struct {
 		Run Run
 		Err string
 	}
+	// ProbeLost: the probe that was under way will have no result.
+	ProbeLost struct{ Run Run }
 	// ProcessGone: the main process has ended. Lingers: others of its group
 	// live on.
 	ProcessGone struct {
@@ -78,6 +83,8 @@ func (Configured) isEvent()  {}
 func (Adopted) isEvent()     {}
 func (Spawned) isEvent()     {}
 func (SpawnFailed) isEvent() {}
+func (Unspawned) isEvent()   {}
+func (ProbeLost) isEvent()   {}
 func (Probed) isEvent()      {}
 func (ProcessGone) isEvent() {}
 func (GroupGone) isEvent()   {}
@@ -90,7 +97,11 @@ func runOf(ev Event) (run Run, ok bool) {
 		return e.Run, true
 	case SpawnFailed:
 		return e.Run, true
+	case Unspawned:
+		return e.Run, true
 	case Probed:
+		return e.Run, true
+	case ProbeLost:
 		return e.Run, true
 	case ProcessGone:
 		return e.Run, true

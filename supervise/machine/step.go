@@ -36,8 +36,12 @@ func Step(s Service, ev Event, now time.Time) (Service, []Action) {
 		l.spawned()
 	case SpawnFailed:
 		l.spawnFailed(e.Text)
+	case Unspawned:
+		l.unspawned()
 	case Probed:
 		l.probed(e.Err)
+	case ProbeLost:
+		l.probeLost()
 	case ProcessGone:
 		l.processGone(e)
 	case GroupGone:
@@ -271,6 +275,33 @@ func (l *life) spawned() {
 	st.Up = true
 	st.Probe = Probing{At: l.now.Add(h.StartPeriod), Gap: firstGap}
 	l.State = st
+}
+
+// unspawned waits for the graph to allow a start again: much may have happened
+// since it did.
+func (l *life) unspawned() {
+	if st, ok := l.State.(Starting); ok && !st.Up {
+		l.State, l.Perm = Blocked{}, Hold
+	}
+}
+
+// probeLost has the next probe be due at once.
+func (l *life) probeLost() {
+	if l.Rules.Health == nil {
+		return
+	}
+	switch st := l.State.(type) {
+	case Starting:
+		if st.Up && st.Probe.At.IsZero() {
+			st.Probe.At = l.now
+			l.State = st
+		}
+	case Running:
+		if st.Probe.At.IsZero() {
+			st.Probe.At = l.now
+			l.State = st
+		}
+	}
 }
 
 func (l *life) spawnFailed(text string) {

@@ -1,0 +1,239 @@
+package supervise
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"zinit/supervise/config"
+	"zinit/supervise/machine"
+)
+
+// A Memory keeps records for the server that takes over: after a Commit whatever
+// was put is there for it, even if this process is killed at the next instruction.
+// No method waits for a disk. *state.Store is one.
+type Memory interface {
+	Records(func(key string, value []byte))
+	Put(key string, value []byte) error
+	Delete(key string)
+	Commit() error
+}
+
+// The keys of the records: how a service is, and what its run was started with.
+const (
+	stateKey = "state/"
+	ranKey   = "ran/"
+)
+
+// A recollection is what is written down of a service with every change. Names
+// never change their meaning; those of another version are kept as they are.
+type recollection struct {
+	Machine json.RawMessage `json:"machine"`
+	Wish    wish            `json:"wish,omitempty"`
+	SinceMs int64           `json:"since_ms,omitempty"` // Unix milliseconds
+	// Told is the run that has got its stop signal: it needs no second one.
+	Told uint64 `json:"told,omitempty"`
+	// Pid and Start are those of the main process, to know it when its keeper is
+	// gone too.
+	Pid   int    `json:"pid,omitempty"`
+	Start uint64 `json:"start,omitempty"`
+}
+
+// A ranMemo is the configuration that a run was started with.
+type ranMemo struct {
+	Digest string          `json:"digest"`
+	Source string          `json:"source,omitempty"`
+	Config json.RawMessage `json:"config"`
+}
+
+// unsaved notes that the record must be written down at the end of the turn.
+func (c *core) unsaved(r *record) {
+	if c.Memory != nil && r.queued&inUnsaved == 0 {
+		r.queued |= inUnsaved
+		c.changed = append(c.changed, r)
+	}
+}
+
+// send has the keeper do what was decided. It is written down before: whoever
+// takes over finds out from the keeper what of it was done. That a stop signal is
+// on its way is written down after, so that none is forgotten.
+func (c *core) send() {
+	c.remember()
+	c.Keeper.Flush()
+	if len(c.told) == 0 {
+		return
+	}
+	for _, r := range c.told {
+		r.toldRun = r.m.Run()
+		c.unsaved(r)
+	}
+	clear(c.told)
+	c.told = c.told[:0]
+	c.remember()
+}
+
+// remember writes down what has changed. A failure is said once; what runs goes
+// on, only a server that takes over will know less.
+func (c *core) remember() {
+	if c.Memory == nil || len(c.changed) == 0 {
+		return
+	}
+	for _, r := range c.changed {
+		r.queued &^= inUnsaved
+		if c.byName[r.name] != r {
+			if _, another := c.byName[r.name]; !another {
+				c.Memory.Delete(stateKey + r.name)
+				c.Memory.Delete(ranKey + r.name)
+			}
+			continue
+		}
+		if err := c.write(r); err != nil {
+			c.Log.Error("not remembered", "service", r.name, "error", err)
+		}
+	}
+	clear(c.changed)
+	c.changed = c.changed[:0]
+	err := c.Memory.Commit()
+	if (err != nil) != c.forgetful {
+		c.forgetful = err != nil
+		if err != nil {
+			c.Log.Error("a server that takes over will not know how things are: make room in the runtime directory", "error", err)
+		} else {
+			c.Log.Info("a server that takes over will know how things are again")
+		}
+	}
+}
+
+func (c *core) write(r *record) error {
+	text, err := r.m.Encode(c.Clock)
+	if err != nil {
+		return err
+	}
+	rec := recollection{Machine: text, Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start}
+	if r.m.Run() != r.toldRun {
+		rec.Told = 0
+	}
+	text, err = json.Marshal(rec)
+	if err == nil && len(r.strange) > 0 {
+		text, err = merge(text, r.strange)
+	}
+	if err == nil {
+		err = c.Memory.Put(stateKey+r.name, text)
+	}
+	if err != nil || r.ran == nil || r.ranWritten == r.ran {
+		return err
+	}
+	r.ranWritten = r.ran
+	text, err = json.Marshal(ranMemo{hex.EncodeToString(r.ran.Digest[:]), r.ran.Source, config.ToJSON(r.ran)})
+	if err != nil {
+		return err
+	}
+	return c.Memory.Put(ranKey+r.name, text)
+}
+
+// merge adds the members of strange to a JSON object that lacks them.
+func merge(text []byte, strange map[string]json.RawMessage) ([]byte, error) {
+	all := maps.Clone(strange)
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, err
+	}
+	return json.Marshal(all)
+}
+
+// recall gives the records the state that an earlier server wrote down. What
+// cannot be read is found by other means, as if nothing had been written: its
+// process, if it has one, is known to the keeper.
+func (c *core) recall() {
+	if c.Memory == nil {
+		return
+	}
+	rans := map[string]*config.Service{}
+	c.strangers = map[string]*config.Service{}
+	c.Memory.Records(func(key string, value []byte) {
+		if name, ok := strings.CutPrefix(key, ranKey); ok {
+			if s, err := decodeRan(value); err == nil && s.Name == name {
+				rans[name] = s
+			}
+		}
+	})
+	var gone []string
+	c.Memory.Records(func(key string, value []byte) {
+		name, ok := strings.CutPrefix(key, stateKey)
+		if !ok {
+			return
+		}
+		r := c.byName[name]
+		if r == nil {
+			gone = append(gone, name)
+			return
+		}
+		if err := c.recallOne(r, value, rans[name]); err != nil {
+			c.Log.Warn("its state cannot be read: going by its process", "service", name, "error", err)
+		}
+	})
+	slices.Sort(gone)
+	for _, name := range gone {
+		// Removed while no server was there. If it runs, addStrangers stops it the
+		// way that it was configured.
+		c.strangers[name] = rans[name]
+		c.Memory.Delete(stateKey + name)
+		c.Memory.Delete(ranKey + name)
+	}
+}
+
+func (c *core) recallOne(r *record, text []byte, ran *config.Service) error {
+	var rec recollection
+	if err := json.Unmarshal(text, &rec); err != nil {
+		return err
+	}
+	r.ran = ran
+	if ran != nil && ran.Digest == r.cfg.Digest && ran.Source == r.cfg.Source {
+		r.ran = r.cfg
+	}
+	r.ranWritten = r.ran
+	m, err := machine.Decode(rec.Machine, rulesOf(r.cfg), c.Clock)
+	if err != nil {
+		r.ran = nil
+		return err
+	}
+	if rec.Wish > wishRestart {
+		rec.Wish = noWish
+	}
+	if r.problem != "" && r.cfg.Exec == "" && m.Active() && ran != nil {
+		// It goes on with the configuration that it has.
+		r.cfg = ran
+	}
+	r.m, r.wish, r.since, r.recalled = m, rec.Wish, time.UnixMilli(rec.SinceMs), true
+	r.toldRun = machine.Run(rec.Told)
+	r.m.Rules = r.rules()
+	r.outdated = r.ran != nil && !sameStart(r.ran, r.cfg)
+	if err := json.Unmarshal(text, &r.strange); err == nil {
+		for _, name := range []string{"machine", "wish", "since_ms", "told", "pid", "start"} {
+			delete(r.strange, name)
+		}
+	}
+	c.touch(r)
+	c.setWake(r)
+	return nil
+}
+
+func decodeRan(text []byte) (*config.Service, error) {
+	var memo ranMemo
+	if err := json.Unmarshal(text, &memo); err != nil {
+		return nil, err
+	}
+	s, _, err := config.FromJSON(memo.Config)
+	if err != nil {
+		return nil, err
+	}
+	s.Source = memo.Source
+	if len(memo.Digest) != hex.EncodedLen(len(s.Digest)) {
+		return nil, fmt.Errorf("cannot decode a digest of %d characters", len(memo.Digest))
+	}
+	_, err = hex.Decode(s.Digest[:], []byte(memo.Digest))
+	return s, err
+}
