@@ -20,6 +20,8 @@ func (s *server) changes() sock.Table {
 		{Name: sock.MethodRestart, Access: sock.Change, Summary: "Stops and starts a service with its back-off reset; those that require it come back with it.", Params: name, Result: sock.OK{}, Handle: s.restart},
 		{Name: sock.MethodKill, Access: sock.Change, Summary: "Sends a signal to the processes of a service.", Result: sock.OK{},
 			Params: []sock.Param{nameParam, {Name: "signal", Type: "string", Lax: true, Summary: "a name or number, SIGTERM when absent"}}, Handle: s.kill},
+		{Name: sock.MethodStartAll, Access: sock.Change, Summary: "Starts all services of class user, but for those with status ignore.", Result: sock.StartedResult{}, Handle: s.startAll},
+		{Name: sock.MethodStopAll, Access: sock.Change, Summary: "Stops all services of class user, but for those with status ignore and what others need that stay.", Result: sock.StoppedResult{}, Handle: s.stopAll},
 	}
 }
 
@@ -69,4 +71,20 @@ func (s *server) kill(_ context.Context, c *sock.Call) (any, error) {
 		return nil, sock.BadSignal("", p.Signal, why)
 	}
 	return done(s.sup.Kill(p.Name, sig))
+}
+
+func (s *server) startAll(context.Context, *sock.Call) (any, error) {
+	names, err := s.sup.StartAll()
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return sock.StartedResult{Count: len(names), Started: names}, nil
+}
+
+func (s *server) stopAll(context.Context, *sock.Call) (any, error) {
+	names, err := s.sup.StopAll()
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return sock.StoppedResult{Count: len(names), Stopped: names}, nil
 }

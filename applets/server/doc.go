@@ -11,9 +11,13 @@
 //	methods.go   the table of RPC methods, and errors on the wire
 //	questions.go the methods that look at services
 //	changes.go   the methods that start, stop and signal them
+//	configure.go the methods that add and replace them
+//	remove.go    the methods that delete them
+//	reload.go    reading the configuration, and the method that does it again
 //	stats.go     the methods that look into them: configuration, processes
 //	debug.go     debug.state and debug.process_tree, drawn
 //	output.go    the methods that show what they wrote
+//	streams.go   the methods that go on telling
 //	render.go    views of the supervisor in the words of zinit 0.3.9
 //	text.go      tree and why, drawn
 //	prober.go    tcp and http health checks

@@ -52,27 +52,64 @@ func newHouse(t *testing.T, texts ...string) *house {
 		}
 		set.Problems = append(set.Problems, problems...)
 	}
+	h := emptyHouse(t)
+	h.open(set)
+	return h
+}
+
+// newStoredHouse runs the services of a configuration directory of its own, into
+// which these files are written first; a name without a dot gets ".toml".
+func newStoredHouse(t *testing.T, files map[string]string) *house {
+	t.Helper()
+	h := emptyHouse(t)
+	mkdir(t, h.s.dirs.User)
+	for name, text := range files {
+		h.write(name, text)
+	}
+	h.open(h.s.firstConfig())
+	return h
+}
+
+// emptyHouse is one that open is still to bring to life.
+func emptyHouse(t *testing.T) *house {
+	t.Helper()
 	store, err := logs.Open("", func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, k: newToyKeeper(), path: filepath.Join(home(t), "s"), said: &safeBuffer{}, ended: make(chan error, 1), waited: make(chan struct{}, 100)}
-	log := newLogger(h.said, "debug", false)
-	h.s = &server{flags: env.ServerFlags{Socket: h.path}, log: log, logs: store}
+	dir := home(t)
+	h := &house{t: t, k: newToyKeeper(), path: filepath.Join(dir, "s"), said: &safeBuffer{}, ended: make(chan error, 1), waited: make(chan struct{}, 100)}
+	flags := env.ServerFlags{Socket: h.path, ConfigDir: filepath.Join(dir, "services")}
+	h.s = newServer(flags, &place{dir: dir, lock: -1}, store, newLogger(h.said, "debug", false))
+	h.s.dirs.Ephemeral = filepath.Join(dir, "ephemeral")
+	return h
+}
+
+// write puts a file into the configuration directory.
+func (h *house) write(name, text string) {
+	h.t.Helper()
+	if !strings.Contains(name, ".") {
+		name += ".toml"
+	}
+	write(h.t, h.s.dirs.User, map[string]string{name: text})
+}
+
+// open runs the services of a configuration, and answers.
+func (h *house) open(set *config.Set) {
+	h.t.Helper()
 	h.s.sup = supervise.New(supervise.Options{
 		Parts: supervise.Parts{
-			Keeper: h.k, Logs: store, Prober: h.k, Log: log,
+			Keeper: h.k, Logs: h.s.logs, Prober: h.k, Log: h.s.log,
 			Resolve: func(file string, _ []string, _ string) (string, error) { return file, nil },
 		},
 		Events: h.k.events,
-		Hangup: h.s.reload,
+		Hangup: h.s.hangup,
 	})
 	ready := make(chan struct{})
 	go func() { h.ended <- h.s.sup.Run(set, reap.Inventory{}, func() { close(ready) }) }()
 	<-ready
 	h.serve()
-	t.Cleanup(h.close)
-	return h
+	h.t.Cleanup(h.close)
 }
 
 // nameIn finds the name of a service in its text, right or wrong.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"zinit/applets/env"
 	"zinit/sock"
 	"zinit/supervise"
+	"zinit/supervise/config"
 	"zinit/supervise/logs"
 	"zinit/supervise/proc"
 )
@@ -23,10 +25,25 @@ type server struct {
 	sup   *supervise.Supervisor
 	proc  proc.FS
 
-	reloading sync.Mutex // held from the reading of the files to their taking effect
+	dirs configPlaces // where the configuration is
+
+	// turn is taken by who changes the configuration: it has one place, from the
+	// reading or writing of the files to their taking effect.
+	turn chan struct{}
+	// unsaved is the ephemeral services for which there is no directory; guarded
+	// by turn.
+	unsaved map[string]*config.Service
 
 	// list is the last encoded service.list_full, good for its snapshot.
 	list atomic.Pointer[encodedList]
+}
+
+// newServer makes what is complete but for its supervisor.
+func newServer(flags env.ServerFlags, at *place, store *logs.Logs, log *slog.Logger) *server {
+	return &server{
+		flags: flags, log: log, logs: store, dirs: configDirs(flags, at),
+		turn: make(chan struct{}, 1), unsaved: map[string]*config.Service{},
+	}
 }
 
 type encodedList struct {
@@ -38,7 +55,14 @@ var nameParam = sock.Param{Name: "name", Type: "string", Required: true, Summary
 
 // table is every method of the server, one row each.
 func (s *server) table() sock.Table {
-	return slices.Concat(s.questions(), s.inspection(), s.changes(), s.output())
+	var all sock.Table
+	document := sync.OnceValue(func() sock.Encoded { return all.OpenRPC(env.Version) })
+	about := sock.Table{
+		{Name: sock.MethodDiscover, Access: sock.Read, Summary: "Returns this description of all methods, as OpenRPC.", Result: map[string]any(nil),
+			Handle: func(context.Context, *sock.Call) (any, error) { return document(), nil }},
+	}
+	all = slices.Concat(about, s.questions(), s.inspection(), s.output(), s.streams(), s.changes(), s.additions(), s.removals(), s.reloads())
+	return all
 }
 
 // invalidParam refuses a parameter whose type is right and whose value is not.
@@ -53,7 +77,7 @@ func done(err error) (any, error) {
 	return sock.Done, nil
 }
 
-// refusal is the supervisor's answer on the wire.
+// refusal is the supervisor's answer on the wire; nil for nil.
 func refusal(err error) error {
 	var r *supervise.Refusal
 	switch {
@@ -63,6 +87,10 @@ func refusal(err error) error {
 		return err
 	}
 	switch r.Code {
+	case supervise.Cycle:
+		return &sock.Error{Code: sock.CodeCycle, Message: r.Text, Data: sock.Detail{Word: sock.WordCycle}}
+	case supervise.Required:
+		return &sock.Error{Code: sock.CodeUnsafeRemoval, Message: r.Text, Data: sock.Detail{Word: sock.WordRequired}}
 	case supervise.NotFound:
 		return sock.UnknownService(r.Service)
 	case supervise.NotRunning:

@@ -104,7 +104,18 @@ func reason(snap *supervise.Snapshot, v *supervise.View) string {
 	if v.Problem != "" && v.Broken {
 		return v.Problem
 	}
+	if _, running := v.State.(machine.Running); running && v.RestartToApply {
+		return joined(v.Reason, "its configuration has changed: restart it to apply that")
+	}
 	return v.Reason + nextStep(v)
+}
+
+// joined puts two phrases together, of which the first may be missing.
+func joined(first, second string) string {
+	if first == "" {
+		return second
+	}
+	return first + "; " + second
 }
 
 // nextStep is what helps a service whose configuration cannot be satisfied.

@@ -157,6 +157,20 @@ func (p *place) logDir() string {
 	return filepath.Join(p.dir, "logs")
 }
 
+// configDirs is where the configuration of a server is: the system's directory
+// under process 1 of a machine, the user's, and, where something can be written,
+// one for services that a reboot is to forget.
+func configDirs(flags env.ServerFlags, p *place) configPlaces {
+	dirs := configPlaces{User: flags.ConfigDir}
+	if flags.Pid1Mode && !flags.Container {
+		dirs.System = systemDir
+	}
+	if p.dir != "" {
+		dirs.Ephemeral = filepath.Join(p.dir, "services")
+	}
+	return dirs
+}
+
 // A holder keeps descriptors over the death of the server; *reap.Client is one.
 type holder interface {
 	Keep(name string, f *os.File) error

@@ -1,0 +1,226 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"zinit/sock"
+	"zinit/supervise"
+	"zinit/supervise/config"
+)
+
+// additions is the methods that take a service in, or another description of it.
+func (s *server) additions() sock.Table {
+	description := sock.Param{Name: "config", Type: "object", Of: sock.ServiceConfig{}, Lax: true, Summary: "the service, as service.get returns it; when it is not given, the parameters themselves are the description"}
+	persist := sock.Param{Name: "persist", Type: "boolean", Summary: "false: keep it out of the configuration directory, so that it is gone after the next boot"}
+	row := func(method, summary string, in intake, params ...sock.Param) sock.Method {
+		return sock.Method{
+			Name: method, Access: sock.Change, Summary: summary, Params: params, Result: sock.SetResult{}, Waits: true,
+			Handle: func(ctx context.Context, c *sock.Call) (any, error) { return s.put(ctx, c, in) },
+		}
+	}
+	return sock.Table{
+		row(sock.MethodSet, "Adds a service, or replaces it in place, and starts it.", intake{persist: true, replace: true}, description, persist),
+		row(sock.MethodAdd, "Adds a service that is not there yet, and starts it.", intake{persist: true}, description, persist),
+		row(sock.MethodRegister, "Adds a service, writes its file, and starts it.", intake{persist: true, fixed: true}, description),
+		row(sock.MethodMonitor, "Adds a service that is gone after the next boot, and starts it.", intake{fixed: true}, description),
+	}
+}
+
+// An intake says how a service is taken in.
+type intake struct {
+	persist bool // its file is in the configuration directory
+	fixed   bool // whatever the parameters say about that
+	replace bool // there may be one of that name
+}
+
+// put answers all methods that take a service in. What is wrong with it is found
+// in this order: its shape, its values, its program, its dependencies, a cycle,
+// the disk; nothing is changed before all of that is well.
+func (s *server) put(ctx context.Context, c *sock.Call, in intake) (any, error) {
+	text, persist, err := description(c)
+	if err != nil {
+		return nil, err
+	}
+	if persist != nil && !in.fixed {
+		in.persist = *persist
+	}
+	svc, warnings, err := config.FromJSON(text)
+	if err != nil {
+		return nil, wrongConfig(err)
+	}
+	result := sock.SetResult{Name: svc.Name, Warnings: warnings}
+	err = s.exclusively(ctx, func() error {
+		warning, err := s.acceptable(svc, in)
+		if err != nil {
+			return err
+		}
+		if warning != "" {
+			result.Warnings = append(result.Warnings, warning)
+		}
+		return s.takeIn(svc, in, &result)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// description finds what a call says of a service: under config, or all of it but
+// for what is about the call itself.
+func description(c *sock.Call) (text []byte, persist *bool, err error) {
+	var p sock.SetParams
+	if err := c.Params(&p); err != nil {
+		return nil, nil, err
+	}
+	params := map[string]json.RawMessage{}
+	switch err := json.Unmarshal(c.Raw, &params); {
+	case c.Raw == nil:
+		return []byte("null"), nil, nil
+	case err != nil:
+		return c.Raw, nil, nil // no object: that is for its reader to say
+	}
+	if text, ok := params["config"]; ok {
+		return text, p.Persist, nil
+	}
+	if _, ok := params["persist"]; !ok {
+		return c.Raw, nil, nil
+	}
+	delete(params, "persist")
+	text, err = json.Marshal(params)
+	return text, p.Persist, err
+}
+
+// wrongConfig is what is wrong with a description, on the wire.
+func wrongConfig(err error) error {
+	var invalid *config.InvalidError
+	if errors.As(err, &invalid) {
+		return sock.ValidationFailed(invalid.Problems)
+	}
+	return &sock.Error{Code: sock.CodeInvalidParams, Message: err.Error(), Data: sock.Detail{Word: "invalid_param"}}
+}
+
+// acceptable refuses a service that could not be, among the others that there are;
+// what keeps it from starting today only is a warning.
+func (s *server) acceptable(svc *config.Service, in intake) (warning string, err error) {
+	snap := s.sup.Snapshot()
+	was := snap.Find(svc.Name)
+	switch {
+	case s.isSystem(snap, svc.Name):
+		return "", systemOwned(svc.Name)
+	case was != nil && !in.replace:
+		return "", exists("service already exists: %s: use service.set to replace it", svc.Name)
+	case was != nil && !in.persist && was.Config.Source != "" && !s.isEphemeral(was):
+		return "", exists("%s is kept in %s: persist the change, or delete it first", svc.Name, was.Config.Source)
+	}
+	if warning, err = executable(svc); err != nil {
+		return "", err
+	}
+	for _, names := range [][]string{svc.After, svc.Requires, svc.Wants, svc.Conflicts} {
+		for _, name := range names {
+			if name != svc.Name && snap.Find(name) == nil {
+				return "", sock.DependencyNotFound(name)
+			}
+		}
+	}
+	_, err = s.sup.Put(svc, true)
+	return warning, refusal(err)
+}
+
+func exists(format string, args ...any) error {
+	return &sock.Error{Code: sock.CodeServiceExists, Message: fmt.Sprintf(format, args...), Data: sock.Detail{Word: sock.WordExists}}
+}
+
+// executable refuses a service whose program does not exist. What a shell makes of
+// its line is the shell's business.
+func executable(svc *config.Service) (warning string, err error) {
+	word := svc.Command.Argv[0]
+	_, err = config.LookPath(word, append(os.Environ(), svc.Env...), svc.Dir)
+	switch {
+	case err == nil:
+		return "", nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", sock.ExecNotFound(word)
+	}
+	return err.Error(), nil // its mode may be mended, and zinit 0.3.9 takes it
+}
+
+// takeIn writes the file of an acceptable service and applies what it says.
+func (s *server) takeIn(svc *config.Service, in intake, result *sock.SetResult) error {
+	dir := s.dirs.User
+	if !in.persist {
+		dir = s.dirs.Ephemeral
+		// Whatever keeps it from being made keeps the file from being written.
+		_ = os.Mkdir(dir, 0o700)
+	}
+	switch stored, kept, err := store(dir, svc); {
+	case err != nil:
+		return err
+	case stored == nil:
+		s.unsaved[svc.Name] = svc
+		result.Warnings = append(result.Warnings, "there is no runtime directory to keep it in: it is forgotten when the server ends")
+	default:
+		svc = stored
+		delete(s.unsaved, svc.Name)
+		if kept != "" {
+			result.Warnings = append(result.Warnings, "the file could not be changed in place: what it was is kept as "+kept)
+		}
+	}
+	if in.persist {
+		result.Path = svc.Source
+	}
+	if _, err := s.sup.Put(svc, false); err != nil {
+		return refusal(err)
+	}
+	s.log.Info("service set", "service", svc.Name, "file", svc.Source)
+	if in.persist && s.dirs.Ephemeral != "" {
+		// It is here to stay now. A file that is left does no harm: this one wins.
+		if _, err := unlinkFile(s.dirs.Ephemeral, svc.Name); err != nil {
+			s.log.Warn("cannot remove the file of a service that is kept elsewhere now", "service", svc.Name, "error", err)
+		}
+	}
+	return nil
+}
+
+// store writes the file of a service and reads it back: what applies now is what
+// will after the next boot. Nil: there is no such directory.
+func store(dir string, svc *config.Service) (stored *config.Service, kept string, err error) {
+	if dir == "" {
+		return nil, "", nil
+	}
+	path, kept, err := saveFile(dir, svc)
+	if err != nil {
+		return nil, "", sock.PersistFailed(path, err)
+	}
+	stored, problems := config.LoadFile(path)
+	if stored == nil {
+		return nil, "", sock.PersistFailed(path, errors.New(problems[0].Message))
+	}
+	return stored, kept, nil
+}
+
+// isSystem reports that a name belongs to the system's directory, be its file good
+// or not.
+func (s *server) isSystem(snap *supervise.Snapshot, name string) bool {
+	system := func(file string) bool { return s.dirs.System != "" && filepath.Dir(file) == s.dirs.System }
+	if v := snap.Find(name); v != nil && system(v.Config.Source) {
+		return true
+	}
+	return slices.ContainsFunc(snap.Problems, func(p config.Problem) bool { return p.Service == name && system(p.File) })
+}
+
+func systemOwned(name string) error {
+	return sock.Refuse(sock.WordSystem, "%s: it belongs to the system: change its file in %s", name, systemDir)
+}
+
+// isEphemeral reports that a service is gone after the next boot.
+func (s *server) isEphemeral(v *supervise.View) bool {
+	return s.dirs.Ephemeral != "" && strings.HasPrefix(v.Config.Source, s.dirs.Ephemeral+"/")
+}

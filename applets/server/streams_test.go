@@ -1,0 +1,235 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"zinit/reap"
+	"zinit/sock"
+)
+
+// A note is what a server sends by itself.
+type note struct {
+	Method string
+	Params struct {
+		sock.EventBatch
+		sock.LogBatch
+		Code    int
+		Message string
+		Data    sock.Detail
+	}
+}
+
+// note reads the next line of a stream.
+func (l *line) note() (n note) {
+	l.t.Helper()
+	text, err := l.in.ReadString('\n')
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &n)
+	}
+	if err != nil {
+		l.t.Errorf("%.100q: %v", text, err)
+	}
+	return n
+}
+
+// subscribe begins a stream and returns the reply to that.
+func (l *line) subscribe(method, params string) string {
+	l.t.Helper()
+	return l.ask(fmt.Sprintf(`{"jsonrpc":"2.0","method":%q,"params":%s,"id":1}`, method, params))
+}
+
+// events reads events until one of them is said to be the last.
+func (l *line) events(last func(sock.Event) bool) (all []sock.Event) {
+	l.t.Helper()
+	for {
+		n := l.note()
+		if n.Method != sock.NoteEvents || len(n.Params.Events) == 0 {
+			l.t.Fatalf("after %v came %+v", all, n)
+		}
+		for _, e := range n.Params.Events {
+			if all = append(all, e); last(e) {
+				return all
+			}
+		}
+	}
+}
+
+func said(events []sock.Event) string {
+	var words []string
+	for _, e := range events {
+		text := e.Service + " " + e.Type
+		if e.To != "" {
+			text += " " + strings.TrimPrefix(e.From+">"+e.To, ">")
+		}
+		words = append(words, text)
+	}
+	return strings.Join(words, ", ")
+}
+
+func TestEventsTellEveryChange(t *testing.T) {
+	h := newHouse(t, "service a", "service b")
+	h.wait("a b", "running")
+	l := h.dial()
+	if reply := l.subscribe("events.subscribe", `{"now":true}`); !strings.Contains(reply, `"result":{"subscribed":true}`) {
+		t.Fatal(reply)
+	}
+	now := l.events(func(e sock.Event) bool { return e.Service == "b" })
+	if got := said(now); got != "a now running, b now running" || now[0].Seq != 0 || now[0].PID == 0 || now[0].TimeMs == 0 {
+		t.Errorf("now there is %+v", now)
+	}
+	h.k.end(h.k.find("a"), reap.ExitCode(3))
+	got := l.events(func(e sock.Event) bool { return e.To == sock.Failed })
+	if said(got) != "a state running>failed" {
+		t.Fatalf("events %s", said(got))
+	}
+	e := got[0]
+	if e.ExitCode == nil || *e.ExitCode != 3 || e.Run != 1 || e.Reason == "" || e.Seq == 0 {
+		t.Errorf("the end is told as %+v", e)
+	}
+	if err := h.s.sup.Stop("b"); err != nil {
+		t.Fatal(err)
+	}
+	got = l.events(func(e sock.Event) bool { return e.Service == "b" && e.To == sock.Exited })
+	if said(got) != "b state running>stopping, b state stopping>exited" {
+		t.Errorf("events %s", said(got))
+	}
+}
+
+// TestEventsFollowTheSnapshot: whoever asks for the present state hears of no
+// change that it shows already.
+func TestEventsFollowTheSnapshot(t *testing.T) {
+	h := newHouse(t, "service a")
+	other := h.dial()
+	if reply := other.subscribe("events.subscribe", `{}`); !strings.Contains(reply, `"result"`) {
+		t.Fatal(reply)
+	}
+	for range 50 {
+		if err := h.s.sup.Restart("a"); err != nil {
+			t.Fatal(err)
+		}
+		l := h.dial()
+		l.subscribe("events.subscribe", `{"now":true,"names":["a"]}`)
+		state := ""
+		l.events(func(e sock.Event) bool {
+			if e.Type == sock.EventState && e.From != state {
+				t.Fatalf("it was %q, and then went from %s to %s", state, e.From, e.To)
+			}
+			state = e.To
+			return state == sock.Running
+		})
+	}
+}
+
+func TestEventsOfSome(t *testing.T) {
+	h := newHouse(t, "service a", "service b")
+	h.wait("a b", "running")
+	l := h.dial()
+	if reply := l.subscribe("events.subscribe", `{"names":["a","nosuch"]}`); !strings.Contains(reply, `"code":-32000,"message":"service not found: nosuch"`) {
+		t.Errorf("of a service that is not there: %s", reply)
+	}
+	if reply := l.subscribe("events.subscribe", `{"names":["b"]}`); !strings.Contains(reply, `"result"`) {
+		t.Fatal(reply)
+	}
+	for _, name := range []string{"a", "b"} {
+		if err := h.s.sup.Stop(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := said(l.events(func(e sock.Event) bool { return e.To == sock.Exited })); got != "b state running>stopping, b state stopping>exited" {
+		t.Errorf("events %s", got)
+	}
+}
+
+func TestEventsOfTheConfiguration(t *testing.T) {
+	h := newStoredHouse(t, map[string]string{"old": service("old"), "same": service("same")})
+	h.wait("old same", "running")
+	l := h.dial()
+	l.subscribe("events.subscribe", `{}`)
+	h.write("same", service("same", `dir = "/"`))
+	h.write("new", service("new", `status = "stop"`))
+	if _, err := h.s.reread(t.Context(), sock.ReloadParams{}); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	l.events(func(e sock.Event) bool {
+		got[e.Service+" "+e.Type] = true
+		return len(got) == 2
+	})
+	if !got["new added"] || !got["same changed"] {
+		t.Errorf("events %v", got)
+	}
+	ask := h.dial()
+	ask.ask(`{"jsonrpc":"2.0","method":"service.delete","params":{"name":"old"},"id":1}`)
+	l.events(func(e sock.Event) bool { return e.Type == sock.EventRemoved && e.Service == "old" })
+}
+
+// TestASlowSubscriberIsTold: it does not read, and when it does it learns that it
+// has missed something. Nobody else waits, or misses anything.
+func TestASlowSubscriberIsTold(t *testing.T) {
+	h := newHouse(t, "service a")
+	h.wait("a", "running")
+	slow, attentive := h.dial(), h.dial()
+	slow.subscribe("events.subscribe", `{}`)
+	attentive.subscribe("events.subscribe", `{}`)
+	const restarts = 4000
+	heard := make(chan int)
+	go func() {
+		runs, all := uint64(1), 0
+		defer func() { heard <- all }()
+		for runs <= restarts {
+			n := attentive.note()
+			if n.Method != sock.NoteEvents {
+				t.Errorf("who reads hears %+v", n)
+				return
+			}
+			all += len(n.Params.Events)
+			runs = max(runs, n.Params.Events[len(n.Params.Events)-1].Run)
+		}
+	}()
+	for range restarts {
+		if err := h.s.sup.Restart("a"); err != nil {
+			t.Fatal(err)
+		}
+		h.wait("a", "running")
+	}
+	all, some := <-heard, 0
+	for {
+		n := slow.note()
+		if n.Method == sock.NoteEvents {
+			some += len(n.Params.Events)
+			continue
+		}
+		if n.Method != sock.NoteEnd || n.Params.Data.Word != sock.WordSlow {
+			t.Errorf("after %d events it ends with %+v", some, n)
+		}
+		break
+	}
+	if some == 0 || some >= all {
+		t.Errorf("of %d events it was told %d", all, some)
+	}
+}
+
+// TestStreamsEndWithTheServer: their clients learn why, and the server does not
+// wait for those that do not read.
+func TestStreamsEndWithTheServer(t *testing.T) {
+	h := newHouse(t, "service a")
+	h.wait("a", "running")
+	l := h.dial()
+	l.subscribe("events.subscribe", `{}`)
+	h.s.sup.Shutdown()
+	l.events(func(e sock.Event) bool { return e.To == sock.Exited })
+	n := l.note()
+	if n.Method != sock.NoteEnd || n.Params.Data.Word != sock.WordShuttingDown {
+		t.Errorf("it ends with %+v", n)
+	}
+	if err := l.c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.in.ReadByte(); err == nil {
+		t.Error("the connection stays open")
+	}
+}
