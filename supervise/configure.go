@@ -35,7 +35,8 @@ func (c *core) configure(ch Change) intake {
 		switch {
 		case r == nil:
 			in.adds(c.add(s, ""))
-		case r.leaving || r.problem != "" || !unchanged(r.cfg, s):
+		case r.leaving || r.problem != "" || !unchanged(r.cfg, s) || ch.Restart && r.outdated:
+			// The last: what an earlier reload left to the next start.
 			in.fresh[r] = r.leaving
 			c.change(r, s)
 			in.changed = append(in.changed, r)
