@@ -41,6 +41,17 @@ type guard struct {
 	seen     map[string]int
 	instance int
 	name     string // of [service], or else of [target]: for problems, however broken the file
+
+	record     bool        // whoever edits the text asks for
+	statements []statement // what was understood
+}
+
+// statement is a header, or a key with its value outside of braces: where it
+// stands in src.
+type statement struct {
+	table             string // that the header begins, or the key is below
+	key               string // in full; empty for a header
+	start, value, end int    // value is 0 for a header
 }
 
 // finding is a Problem without its file.
@@ -168,7 +179,7 @@ func (g *guard) header() bool {
 	if g.has("[[") {
 		open, closing = "[[", "]]"
 	}
-	start := g.restOfLine()
+	start, at := g.restOfLine(), g.pos
 	g.pos += len(open)
 	parts := g.keyParts()
 	if len(parts) == 0 || !g.has(closing) {
@@ -183,6 +194,9 @@ func (g *guard) header() bool {
 		return false
 	}
 	g.table = strings.Join(parts, ".")
+	if g.record {
+		g.statements = append(g.statements, statement{table: g.table, start: at, end: g.pos})
+	}
 	g.out = append(g.out, open...)
 	for i, p := range parts {
 		if i > 0 {
@@ -289,7 +303,7 @@ func (g *guard) keyValue(table string, inline bool) bool {
 }
 
 func (g *guard) assignment(table string) bool {
-	line, text, count := g.line, g.restOfLine(), len(g.strings)
+	line, text, count, start := g.line, g.restOfLine(), len(g.strings), g.pos
 	g.key = ""
 	parts := g.keyParts()
 	if len(parts) == 0 {
@@ -304,6 +318,8 @@ func (g *guard) assignment(table string) bool {
 		return false
 	}
 	g.pos++
+	g.blanks()
+	at := g.pos
 	g.writeKey(first)
 	g.out = append(g.out, " = "...)
 	if !g.value() {
@@ -321,6 +337,9 @@ func (g *guard) assignment(table string) bool {
 	}
 	g.seen[unique] = line
 	g.refused = g.refused[:len(g.refused)-1]
+	if g.record && g.depth == 0 {
+		g.statements = append(g.statements, statement{table, g.key, start, at, g.pos})
+	}
 	if len(g.strings) == count+1 && (g.key == "service.name" || g.key == "target.name" && g.name == "") {
 		g.name = g.strings[count]
 	}

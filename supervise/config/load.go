@@ -29,9 +29,18 @@ type Set struct {
 // be read; what is wrong with one entry is a Problem in the Set. When several
 // files hold a service of the same name none of them is loaded.
 func LoadDir(dir string) (*Set, error) {
-	entries, err := os.ReadDir(dir)
+	paths, err := filesOf(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read configuration directory %s: %w", dir, reason(err))
+	}
+	return gather(loadAll(paths)), nil
+}
+
+// filesOf is the paths of the service files of a directory, by name.
+func filesOf(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
 	}
 	var paths []string
 	for _, e := range entries {
@@ -39,55 +48,7 @@ func LoadDir(dir string) (*Set, error) {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
-	return gather(loadAll(paths)), nil
-}
-
-// LoadDirs loads the system's directory, whose services are all of class system,
-// and then the user's. A file of the user's that takes a name of the system's is
-// not loaded, and a warning says so. A system directory that does not exist is
-// empty. When one of the two cannot be read the other is loaded all the same: the
-// Problem has the directory as its File, and no Service. An error is returned only
-// when neither gave anything.
-func LoadDirs(system, user string) (*Set, error) {
-	set, err := LoadDir(system)
-	own, userErr := LoadDir(user)
-	switch {
-	case err != nil && userErr != nil:
-		if !errors.Is(err, fs.ErrNotExist) {
-			userErr = errors.Join(err, userErr)
-		}
-		return nil, userErr
-	case errors.Is(err, fs.ErrNotExist):
-		set = &Set{}
-	case err != nil:
-		set = &Set{Problems: []Problem{dirProblem(system, err)}}
-	}
-	if userErr != nil {
-		set.Problems = append(set.Problems, dirProblem(user, userErr))
-		own = &Set{}
-	}
-	taken := map[string]string{}
-	for _, s := range set.Services {
-		s.Class = ClassSystem
-		taken[s.Name] = s.Source
-	}
-	set.Problems = append(set.Problems, own.Problems...)
-	for _, s := range own.Services {
-		if by, ok := taken[s.Name]; ok {
-			set.Problems = append(set.Problems, Problem{
-				File: s.Source, Key: nameKey(s), Service: s.Name, Severity: Warning,
-				Message: quoted(s.Name) + " is shadowed by system service " + by + ": this file is not loaded; give it another name",
-			})
-			continue
-		}
-		set.Services = append(set.Services, s)
-	}
-	return set, nil
-}
-
-// dirProblem is a directory that cannot be read.
-func dirProblem(dir string, err error) Problem {
-	return Problem{File: dir, Severity: Error, Message: fmt.Sprintf("cannot be read: %v: mend that and reload", errors.Unwrap(err))}
+	return paths, nil
 }
 
 // loaded is what one file gave.
@@ -168,7 +129,7 @@ func LoadFile(path string) (*Service, []Problem) {
 }
 
 func load(path string) loaded {
-	text, err := readFile(path)
+	text, _, err := readFile(path)
 	if err != nil {
 		problem := Problem{File: path, Service: baseName(path), Severity: Error, Message: err.Error()}
 		return loaded{path: path, problems: []Problem{problem}}
@@ -184,41 +145,41 @@ func baseName(path string) string {
 // readFile returns the whole text of a regular file. The text is that of one
 // moment: a file that is replaced by a rename is read through the descriptor of
 // the old one, and one that is written to meanwhile is read again. Errors are
-// messages for people, with the next step.
-func readFile(path string) ([]byte, error) {
+// messages for people, with the next step; fs.ErrNotExist says that there is none.
+func readFile(path string) ([]byte, fs.FileInfo, error) {
 	// O_NONBLOCK: opening a named pipe would wait for a writer otherwise.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, openError(path, err)
+		return nil, nil, openError(path, err)
 	}
 	defer f.Close()
 	before, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", reason(err))
+		return nil, nil, fmt.Errorf("cannot be read: %w", reason(err))
 	}
 	if mode := before.Mode(); !mode.IsRegular() {
-		return nil, fmt.Errorf("is %s and not a file: remove it, or give it a name that does not end in .toml", kindOf(mode))
+		return nil, nil, fmt.Errorf("is %s and not a file: remove it, or give it a name that does not end in .toml", kindOf(mode))
 	}
 	const tries = 5
 	for range tries {
 		if before.Size() > MaxFile {
-			return nil, fmt.Errorf("is larger than 1 MiB (%d bytes): a service file is small, shorten it", before.Size())
+			return nil, nil, fmt.Errorf("is larger than 1 MiB (%d bytes): a service file is small, shorten it", before.Size())
 		}
 		text := make([]byte, before.Size())
 		n, err := f.ReadAt(text, 0)
 		if err != nil && err != io.EOF {
-			return nil, fmt.Errorf("cannot be read: %w", reason(err))
+			return nil, nil, fmt.Errorf("cannot be read: %w", reason(err))
 		}
 		after, err := f.Stat()
 		if err != nil {
-			return nil, fmt.Errorf("cannot be read: %w", reason(err))
+			return nil, nil, fmt.Errorf("cannot be read: %w", reason(err))
 		}
 		if n == len(text) && after.Size() == before.Size() && after.ModTime().Equal(before.ModTime()) {
-			return text, nil
+			return text, after, nil
 		}
 		before = after
 	}
-	return nil, errors.New("is being written to while it is read: reload when it is complete")
+	return nil, nil, errors.New("is being written to while it is read: reload when it is complete")
 }
 
 func openError(path string, err error) error {
@@ -227,7 +188,7 @@ func openError(path string, err error) error {
 		if target, e := os.Readlink(path); e == nil {
 			return fmt.Errorf("is a link to %s, which does not exist: mend or remove the link", target)
 		}
-		return errors.New("does not exist: was it removed just now?")
+		return goneError{}
 	case errors.Is(err, fs.ErrPermission):
 		return errors.New("cannot be read: permission denied: change its owner or mode")
 	case errors.Is(err, syscall.ENXIO):
@@ -235,6 +196,12 @@ func openError(path string, err error) error {
 	}
 	return fmt.Errorf("cannot be read: %w", reason(err))
 }
+
+// goneError is a file that does not exist.
+type goneError struct{}
+
+func (goneError) Error() string        { return "does not exist: was it removed just now?" }
+func (goneError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // reason strips the operation and the path, which the message has already.
 func reason(err error) error {

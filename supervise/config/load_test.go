@@ -202,7 +202,7 @@ func TestAFileReplacedWhileItIsReadIsOldOrNew(t *testing.T) {
 		}
 	}()
 	for range 300 {
-		text, err := readFile(path)
+		text, _, err := readFile(path)
 		if err != nil || !slices.Contains(texts, string(text)) {
 			t.Fatalf("read %d bytes, %v", len(text), err)
 		}

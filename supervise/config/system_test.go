@@ -18,7 +18,7 @@ func TestTheSystemDirectoryComesFirstAndShadows(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set, err := LoadDirs(system, user)
+	set, err := LoadDirs(Dirs{System: system, User: user})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestTheSystemDirectoryComesFirstAndShadows(t *testing.T) {
 	if len(set.Problems) != 1 || set.Problems[0].Severity != Warning || !strings.Contains(set.Problems[0].Message, "shadowed by system service") {
 		t.Errorf("problems: %v", set.Problems)
 	}
-	if set, err := LoadDirs(filepath.Join(system, "none"), user); err != nil || len(set.Services) != 2 {
+	if set, err := LoadDirs(Dirs{System: filepath.Join(system, "none"), User: user}); err != nil || len(set.Services) != 2 {
 		t.Errorf("without a system directory: %v, %v", set, err)
 	}
 }
@@ -52,7 +52,7 @@ func TestOneUnreadableDirectoryLosesNotTheOther(t *testing.T) {
 		{file, good, file},
 		{good, none, none},
 	} {
-		set, err := LoadDirs(tc.system, tc.user)
+		set, err := LoadDirs(Dirs{System: tc.system, User: tc.user})
 		if err != nil {
 			t.Errorf("%+v: %v", tc, err)
 			continue
@@ -65,7 +65,7 @@ func TestOneUnreadableDirectoryLosesNotTheOther(t *testing.T) {
 		}
 	}
 	for _, system := range []string{none, file} {
-		if set, err := LoadDirs(system, file); err == nil {
+		if set, err := LoadDirs(Dirs{System: system, User: file}); err == nil {
 			t.Errorf("neither %s nor %s can be read: %+v", system, file, set)
 		}
 	}

@@ -1,0 +1,82 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Dirs is where the configuration of one server is. A directory whose name is
+// empty is none.
+type Dirs struct {
+	System    string // its services are all of class system
+	User      string
+	Ephemeral string // for services that a reboot is to forget
+}
+
+// LoadDirs loads the system's directory, then the user's, then the ephemeral one.
+// A file that takes a name which an earlier directory has is not loaded, and a
+// warning says so. The first and the last need not exist. When one directory
+// cannot be read the others are loaded all the same: the Problem has the directory
+// as its File, and no Service. An error is returned only when neither the
+// system's nor the user's gave anything.
+func LoadDirs(d Dirs) (*Set, error) {
+	system, systemErr := loadPart(d.System)
+	user, userErr := loadPart(d.User)
+	none := systemErr != nil || d.System == ""
+	if errors.Is(systemErr, fs.ErrNotExist) {
+		systemErr = nil
+	}
+	if userErr != nil && none {
+		return nil, errors.Join(systemErr, userErr)
+	}
+	ephemeral, ephemeralErr := loadPart(d.Ephemeral)
+	if errors.Is(ephemeralErr, fs.ErrNotExist) {
+		ephemeralErr = nil
+	}
+	for _, s := range system.Services {
+		s.Class = ClassSystem
+	}
+	set := &Set{}
+	taken := map[string]string{}
+	set.take(d.System, system, systemErr, taken, "")
+	set.take(d.User, user, userErr, taken, "system service ")
+	set.take(d.Ephemeral, ephemeral, ephemeralErr, taken, "")
+	return set, nil
+}
+
+// loadPart loads a directory that may be none. The Set is never nil.
+func loadPart(dir string) (*Set, error) {
+	if dir == "" {
+		return &Set{}, nil
+	}
+	set, err := LoadDir(dir)
+	if err != nil {
+		return &Set{}, err
+	}
+	return set, nil
+}
+
+// take adds what a directory gave, without the services whose names are taken.
+func (set *Set) take(dir string, part *Set, err error, taken map[string]string, by string) {
+	if err != nil {
+		set.Problems = append(set.Problems, dirProblem(dir, err))
+	}
+	set.Problems = append(set.Problems, part.Problems...)
+	for _, s := range part.Services {
+		if other, ok := taken[s.Name]; ok {
+			set.Problems = append(set.Problems, Problem{
+				File: s.Source, Key: nameKey(s), Service: s.Name, Severity: Warning,
+				Message: quoted(s.Name) + " is shadowed by " + by + other + ": this file is not loaded; give it another name",
+			})
+			continue
+		}
+		taken[s.Name] = s.Source
+		set.Services = append(set.Services, s)
+	}
+}
+
+// dirProblem is a directory that cannot be read.
+func dirProblem(dir string, err error) Problem {
+	return Problem{File: dir, Severity: Error, Message: fmt.Sprintf("cannot be read: %v: mend that and reload", errors.Unwrap(err))}
+}

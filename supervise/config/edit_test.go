@@ -1,0 +1,57 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestOnlyWhatDiffersIsEdited(t *testing.T) {
+	const text = `# the web server
+[service]
+  name = "web"   # its name
+  exec = "web --port 80" # listens
+  colour = "blue"
+  ports = [
+    80, # http
+  ]
+
+[service.env]
+# for the logs
+LANG = "C"
+MODE = "production" # or test
+
+[dependencies]
+after = ["log"]
+
+# no restart here
+[lifecycle]
+restart = "never"
+`
+	json := func(edit ...string) string {
+		return strings.NewReplacer(edit...).Replace(`{"service":{"name":"web","exec":"web --port 80","ports":[80],"env":{"LANG":"C","MODE":"production"}},
+			"dependencies":{"after":["log"]},"lifecycle":{"restart":"never"}}`)
+	}
+	for name, c := range map[string]struct{ json, want []string }{
+		"nothing":           {nil, nil},
+		"a value":           {[]string{"port 80", "port 81"}, []string{`"web --port 80"`, `"web --port 81"`}},
+		"a list":            {[]string{"[80]", "[81, 82]"}, []string{"[\n    80, # http\n  ]", "[81, 82]"}},
+		"an empty list":     {[]string{`["log"]`, "[]"}, []string{`["log"]`, "[]"}},
+		"a variable":        {[]string{`"production"`, `"test"`}, []string{`"production"`, `"test"`}},
+		"one variable less": {[]string{`,"MODE":"production"`, ""}, []string{"MODE = \"production\" # or test\n", ""}},
+		"one more":          {[]string{`"LANG"`, `"a b":"\"","LANG"`}, []string{"# or test\n", "# or test\n\"a b\" = '\"'\n"}},
+		"a key more":        {[]string{`"ports"`, `"oneshot":true,"ports"`}, []string{"  ]\n", "  ]\n  oneshot = true\n"}},
+		"a table more":      {[]string{`"lifecycle"`, `"logging":{"file":"/x"},"lifecycle"`}, []string{`"never"` + "\n", "\"never\"\n\n[logging]\nfile = \"/x\"\n"}},
+		"a policy less":     {[]string{`"never"`, `"on-failure"`, `"ports"`, `"oneshot":true,"ports"`}, []string{"  ]\n", "  ]\n  oneshot = true\n", "restart = \"never\"\n", ""}},
+		"a check": {[]string{`"lifecycle"`, `"health":{"type":"tcp","target":"h:1"},"lifecycle"`}, []string{`"never"` + "\n",
+			"\"never\"\n\n[health]\ntype = \"tcp\"\ntarget = \"h:1\"\ninterval_ms = 10000\ntimeout_ms = 5000\nretries = 3\nstart_period_ms = 0\n"}},
+	} {
+		for _, breaks := range []string{"\n", "\r\n"} {
+			in := "\ufeff" + strings.ReplaceAll(text, "\n", breaks)
+			want := "\ufeff" + strings.ReplaceAll(strings.NewReplacer(c.want...).Replace(text), "\n", breaks)
+			got, ok := edit([]byte(in), fromJSON(t, json(c.json...)))
+			if !ok || string(got) != want {
+				t.Errorf("%s: %v\n%s\nwant\n%s", name, ok, got, want)
+			}
+		}
+	}
+}
