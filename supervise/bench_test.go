@@ -335,3 +335,39 @@ func TestCostsGrowWithTheGraph(t *testing.T) {
 		t.Errorf("a crash costs %.0f allocations among 100 services, %.0f among 10,000", few, many)
 	}
 }
+
+// BenchmarkEvents is the loop's part in one service's end and restart, with so many
+// who listen.
+func BenchmarkEvents(b *testing.B) {
+	for _, listeners := range []int{0, 1, 1000} {
+		b.Run(fmt.Sprint(listeners), func(b *testing.B) {
+			w := newBench()
+			s := &Supervisor{core: w.c, done: make(chan struct{}), feed: newFeed()}
+			w.c.feed = s.feed
+			w.boot(shapes[1].make())
+			defer close(s.done)
+			for range listeners {
+				sub := s.Subscribe()
+				go func() {
+					for {
+						if _, err := sub.Next(b.Context()); err != nil {
+							return
+						}
+					}
+				}()
+			}
+			r := w.c.order[len(w.c.order)/2]
+			b.ReportAllocs()
+			for b.Loop() {
+				w.c.now = w.c.now.Add(2 * time.Minute) // a good run
+				w.k.events = append(w.k.events, reap.Exited{Key: r.name, Run: uint64(r.m.Run()), Status: reap.ExitCode(1)})
+				w.deliver()
+				w.c.now = w.c.now.Add(time.Second)
+				w.c.turn()
+				s.endTurn()
+				w.deliver()
+				s.endTurn()
+			}
+		})
+	}
+}

@@ -130,8 +130,8 @@ func (f *feed) publish(news []Event) {
 	f.mu.Lock()
 	f.inbox = append(f.inbox, news...)
 	f.sent += uint64(len(news))
-	if over := len(f.inbox) - feedRoom; over > 0 {
-		f.inbox = append(f.inbox[:0], f.inbox[over:]...) // lost to everybody
+	if n := len(f.inbox); n > 2*feedRoom {
+		f.inbox = append(f.inbox[:0], f.inbox[n-feedRoom:]...) // the others are lost to everybody
 	}
 	f.mu.Unlock()
 	select {

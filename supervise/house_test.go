@@ -247,6 +247,10 @@ func setKey(s *config.Service, key, value string) (err error) {
 		s.Command = config.Command{Argv: []string{value}}
 	case "kill":
 		s.Lifecycle.KillMode = config.KillProcess
+	case "env":
+		s.Env = list
+	case "class":
+		s.Class = config.ClassSystem
 	case "health":
 		s.Health = &config.Health{Kind: config.ProbeTCP, Target: s.Name, Interval: time.Second, Timeout: time.Second, Retries: 3}
 	case "probe":

@@ -145,6 +145,7 @@ func (w *world) config(n int) *config.Set {
 			continue // a hole: what requires it has a missing dependency
 		}
 		s := &config.Service{Name: name(i), Exec: "/x", Command: config.Command{Argv: []string{"/x"}}}
+		s.Logging = config.Logging{BufferLines: 1000, BufferBytes: 4 << 20}
 		if old := w.known[name(i)]; old != nil && w.rng.IntN(3) == 0 {
 			set.Services = append(set.Services, old) // its file has not changed
 			continue
@@ -157,7 +158,7 @@ func (w *world) config(n int) *config.Set {
 			s.Env = []string{"A=" + strconv.Itoa(w.rng.IntN(2))}
 		case 4:
 			if !w.ideal {
-				s.Command.Argv[0] = missingFile
+				s.Exec, s.Command.Argv[0] = missingFile, missingFile
 			}
 		case 5:
 			s.Class = config.ClassSystem
@@ -213,10 +214,10 @@ func (w *world) lifecycle(s *config.Service) {
 		s.Lifecycle.StartTimeout = time.Minute
 	}
 	if w.rng.IntN(3) == 0 && !s.Target {
-		s.Health = &config.Health{Kind: config.ProbeTCP, Interval: ms(200), Timeout: ms(100), Retries: 1 + w.rng.IntN(3), ReportOnly: w.rng.IntN(3) == 0}
+		s.Health = &config.Health{Kind: config.ProbeTCP, Target: "localhost:1", Interval: ms(200), Timeout: ms(100), Retries: 1 + w.rng.IntN(3), ReportOnly: w.rng.IntN(3) == 0}
 		if w.rng.IntN(3) == 0 {
 			s.Health.Kind = config.ProbeExec
-			s.Health.Command = config.Command{Argv: []string{"/probe"}}
+			s.Health.Target, s.Health.Command = "/probe", config.Command{Argv: []string{"/probe"}}
 		}
 		if w.ideal {
 			s.Health.Retries = 10 // a check fails when the one before has not ended
