@@ -33,6 +33,7 @@ type editor struct {
 	statements []statement
 	was, is    *Service
 	changes    []change
+	ended      bool // the last line, by what is inserted behind it
 }
 
 // change puts text in the place of src[start:end]. Several may insert at one
@@ -71,8 +72,7 @@ func (e *editor) section(sec *section) {
 		k := &sec.keys[i]
 		switch at := e.find(sec.name+"."+k.name, sec.name+"."+k.also); {
 		case k.wire:
-		case k.kind == kindEnv && at == nil:
-			e.variables(sec.name + "." + k.name)
+		case k.kind == kindEnv && at == nil: // a table of its own: below
 		case at == nil && k.mustBeSaid(e.is):
 			v, _ := k.inFile(e.is)
 			more.WriteString(k.name + " = " + tomlValue(v) + "\n")
@@ -86,6 +86,9 @@ func (e *editor) section(sec *section) {
 		e.append("[" + sec.name + "]\n" + more.String())
 	default:
 		e.below(sec.name, more.String())
+	}
+	if sec.name == "service" && e.find("service.env") == nil {
+		e.variables("service.env")
 	}
 }
 
@@ -209,19 +212,22 @@ func (e *editor) below(table, lines string) {
 	if last.key != "" && indent != "" && !strings.HasPrefix(lines, "\n") {
 		lines = indent + strings.ReplaceAll(strings.TrimSuffix(lines, "\n"), "\n", "\n"+indent) + "\n"
 	}
-	at := e.lineEnd(last.end)
-	if at == len(e.src) && !strings.HasSuffix(e.src, "\n") {
-		lines = "\n" + lines
-	}
-	e.change(at, at, lines)
+	e.insert(e.lineEnd(last.end), lines)
 }
 
 // append adds a table at the end of the file.
 func (e *editor) append(table string) {
-	if !strings.HasSuffix(e.src, "\n") {
-		table = "\n" + table
+	e.insert(len(e.src), "\n"+table)
+}
+
+// insert adds lines at the beginning of a line, or at the end of a text whose last
+// line is not ended.
+func (e *editor) insert(at int, lines string) {
+	if at == len(e.src) && !strings.HasSuffix(e.src, "\n") && !e.ended {
+		e.ended = true
+		lines = "\n" + lines
 	}
-	e.change(len(e.src), len(e.src), "\n"+table)
+	e.change(at, at, lines)
 }
 
 // result applies the changes; the line breaks and the mark of the encoding are
