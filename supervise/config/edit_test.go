@@ -58,8 +58,8 @@ restart = "never"
 
 func TestAFileWithoutALastLineBreakIsEdited(t *testing.T) {
 	got, ok := edit([]byte("[service]\nname = \"web\"\nexec = \"a\""),
-		fromJSON(t, `{"service":{"name":"web","exec":"a","oneshot":true,"env":{"A":"b"}},"logging":{"file":"/x"},"lifecycle":{"restart":"never"}}`))
-	want := "[service]\nname = \"web\"\nexec = \"a\"\noneshot = true\n\n[service.env]\nA = \"b\"\n\n" +
+		fromJSON(t, `{"service":{"name":"web","exec":"a","oneshot":true,"env":{"A":"b"},"ports":[80]},"logging":{"file":"/x"},"lifecycle":{"restart":"never"}}`))
+	want := "[service]\nname = \"web\"\nexec = \"a\"\noneshot = true\nports = [80]\n\n[service.env]\nA = \"b\"\n\n" +
 		"[lifecycle]\nrestart = \"never\"\n\n[logging]\nfile = \"/x\"\n"
 	if !ok || string(got) != want {
 		t.Errorf("%v\n%s\nwant\n%s", ok, got, want)
