@@ -182,7 +182,7 @@ func (s *server) takeIn(svc *config.Service, in intake, result *sock.SetResult) 
 	s.log.Info("service set", "service", svc.Name, "file", svc.Source)
 	if in.persist && s.dirs.Ephemeral != "" {
 		// It is here to stay now. A file that is left does no harm: this one wins.
-		if _, err := unlinkFile(s.dirs.Ephemeral, svc.Name); err != nil {
+		if _, err := config.Unlink(s.dirs.Ephemeral, svc.Name); err != nil {
 			s.log.Warn("cannot remove the file of a service that is kept elsewhere now", "service", svc.Name, "error", err)
 		}
 	}
@@ -195,7 +195,7 @@ func store(dir string, svc *config.Service) (stored *config.Service, kept string
 	if dir == "" {
 		return nil, "", nil
 	}
-	path, kept, err := saveFile(dir, svc)
+	path, kept, err := config.Save(dir, svc)
 	if err != nil {
 		return nil, "", sock.PersistFailed(path, err)
 	}

@@ -25,7 +25,7 @@ type server struct {
 	sup   *supervise.Supervisor
 	proc  proc.FS
 
-	dirs configPlaces // where the configuration is
+	dirs config.Dirs // where the configuration is
 
 	// turn is taken by who changes the configuration: it has one place, from the
 	// reading or writing of the files to their taking effect.

@@ -117,7 +117,7 @@ func (s *server) firstConfig() *config.Set {
 
 // load reads the configuration; with say it logs what is wrong in it.
 func (s *server) load(say bool) (*config.Set, error) {
-	set, err := loadDirs(s.dirs)
+	set, err := config.LoadDirs(s.dirs)
 	if err != nil {
 		return nil, err
 	}

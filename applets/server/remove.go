@@ -55,7 +55,7 @@ func (s *server) forget(name string, cascade bool) error {
 		if dir == "" {
 			continue
 		}
-		if path, err := unlinkFile(dir, name); err != nil {
+		if path, err := config.Unlink(dir, name); err != nil {
 			return sock.Refuse(sock.WordPersist, "failed to delete config file for service '%s': %s: %v", name, path, err)
 		}
 	}

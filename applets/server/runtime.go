@@ -14,6 +14,7 @@ import (
 
 	"zinit/applets/env"
 	"zinit/sock"
+	"zinit/supervise/config"
 )
 
 // listenName begins the name under which the keeper holds the listening socket;
@@ -160,8 +161,8 @@ func (p *place) logDir() string {
 // configDirs is where the configuration of a server is: the system's directory
 // under process 1 of a machine, the user's, and, where something can be written,
 // one for services that a reboot is to forget.
-func configDirs(flags env.ServerFlags, p *place) configPlaces {
-	dirs := configPlaces{User: flags.ConfigDir}
+func configDirs(flags env.ServerFlags, p *place) config.Dirs {
+	dirs := config.Dirs{User: flags.ConfigDir}
 	if flags.Pid1Mode && !flags.Container {
 		dirs.System = systemDir
 	}
