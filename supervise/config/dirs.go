@@ -76,7 +76,12 @@ func (set *Set) take(dir string, part *Set, err error, taken map[string]string, 
 	}
 }
 
-// dirProblem is a directory that cannot be read.
+// dirProblem is a directory that could not be loaded.
 func dirProblem(dir string, err error) Problem {
-	return Problem{File: dir, Severity: Error, Message: fmt.Sprintf("cannot be read: %v: mend that and reload", errors.Unwrap(err))}
+	p := Problem{File: dir, Severity: Error, Message: fmt.Sprintf("cannot be read: %v: mend that and reload", errors.Unwrap(err))}
+	var why untrusted
+	if errors.As(err, &why) {
+		p.Message = "is not loaded: it " + string(why) + ", and reload"
+	}
+	return p
 }

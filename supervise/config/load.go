@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,29 +27,49 @@ type Set struct {
 // LoadDir loads the files *.toml of one directory, not of those below it, in the
 // order of their names. Names that begin with ".#" are skipped: they are the
 // locks of an editor. An error is returned only when the directory itself cannot
-// be read; what is wrong with one entry is a Problem in the Set. When several
-// files hold a service of the same name none of them is loaded.
+// be read, or when we run as root and others could write to it; what is wrong with
+// one entry is a Problem in the Set. When several files hold a service of the same
+// name none of them is loaded.
 func LoadDir(dir string) (*Set, error) {
-	paths, err := filesOf(dir)
+	paths, st, err := filesOf(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read configuration directory %s: %w", dir, reason(err))
 	}
-	return gather(loadAll(paths)), nil
+	why := distrust(dir, st)
+	if why != "" && distrusted() == Error {
+		return nil, fmt.Errorf("cannot trust configuration directory %s: %w", dir, untrusted(why))
+	}
+	set := gather(loadAll(paths))
+	if why != "" {
+		set.Problems = slices.Insert(set.Problems, 0, Problem{File: dir, Severity: Warning, Message: why})
+	}
+	return set, nil
 }
 
 // filesOf is the paths of the service files of a directory, by name.
-func filesOf(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+func filesOf(dir string) ([]string, fs.FileInfo, error) {
+	// O_DIRECTORY: opening a named pipe would wait for a writer otherwise.
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.Sort(names)
 	var paths []string
-	for _, e := range entries {
-		if name := e.Name(); strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".#") {
+	for _, name := range names {
+		if strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".#") {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
-	return paths, nil
+	return paths, st, nil
 }
 
 // loaded is what one file gave.
@@ -122,19 +143,40 @@ func nameKey(s *Service) string {
 }
 
 // LoadFile loads one file. The service is nil when one of the problems is an
-// Error. It never blocks on what is no regular file.
+// Error. It never blocks on what is no regular file. That others could write to
+// the file is an Error for root, and a Warning for everybody else.
 func LoadFile(path string) (*Service, []Problem) {
 	l := load(path)
 	return l.service, l.problems
 }
 
 func load(path string) loaded {
-	text, _, err := readFile(path)
+	text, st, err := readFile(path)
 	if err != nil {
 		problem := Problem{File: path, Service: baseName(path), Severity: Error, Message: err.Error()}
 		return loaded{path: path, problems: []Problem{problem}}
 	}
-	return parse(path, text)
+	l := parse(path, text)
+	if why := distrust(path, st); why != "" {
+		p := Problem{File: path, Service: l.name(), Severity: distrusted(), Message: why}
+		if p.Severity == Error {
+			p.Message = "is not loaded: it " + why
+			l.service = nil
+		}
+		l.problems = slices.Insert(l.problems, 0, p)
+	}
+	return l
+}
+
+// name is that of the service, be it good or not.
+func (l *loaded) name() string {
+	switch {
+	case l.service != nil:
+		return l.service.Name
+	case len(l.problems) > 0:
+		return l.problems[0].Service
+	}
+	return baseName(l.path)
 }
 
 // baseName is the name of a service whose file does not tell it.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,39 +28,67 @@ import (
 // A file of another service is never touched. Save must not run twice at the same
 // time for the same service.
 func Save(dir string, s *Service) (path, kept string, err error) {
+	standard := filepath.Join(dir, s.Name+".toml")
 	path, err = fileOf(dir, s.Name)
+	if err == nil {
+		err = mayHold(dir)
+	}
+	switch {
+	case err != nil:
+		return cmp.Or(path, standard), "", err
+	case path != "":
+		kept, err = rewrite(path, s)
+		return path, kept, err
+	}
+	if _, err := os.Lstat(standard); err == nil {
+		return standard, "", errors.New("it holds another service: give that file another name")
+	}
+	return standard, "", replace(standard, Render(s), nil)
+}
+
+// mayHold refuses a directory that would not be loaded again.
+func mayHold(dir string) error {
+	st, err := os.Stat(dir)
 	if err != nil {
-		return filepath.Join(dir, s.Name+".toml"), "", err
+		return reason(err)
 	}
-	text := Render(s)
-	if path == "" {
-		path = filepath.Join(dir, s.Name+".toml")
-		if _, err := os.Lstat(path); err == nil {
-			return path, "", fmt.Errorf("it holds another service: give that file another name")
-		}
-		return path, "", replace(path, text, nil)
+	if why := distrust(dir, st); why != "" && distrusted() == Error {
+		return fmt.Errorf("%s %s", dir, why)
 	}
+	return nil
+}
+
+// rewrite has a file say what s is.
+func rewrite(path string, s *Service) (kept string, err error) {
 	// The file itself is replaced, not a link to it.
-	real, err := filepath.EvalSymlinks(path)
+	file, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return path, "", openError(path, reason(err))
+		return "", openError(path, reason(err))
 	}
-	old, info, err := readFile(real)
+	old, st, err := readFile(file)
 	if err != nil {
-		return path, "", err
+		return "", err
 	}
-	if same, ok := edit(old, s); ok {
-		text = same
-	} else {
-		kept = path + "~"
-		if err := replace(kept, old, info); err != nil {
-			return path, "", fmt.Errorf("cannot keep what it was as %s: %w", kept, err)
-		}
+	text, ok := edit(old, s)
+	if distrust(path, st) != "" && distrusted() == Error {
+		// Nothing of it is taken over: not its text, nor its mode, nor its place.
+		file, st, ok = path, nil, false
 	}
-	if slices.Equal(text, old) {
-		return path, "", nil
+	switch {
+	case ok && slices.Equal(text, old):
+		return "", nil
+	case ok:
+		return "", replace(file, text, st)
 	}
-	return path, kept, replace(real, text, info)
+	kept = path + "~"
+	if err := replace(kept, old, st); err != nil {
+		return "", fmt.Errorf("cannot keep what it was as %s: %w", kept, err)
+	}
+	if err := replace(file, Render(s), st); err != nil {
+		_ = os.Remove(kept) // the file is still there itself
+		return "", err
+	}
+	return kept, nil
 }
 
 // Unlink removes the file of the directory dir that holds the service of that
@@ -102,7 +131,7 @@ func fileOf(dir, name string) (path string, err error) {
 	if claims(first, name) {
 		return first, nil
 	}
-	paths, err := filesOf(dir)
+	paths, _, err := filesOf(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
