@@ -104,6 +104,9 @@ func (s *session) reason(name string, state sock.ServiceState, d *sock.Details) 
 	if text == "" {
 		text = plainReason(state)
 	}
+	if text == "" && d.NextStartMs == 0 {
+		return "" // as for most
+	}
 	// The line names the service already.
 	text = strings.TrimPrefix(escape(text), name+": ")
 	if d.NextStartMs > 0 {
