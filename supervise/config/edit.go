@@ -33,7 +33,7 @@ type editor struct {
 	statements []statement
 	was, is    *Service
 	changes    []change
-	ended      bool // the last line, by what is inserted behind it
+	added      string // tables at the end
 }
 
 // change puts text in the place of src[start:end]. Several may insert at one
@@ -47,6 +47,9 @@ func newEditor(text []byte, was, is *Service) *editor {
 	g, _ := newGuard(text) // it could be parsed: there is one
 	g.record = true
 	g.run()
+	if !strings.HasSuffix(g.src, "\n") {
+		g.src += "\n"
+	}
 	return &editor{src: g.src, statements: g.statements, was: was, is: is}
 }
 
@@ -212,23 +215,12 @@ func (e *editor) below(table, lines string) {
 	if last.key != "" && indent != "" && !strings.HasPrefix(lines, "\n") {
 		lines = indent + strings.ReplaceAll(strings.TrimSuffix(lines, "\n"), "\n", "\n"+indent) + "\n"
 	}
-	e.insert(e.lineEnd(last.end), lines)
-}
-
-// append adds a table at the end of the file.
-func (e *editor) append(table string) {
-	e.insert(len(e.src), "\n"+table)
-}
-
-// insert adds lines at the beginning of a line, or at the end of a text whose last
-// line is not ended.
-func (e *editor) insert(at int, lines string) {
-	if at == len(e.src) && !strings.HasSuffix(e.src, "\n") && !e.ended {
-		e.ended = true
-		lines = "\n" + lines
-	}
+	at := e.lineEnd(last.end)
 	e.change(at, at, lines)
 }
+
+// append adds a table at the end of the file, behind all that is added to others.
+func (e *editor) append(table string) { e.added += "\n" + table }
 
 // result applies the changes; the line breaks and the mark of the encoding are
 // those of the text.
@@ -245,7 +237,7 @@ func (e *editor) result(text []byte) []byte {
 		out.WriteString(e.src[at:c.start] + c.text)
 		at = c.end
 	}
-	out.WriteString(e.src[at:])
+	out.WriteString(e.src[at:] + e.added)
 	edited := out.String()
 	if breaks := bytes.Count(text, []byte("\n")); breaks > 0 && bytes.Count(text, []byte("\r\n")) == breaks {
 		edited = strings.ReplaceAll(edited, "\n", "\r\n")

@@ -65,3 +65,67 @@ func TestAFileWithoutALastLineBreakIsEdited(t *testing.T) {
 		t.Errorf("%v\n%s\nwant\n%s", ok, got, want)
 	}
 }
+
+// Whatever one good file says, it can be edited to say what another one does, and
+// back again.
+func TestEveryGoodFileCanBeEditedIntoEveryOther(t *testing.T) {
+	texts := sources(t, "good")
+	for name, text := range texts {
+		for other, wanted := range texts {
+			s, _ := Parse(other, wanted)
+			was, _ := Parse(name, text)
+			edited, ok := edit(text, s)
+			if ok != (was.Target == s.Target) {
+				t.Errorf("%s to %s: %v\n%s", name, other, ok, edited)
+			}
+			if !ok {
+				continue
+			}
+			for line := range strings.Lines(string(text)) {
+				if strings.HasPrefix(line, "#") && !strings.Contains(string(edited), line) {
+					t.Errorf("%s to %s: lost %s", name, other, line)
+				}
+			}
+			if back, ok := edit(edited, was); !ok {
+				t.Errorf("%s to %s and back:\n%s\n%s", name, other, edited, back)
+			}
+		}
+	}
+}
+
+func FuzzEdit(f *testing.F) {
+	for _, text := range sources(f, "good") {
+		if s, _ := Parse("", text); !s.Target {
+			f.Add(text, ToJSON(s))
+		}
+		f.Add(text, []byte(fullJSON))
+	}
+	f.Add([]byte("service = { name = \"a\", exec = \"b\" }\r\nhealth = {type = 'tcp', target = 'a:1'}"), []byte(fullJSON))
+	f.Add([]byte("[service]\nname='a'\nexec='b'\nenv = { A = \"x\" }#c\n  [service.x]\ny=1 [lifecycle]\n"), []byte(`{"service":{"name":"b","exec":"c","env":{"A":"\n"}}}`))
+	f.Fuzz(func(t *testing.T, text, json []byte) {
+		was, _ := Parse("", text)
+		s, _, err := FromJSON(json)
+		if err != nil {
+			return
+		}
+		edited, ok := edit(text, s)
+		if was == nil {
+			if ok {
+				t.Fatal("edited what is none")
+			}
+			return
+		}
+		if same, ok := edit(text, was); !ok || string(same) != string(text) {
+			t.Fatalf("changed without need:\n%s", same)
+		}
+		if !ok {
+			return
+		}
+		if is, problems := Parse("", edited); is == nil || !is.Same(s) {
+			t.Fatalf("got %+v %v\n%s", is, problems, edited)
+		}
+		if again, ok := edit(edited, s); !ok || string(again) != string(edited) {
+			t.Fatalf("not settled:\n%s\n%s", edited, again)
+		}
+	})
+}
