@@ -20,12 +20,16 @@ func (c *core) addStrangers(inv reap.Inventory) {
 		name, isProbe := probeOf(ch.Key)
 		// How it wants to be stopped may not be known any more.
 		bare := config.Service{Name: name, Lifecycle: config.Lifecycle{StopSignal: syscall.SIGTERM, StopTimeout: strangerTimeout}}
-		if ran := c.strangers[name]; ran != nil {
-			bare.Lifecycle = ran.Lifecycle
-		}
+		known := c.strangers[name]
 		switch r := c.byName[name]; {
 		case r == nil:
+			if known.ran != nil {
+				bare = *known.ran
+			}
 			r = c.add(&bare, "")
+			if known.state != nil {
+				c.recallOne(r, known.state, known.ran)
+			}
 			r.leaving, r.wish = true, wishDown
 			c.going++
 		case r.cfg.Target && !isProbe:

@@ -146,6 +146,9 @@ func (c *core) change(r *record, s *config.Service) {
 		next := machine.New(rulesOf(s))
 		next.Want, next.Last = r.m.Want, r.m.Last
 		r.m, r.ran = next, nil
+		if next.Want {
+			c.step(r, machine.Wanted{}) // Blocked, until the graph has said something
+		}
 	}
 	r.cfg, r.problem, r.env = s, "", nil
 	r.outdated = r.ran != nil && !sameStart(r.ran, s)

@@ -101,8 +101,9 @@ type core struct {
 	changed   []*record // not written down yet; see remember
 	told      []*record // whose stop signals wait in the keeper's client; see send
 	forgetful bool      // the last writing down failed
-	// strangers are what those were started with that are configured no more.
-	strangers map[string]*config.Service
+	// strangers are what was written down of those that are configured no more; used
+	// by load.
+	strangers map[string]stranger
 
 	feed *feed   // nil: nobody can listen
 	seq  uint64  // of the last event

@@ -1,7 +1,9 @@
 package supervise
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -23,9 +25,11 @@ func (w *world) die() {
 		}
 	}
 	w.post, w.checks = nil, nil
+	before := w.c
 	w.c = newCore(w.c.Parts)
 	w.c.now = w.sim.Now
 	w.c.load(set, w.sim.Inventory())
+	w.remembers(before)
 	w.endTurn("a new server")
 	w.check()
 	for _, key := range w.sim.Alive() {
@@ -35,6 +39,75 @@ func (w *world) die() {
 		if r := w.c.byName[key]; r != nil && !r.m.Active() {
 			w.failf("%s is alive, and the new server does not know: %s", key, r.m.State)
 		}
+	}
+}
+
+// remembers: the new server wants what the old one wanted, has its counters and
+// does not shorten a back-off.
+func (w *world) remembers(old *core) {
+	if w.c.Memory == nil || w.c.draining {
+		return
+	}
+	for _, r := range w.c.order {
+		was := old.byName[r.name]
+		if was == nil || was.leaving || was.problem != "" {
+			continue
+		}
+		if was.wish == noWish && r.wish == noWish && r.m.Want != was.m.Want {
+			w.failf("%s: want is %v, it was %v", r.name, r.m.Want, was.m.Want)
+		}
+		if r.m.Total < was.m.Total || r.m.Last < was.m.Last {
+			w.failf("%s: %d restarts after %d, run %d after %d", r.name, r.m.Total, was.m.Total, r.m.Last, was.m.Last)
+		}
+		at, due := r.m.RestartAt(), was.m.RestartAt()
+		if r.m.State.String() == was.m.State.String() && r.m.Last == was.m.Last && !r.m.Broken && !due.IsZero() && !at.Equal(due) {
+			w.failf("%s: its restart is due at %v, it was at %v", r.name, at, due)
+		}
+		if r.m.Run() == was.m.Run() && r.m.Run() != 0 && r.outdated != was.outdated {
+			w.failf("%s: outdated is %v, it was %v", r.name, r.outdated, was.outdated)
+		}
+	}
+}
+
+// simMemory is a Memory that outlives cores. What was put and not committed dies
+// with the server.
+type simMemory struct {
+	kept, put map[string][]byte // nil: deleted
+}
+
+func newSimMemory() *simMemory { return &simMemory{map[string][]byte{}, map[string][]byte{}} }
+
+func (m *simMemory) Records(f func(string, []byte)) {
+	for _, key := range slices.Sorted(maps.Keys(m.kept)) {
+		f(key, m.kept[key])
+	}
+}
+
+func (m *simMemory) Put(key string, value []byte) error {
+	m.put[key] = slices.Clone(value)
+	return nil
+}
+
+func (m *simMemory) Delete(key string) { m.put[key] = nil }
+
+func (m *simMemory) Commit() error {
+	for key, value := range m.put {
+		if value == nil {
+			delete(m.kept, key)
+		} else {
+			m.kept[key] = value
+		}
+	}
+	clear(m.put)
+	return nil
+}
+
+// remembering gives the world a memory.
+func (w *world) remembering() {
+	w.c.Memory = newSimMemory()
+	w.c.Clock = machine.Clock{
+		Nanos: func(t time.Time) int64 { return t.UnixNano() },
+		Time:  func(n int64) time.Time { return time.Unix(0, n).UTC() },
 	}
 }
 
@@ -163,6 +236,9 @@ func TestServerDeathAtAnyMoment(t *testing.T) {
 					return
 				}
 				w := newWorld(first + n)
+				if (first+n)%4 > 0 {
+					w.remembering()
+				}
 				w.runWithDeaths(80)
 				if w.fail != "" {
 					failures.Add(1)

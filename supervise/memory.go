@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -124,10 +123,14 @@ func (c *core) write(r *record) error {
 	if err == nil {
 		err = c.Memory.Put(stateKey+r.name, text)
 	}
-	if err != nil || r.ran == nil || r.ranWritten == r.ran {
+	if err != nil || r.ranWritten == r.ran || r.leaving {
 		return err
 	}
 	r.ranWritten = r.ran
+	if r.ran == nil {
+		c.Memory.Delete(ranKey + r.name)
+		return nil
+	}
 	text, err = json.Marshal(ranMemo{hex.EncodeToString(r.ran.Digest[:]), r.ran.Source, config.ToJSON(r.ran)})
 	if err != nil {
 		return err
@@ -152,7 +155,7 @@ func (c *core) recall() {
 		return
 	}
 	rans := map[string]*config.Service{}
-	c.strangers = map[string]*config.Service{}
+	c.strangers = map[string]stranger{}
 	c.Memory.Records(func(key string, value []byte) {
 		if name, ok := strings.CutPrefix(key, ranKey); ok {
 			if s, err := decodeRan(value); err == nil && s.Name == name {
@@ -160,32 +163,44 @@ func (c *core) recall() {
 			}
 		}
 	})
-	var gone []string
 	c.Memory.Records(func(key string, value []byte) {
 		name, ok := strings.CutPrefix(key, stateKey)
 		if !ok {
 			return
 		}
-		r := c.byName[name]
-		if r == nil {
-			gone = append(gone, name)
-			return
-		}
-		if err := c.recallOne(r, value, rans[name]); err != nil {
-			c.Log.Warn("its state cannot be read: going by its process", "service", name, "error", err)
+		if r := c.byName[name]; r != nil {
+			c.recallOne(r, value, rans[name])
+		} else {
+			c.strangers[name] = stranger{value, rans[name]}
 		}
 	})
-	slices.Sort(gone)
-	for _, name := range gone {
-		// Removed while no server was there. If it runs, addStrangers stops it the
-		// way that it was configured.
-		c.strangers[name] = rans[name]
-		c.Memory.Delete(stateKey + name)
-		c.Memory.Delete(ranKey + name)
+}
+
+// A stranger is what was written down of a service that is configured no more.
+type stranger struct {
+	state []byte
+	ran   *config.Service // nil: not known
+}
+
+// forgetStrangers forgets those that do not run.
+func (c *core) forgetStrangers() {
+	for name := range c.strangers {
+		if c.byName[name] == nil {
+			c.Memory.Delete(stateKey + name)
+			c.Memory.Delete(ranKey + name)
+		}
+	}
+	c.strangers = nil
+}
+
+// recallOne gives a record its state, or says why not.
+func (c *core) recallOne(r *record, text []byte, ran *config.Service) {
+	if err := c.restore(r, text, ran); err != nil {
+		c.Log.Warn("its state cannot be read: going by its process", "service", r.name, "error", err)
 	}
 }
 
-func (c *core) recallOne(r *record, text []byte, ran *config.Service) error {
+func (c *core) restore(r *record, text []byte, ran *config.Service) error {
 	var rec recollection
 	if err := json.Unmarshal(text, &rec); err != nil {
 		return err
@@ -207,6 +222,8 @@ func (c *core) recallOne(r *record, text []byte, ran *config.Service) error {
 		// It goes on with the configuration that it has.
 		r.cfg = ran
 	}
+	// What the graph allowed then is no permission to start now.
+	m.Perm = machine.Hold
 	r.m, r.wish, r.since, r.recalled = m, rec.Wish, time.UnixMilli(rec.SinceMs), true
 	r.toldRun = machine.Run(rec.Told)
 	r.m.Rules = r.rules()

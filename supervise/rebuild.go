@@ -72,11 +72,17 @@ func (c *core) partRivals() {
 	for i, r := range c.recs {
 		for _, j := range c.graph.Conflicts(i) {
 			d := c.recs[j]
-			if int(j) < i && r.m.Active() && d.m.Active() && r.wish == noWish && d.wish == noWish {
+			if int(j) < i && r.stays() && d.stays() {
 				c.wishes(r, wishRestart)
 			}
 		}
 	}
+}
+
+// stays reports a process that nobody has told to go down.
+func (r *record) stays() bool {
+	_, stopping := r.m.State.(machine.Stopping)
+	return r.m.Active() && !stopping && r.wish == noWish
 }
 
 // judge breaks the services that cannot be satisfied and mends those that can

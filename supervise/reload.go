@@ -108,6 +108,7 @@ func (c *core) load(set *config.Set, inv reap.Inventory) {
 	c.configure(Change{Set: set})
 	c.recall()
 	c.addStrangers(inv)
+	c.forgetStrangers()
 	c.rebuild()
 	c.adopt(inv)
 	c.quiet()
