@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,26 +52,33 @@ func (w *world) bulk() string {
 	return "start all"
 }
 
-// rehearse makes a change after a dry run: that changes nothing, and says what the
-// change itself says. A copy of the core comes to the same.
+// rehearse makes a change after a dry run, which says what the change itself says.
+// Every fourth time it is seen, too, that the dry run changes nothing, and that a
+// copy of the core comes to the same.
 func (w *world) rehearse(what string, do func(c *core, dry bool) (Changes, error)) Changes {
-	before := image(w.c)
+	closely := w.digests%4 == 0
+	before, mirror := "", w.c
 	w.dry = true
-	plan, err := do(w.c, true)
-	mirror := w.c.rehearse()
-	if _, merr := do(mirror, false); fmt.Sprint(merr) != fmt.Sprint(err) {
-		w.failf("%s: a copy says %v, the dry run %v", what, merr, err)
+	if closely {
+		before = image(w.c)
+		mirror = w.c.rehearse()
+		_, _ = do(mirror, false) // its error is that of the dry run, which is compared
 	}
+	plan, err := do(w.c, true)
 	w.dry = false
-	if after := image(w.c); after != before {
-		w.failf("the dry run of %s changed something:%s", what, differ(after, before))
+	if closely {
+		if after := image(w.c); after != before {
+			w.failf("the dry run of %s changed something:%s", what, differ(after, before))
+		}
 	}
 	did, derr := do(w.c, false)
 	if !reflect.DeepEqual(plan, did) || fmt.Sprint(err) != fmt.Sprint(derr) {
 		w.failf("%s: the dry run says %+v %v, the real one %+v %v", what, plan, err, did, derr)
 	}
-	if is, wants := image(w.c), image(mirror); is != wants {
-		w.failf("%s: the core is not as its copy was:%s", what, differ(is, wants))
+	if closely {
+		if is, wants := image(w.c), image(mirror); is != wants {
+			w.failf("%s: the core is not as its copy was:%s", what, differ(is, wants))
+		}
 	}
 	return did
 }
@@ -164,10 +172,13 @@ func (w *world) works(r *record) bool { return r.m.Active() && r.m.Rules.Oneshot
 // TestForesight: in a world where what is stopped stops and what is started comes
 // up, however long that takes, all comes as it was said.
 func TestForesight(t *testing.T) {
-	runs := simNumber(t, "ZINIT_SIM_RUNS", 3000)
-	first := simNumber(t, "ZINIT_SIM_SEED", 1)
-	changes := 0
-	for seed := first; seed < first+runs && !t.Failed(); seed++ {
+	otherwise := uint64(20000)
+	if testing.Short() {
+		otherwise = 2000
+	}
+	var changes atomic.Uint64
+	// Each costs ten times as much as one of TestSimulation.
+	histories(t, (simNumber(t, "ZINIT_SIM_RUNS", otherwise)+9)/10, func(seed uint64) *world {
 		w := newWorld(seed)
 		w.ideal = true
 		w.sim.Odds = reaptest.Odds{Deaf: w.rng.IntN(30), Lingers: w.rng.IntN(20), MaxDying: time.Duration(1+w.rng.IntN(300)) * time.Millisecond}
@@ -177,14 +188,12 @@ func TestForesight(t *testing.T) {
 		w.endTurn("boot")
 		for range 5 {
 			if w.rest() && w.foresees(n) {
-				changes++
+				changes.Add(1)
 			}
 		}
-		if w.fail != "" {
-			t.Errorf("seed %d: %s\nlast events:\n%s", seed, w.fail, join(w.trace[max(0, len(w.trace)-25):]))
-		}
-	}
-	t.Logf("%d changes", changes)
+		return w
+	})
+	t.Logf("%d changes", changes.Load())
 }
 
 // foresees compares what a change is said to do with what it does.
