@@ -19,7 +19,7 @@ var arrows = map[string]string{
 	"applets":             "applets/env applets/pid1 applets/server applets/cli",
 	"applets/env":         "",
 	"applets/pid1":        "applets/env reap supervise/logs/pump golang.org/x/sys/unix",
-	"applets/server":      "applets/env supervise supervise/config supervise/logs supervise/machine supervise/proc depgraph sock reap",
+	"applets/server":      "applets/env supervise supervise/config supervise/logs supervise/machine supervise/proc supervise/state depgraph sock reap",
 	"applets/cli":         "applets/env sock supervise/config depgraph",
 	"supervise":           "supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
 	"supervise/machine":   "",

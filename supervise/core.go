@@ -94,6 +94,7 @@ type core struct {
 	watched  []*record        // those somebody waits for that have changed
 	problems []config.Problem // of the configuration now in force
 	draining bool
+	leaves   bool            // another server is to take over
 	answers  []chan struct{} // of requests, closed at the end of the turn
 	chores   []func()        // see later
 	changes  uint64          // counts changes that a snapshot shows

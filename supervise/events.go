@@ -76,6 +76,8 @@ func (c *core) signaled(sig syscall.Signal) {
 	switch sig {
 	case syscall.SIGTERM, syscall.SIGINT:
 		c.shutdown()
+	case syscall.SIGUSR1:
+		c.leaves = !c.draining
 	}
 }
 

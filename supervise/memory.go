@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -253,4 +254,25 @@ func decodeRan(text []byte) (*config.Service, error) {
 	}
 	_, err = hex.Decode(s.Digest[:], []byte(memo.Digest))
 	return s, err
+}
+
+// A Process is a main process as it was written down.
+type Process struct {
+	Service string
+	Pid     int
+	Start   uint64 // see reap.StartTime
+}
+
+// Processes lists the main processes that a memory tells of, by service. Whether
+// they still live is for the caller to find out.
+func Processes(m Memory) (list []Process) {
+	m.Records(func(key string, value []byte) {
+		var rec recollection
+		name, ok := strings.CutPrefix(key, stateKey)
+		if ok && json.Unmarshal(value, &rec) == nil && rec.Pid > 1 {
+			list = append(list, Process{name, rec.Pid, rec.Start})
+		}
+	})
+	slices.SortFunc(list, func(a, b Process) int { return strings.Compare(a.Service, b.Service) })
+	return list
 }

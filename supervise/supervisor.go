@@ -40,6 +40,10 @@ var ErrGone = errors.New("zinit is shutting down")
 // ErrKeeperLost ends the loop when the keeper has died.
 var ErrKeeperLost = errors.New("the keeper is gone")
 
+// ErrLeft ends the loop when somebody asked for that: everything runs on, and
+// another server takes over.
+var ErrLeft = errors.New("another server takes over")
+
 // mailRoom is how many requests wait for a busy loop before those who make them
 // wait too.
 const mailRoom = 256
@@ -55,8 +59,8 @@ func New(o Options) *Supervisor {
 }
 
 // Run supervises a configuration until a shutdown has ended: nil when it was asked
-// for, ErrKeeperLost when it had to be because the keeper is gone. It is called
-// once. ready is called when the services have been asked for and requests are
+// for, ErrKeeperLost when it had to be because the keeper is gone. ErrLeft: nothing
+// was stopped, see Leave. It is called once. ready is called when the services have been asked for and requests are
 // answered.
 func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) error {
 	c := s.core
@@ -75,6 +79,9 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 	var lost error
 	events := s.opt.Events
 	for !c.down() {
+		if c.leaves {
+			return ErrLeft
+		}
 		if at := c.nextWake(); at != armed {
 			armed = at
 			if at.IsZero() {
@@ -248,6 +255,11 @@ func (s *Supervisor) StopAll() (names []string, err error) {
 // Shutdown begins to take everything down; Run returns when it is done.
 func (s *Supervisor) Shutdown() {
 	s.ask(func(c *core) { c.shutdown() })
+}
+
+// Leave ends the loop and stops nothing. A shutdown that has begun is not left.
+func (s *Supervisor) Leave() {
+	s.ask(func(c *core) { c.leaves = !c.draining })
 }
 
 // Done is closed when the loop has ended.

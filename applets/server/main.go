@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -76,17 +77,17 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		return err
 	}
 	adoptOutputs(store, inv, keeper.Release)
+	memory := openMemory(place, inv, keeper, log)
 	s := newServer(flags, place, store, log)
 	set := s.firstConfig()
-	s.sup = supervise.New(supervise.Options{
-		Parts: supervise.Parts{
-			Keeper: keeper, Logs: store, Prober: prober{},
-			Resolve: config.LookPath, Environ: os.Environ(), Log: log,
-			Draining: func() { hurry(store) },
-		},
-		Events: keeper.Events(),
-		Hangup: s.hangup,
-	})
+	parts := supervise.Parts{
+		Keeper: keeper, Logs: store, Prober: prober{},
+		Resolve: config.LookPath, Environ: os.Environ(), Log: log,
+		Draining: func() { hurry(store) },
+	}
+	memory.parts(&parts)
+	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup})
+	defer s.leaveOnSignal()()
 	wire := sock.NewServer(s.table(), sock.Options{Log: log})
 	serve := func() {
 		if ln == nil {
@@ -103,6 +104,11 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		keeper.Ready()
 	})
 	s.end(wire)
+	if errors.Is(err, supervise.ErrLeft) {
+		log.Info("another server takes over; everything runs on")
+		return nil
+	}
+	memory.end(log)
 	if ln != nil {
 		if err := sock.Remove(flags.Socket, id); err != nil {
 			log.Debug("the socket is left behind", "error", err)
@@ -110,6 +116,22 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	}
 	log.Info("everything is down")
 	return err
+}
+
+// leaveOnSignal has SIGUSR1 end the server and nothing else. What it returns undoes
+// that.
+func (s *server) leaveOnSignal() (end func()) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	go func() {
+		for range asked {
+			s.sup.Leave()
+		}
+	}()
+	return func() {
+		signal.Stop(asked)
+		close(asked)
+	}
 }
 
 // end lets running calls answer and the logs reach their files.
