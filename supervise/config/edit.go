@@ -31,6 +31,7 @@ func edit(text []byte, s *Service) (edited []byte, ok bool) {
 type editor struct {
 	src        string
 	statements []statement
+	remarks    []remark
 	was, is    *Service
 	changes    []change
 	added      string // tables at the end
@@ -50,7 +51,7 @@ func newEditor(text []byte, was, is *Service) *editor {
 	if !strings.HasSuffix(g.src, "\n") {
 		g.src += "\n"
 	}
-	return &editor{src: g.src, statements: g.statements, was: was, is: is}
+	return &editor{src: g.src, statements: g.statements, remarks: g.remarks, was: was, is: is}
 }
 
 func (e *editor) change(start, end int, text string) {
@@ -110,8 +111,22 @@ func (e *editor) key(k *key, at *statement) {
 		return
 	}
 	if !reflect.DeepEqual(k.get(e.was), k.get(e.is)) {
-		e.change(at.value, at.end, tomlValue(v))
+		e.change(at.value, at.end, e.withRemarks(tomlValue(v), at))
 	}
+}
+
+// withRemarks is a list with the comments that stood inside of the one before.
+func (e *editor) withRemarks(list string, at *statement) string {
+	var remarks strings.Builder
+	for _, r := range e.remarks {
+		if at.value < r.start && r.end < at.end {
+			remarks.WriteString("\n  " + e.src[r.start:r.end])
+		}
+	}
+	if remarks.Len() == 0 {
+		return list
+	}
+	return "[" + remarks.String() + "\n  " + strings.TrimPrefix(list, "[")
 }
 
 // variables changes a table of texts that stands below a header of its own.

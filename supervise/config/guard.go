@@ -44,7 +44,11 @@ type guard struct {
 
 	record     bool        // whoever edits the text asks for
 	statements []statement // what was understood
+	remarks    []remark
 }
+
+// remark is a comment inside of a list: where it stands in src.
+type remark struct{ start, end int }
 
 // statement is a header, or a key with its value outside of braces: where it
 // stands in src.
@@ -133,10 +137,14 @@ func (g *guard) blanks() {
 }
 
 func (g *guard) comment() {
+	start := g.pos
 	if n := strings.IndexByte(g.src[g.pos:], '\n'); n >= 0 {
 		g.pos += n
 	} else {
 		g.pos = len(g.src)
+	}
+	if g.record && g.depth > 0 {
+		g.remarks = append(g.remarks, remark{start, g.pos})
 	}
 }
 

@@ -70,3 +70,68 @@ func TestOneUnreadableDirectoryLosesNotTheOther(t *testing.T) {
 		}
 	}
 }
+
+func TestEphemeralServicesComeLastAndAreShadowed(t *testing.T) {
+	system, user, ephemeral := t.TempDir(), t.TempDir(), t.TempDir()
+	write := func(dir, name, exec string) {
+		writeFile(t, filepath.Join(dir, name+".toml"), "[service]\nname = \""+name+"\"\nexec = \""+exec+"\"\n")
+	}
+	write(system, "net", "/system")
+	write(user, "web", "/user")
+	for _, name := range []string{"net", "web", "job"} {
+		write(ephemeral, name, "/ephemeral")
+	}
+	execs := func(set *Set) string {
+		var all []string
+		for _, s := range set.Services {
+			all = append(all, s.Name+"="+s.Exec)
+		}
+		return strings.Join(all, " ")
+	}
+	none := filepath.Join(user, "none")
+	file := filepath.Join(t.TempDir(), "file")
+	writeFile(t, file, "")
+	for _, c := range []struct {
+		dirs Dirs
+		want string
+		bad  []string // what the problems begin with
+	}{
+		{Dirs{system, user, ephemeral}, "net=/system web=/user job=/ephemeral", []string{ephemeral + "/net.toml: ", ephemeral + "/web.toml: "}},
+		{Dirs{"", user, ephemeral}, "web=/user job=/ephemeral net=/ephemeral", []string{ephemeral + "/web.toml: "}},
+		{Dirs{"", user, none}, "web=/user", nil},
+		{Dirs{none, user, ""}, "web=/user", nil},
+		{Dirs{system, user, file}, "net=/system web=/user", []string{file + ": cannot be read: not a directory"}},
+		{Dirs{system, none, ephemeral}, "net=/system job=/ephemeral web=/ephemeral", []string{none + ": cannot be read: no such file", ephemeral + "/net.toml: "}},
+	} {
+		set, err := LoadDirs(c.dirs)
+		if err != nil || execs(set) != c.want {
+			t.Errorf("%+v: %v, %v", c.dirs, execs(set), err)
+			continue
+		}
+		if len(set.Problems) != len(c.bad) {
+			t.Errorf("%+v: %v", c.dirs, set.Problems)
+			continue
+		}
+		for i, p := range set.Problems {
+			if !strings.HasPrefix(p.String(), c.bad[i]) {
+				t.Errorf("%+v: %v, want %s", c.dirs, p, c.bad[i])
+			}
+		}
+	}
+	for _, dirs := range []Dirs{{User: none, Ephemeral: ephemeral}, {User: file}, {none, none, ephemeral}} {
+		if set, err := LoadDirs(dirs); err == nil {
+			t.Errorf("%+v: %v", dirs, set)
+		}
+	}
+	for name, class := range map[string]Class{"net": ClassSystem, "web": ClassUser, "job": ClassUser} {
+		set, err := LoadDirs(Dirs{system, user, ephemeral})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range set.Services {
+			if s.Name == name && s.Class != class {
+				t.Errorf("%s is of class %d", name, s.Class)
+			}
+		}
+	}
+}
