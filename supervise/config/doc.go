@@ -16,6 +16,10 @@
 //   - Equal text gives equal results, whatever the environment of the process.
 //     The one exception is said at [SplitCommand].
 //
+//   - What is written is read back before: [Save] leaves a file that gives the same
+//     Service, or the file that was there.
+//   - Root runs nothing that others could have written (trust.go).
+//
 // What it refuses to know: other services (whether a dependency exists), states,
 // processes, the wire.
 //
@@ -25,4 +29,8 @@
 //	     -> github.com/naoina/toml: structure, duplicates
 //	     -> keys.go: one row per key, each with its setter
 //	     -> zinit.go: what must be there, what must agree
+//
+// JSON comes in through the same keys.go (json.go). On the way out the same rows
+// give JSON and files (render.go), and edit.go changes the values of a file in its
+// text, at the places that the guard noted.
 package config
