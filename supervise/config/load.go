@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // MaxFile is the size of the largest file that is read, in bytes.
@@ -186,8 +187,8 @@ func baseName(path string) string {
 
 // readFile returns the whole text of a regular file. The text is that of one
 // moment: a file that is replaced by a rename is read through the descriptor of
-// the old one, and one that is written to meanwhile is read again. Errors are
-// messages for people, with the next step; fs.ErrNotExist says that there is none.
+// the old one, and one that is written to in its place is read when that is done,
+// or again. Errors are messages for people, with the next step; fs.ErrNotExist says that there is none.
 func readFile(path string) ([]byte, fs.FileInfo, error) {
 	// O_NONBLOCK: opening a named pipe would wait for a writer otherwise.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -195,8 +196,11 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 		return nil, nil, openError(path, err)
 	}
 	defer f.Close()
-	before, err := f.Stat()
-	if err != nil {
+	before, err := awaitWriters(f)
+	switch {
+	case err == errBeingWritten:
+		return nil, nil, err
+	case err != nil:
 		return nil, nil, fmt.Errorf("cannot be read: %w", reason(err))
 	}
 	if mode := before.Mode(); !mode.IsRegular() {
@@ -221,7 +225,37 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 		}
 		before = after
 	}
-	return nil, nil, errors.New("is being written to while it is read: reload when it is complete")
+	return nil, nil, errBeingWritten
+}
+
+var errBeingWritten = errors.New("is being written to while it is read: reload when it is complete")
+
+// awaitWriters returns the state of a file when nobody writes to it any more, which
+// holds until it is closed, or after a tenth of a second. Who has it open for
+// writing without having written for a second counts as nobody.
+func awaitWriters(f *os.File) (fs.FileInfo, error) {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return st, err
+	}
+	var again, late <-chan time.Time
+	for !holdStill(f) && time.Since(st.ModTime()).Abs() < time.Second {
+		if late == nil {
+			timer, ticker := time.NewTimer(100*time.Millisecond), time.NewTicker(time.Millisecond)
+			defer timer.Stop()
+			defer ticker.Stop()
+			late, again = timer.C, ticker.C
+		}
+		select {
+		case <-again:
+		case <-late:
+			return nil, errBeingWritten
+		}
+		if st, err = f.Stat(); err != nil {
+			return nil, err
+		}
+	}
+	return f.Stat()
 }
 
 func openError(path string, err error) error {
@@ -245,11 +279,15 @@ type goneError struct{}
 func (goneError) Error() string        { return "does not exist: was it removed just now?" }
 func (goneError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// reason strips the operation and the path, which the message has already.
+// reason strips the operation and the paths, which the message has already.
 func reason(err error) error {
 	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	var linkError *os.LinkError
+	switch {
+	case errors.As(err, &pathError):
 		return pathError.Err
+	case errors.As(err, &linkError):
+		return linkError.Err
 	}
 	return err
 }

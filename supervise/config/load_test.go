@@ -213,6 +213,63 @@ func TestAFileReplacedWhileItIsReadIsOldOrNew(t *testing.T) {
 	}
 }
 
+// A file that is written in its place is read when that is done. Half of one, which
+// may well be valid, is never taken for the whole.
+func TestAFileThatIsBeingWrittenIsNotReadInHalf(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.toml")
+	half := serviceText("half")
+	writeFile(t, path, half)
+	if text, _, err := readFile(path); err != nil || string(text) != half {
+		t.Fatalf("read %q, %v", text, err)
+	}
+	w, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	probe, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer probe.Close()
+	if holdStill(probe) {
+		t.Skip("this file system does not tell who writes")
+	}
+	if text, _, err := readFile(path); err != errBeingWritten {
+		t.Errorf("while it is written: %q, %v", text, err)
+	}
+	if s, problems := LoadFile(path); s != nil || len(problems) != 1 || !strings.Contains(problems[0].String(), "reload when it is complete") {
+		t.Errorf("while it is written: %v", problems)
+	}
+	whole := half + "# the rest\n"
+	if _, err := w.WriteString("# the rest\n"); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan string)
+	go func() {
+		text, _, err := readFile(path)
+		read <- fmt.Sprint(string(text), err)
+	}()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-read; got != whole+"<nil>" && got != errBeingWritten.Error() {
+		t.Errorf("when it was complete: %q", got)
+	}
+	// Who has it open and has not written for long does not count.
+	if w, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	long := time.Now().Add(-time.Minute)
+	if err := os.Chtimes(path, long, long); err != nil {
+		t.Fatal(err)
+	}
+	if text, _, err := readFile(path); err != nil || string(text) != whole {
+		t.Errorf("read %q, %v", text, err)
+	}
+}
+
 // realistic is the size of file that people write.
 func realistic(name string) string {
 	return `[service]

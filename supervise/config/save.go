@@ -203,28 +203,21 @@ func createBeside(dir string, was fs.FileInfo) (*os.File, error) {
 	if st, err := os.Stat(dir); err == nil {
 		mode |= st.Mode().Perm() & 0o044 // what nobody else may look into has no readers
 	}
-	for {
-		path := filepath.Join(dir, fmt.Sprintf(".zinit-%08x.new", rand.Uint32()))
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-		switch {
-		case errors.Is(err, fs.ErrExist):
-			continue
-		case err != nil:
-			return nil, reason(err)
-		case was == nil:
-			return f, nil
-		}
-		if owner, ok := was.Sys().(*syscall.Stat_t); ok {
-			// Only root may give files away. Others own what they write.
-			_ = f.Chown(int(owner.Uid), int(owner.Gid))
-		}
-		if err := f.Chmod(was.Mode().Perm()); err != nil {
-			f.Close()
-			_ = os.Remove(path) // the first failure is what counts
-			return nil, reason(err)
-		}
-		return f, nil
+	path := filepath.Join(dir, fmt.Sprintf(".zinit-%016x.new", rand.Uint64()))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil || was == nil {
+		return f, reason(err)
 	}
+	if owner, ok := was.Sys().(*syscall.Stat_t); ok {
+		// Only root may give files away. Others own what they write.
+		_ = f.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	if err := f.Chmod(was.Mode().Perm()); err != nil {
+		f.Close()
+		_ = os.Remove(path) // the first failure is what counts
+		return nil, reason(err)
+	}
+	return f, nil
 }
 
 // syncDir has the names in a directory reach the disk, where file systems do that.

@@ -358,3 +358,22 @@ func TestUnlinkRemovesNothingElse(t *testing.T) {
 		}
 	})
 }
+
+// A service that has no file yet is looked for in all of them.
+func BenchmarkSaveAmong1000(b *testing.B) {
+	dir := b.TempDir()
+	for i := range 1000 {
+		name := fmt.Sprintf("service-%05d", i)
+		writeFile(b, filepath.Join(dir, name+".toml"), realistic(name))
+	}
+	s := fromJSON(b, `{"service":{"name":"web","exec":"new"}}`)
+	for b.Loop() {
+		path, _, err := Save(dir, s)
+		if err == nil {
+			err = os.Remove(path)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package config
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"maps"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Cache has what files gave when they were read, so that none is read again
+// before it has changed: by this process, or by the next one, which gets it
+// encoded. It is safe for concurrent use.
+type Cache struct {
+	mu      sync.Mutex
+	files   map[string]cached // guarded by mu; by path
+	used    map[string]bool   // guarded by mu; since the last Trim
+	changed bool              // guarded by mu; since the last Encode
+}
+
+// cached is what one file gave.
+type cached struct {
+	ID       identity
+	Service  *Service
+	NameLine int
+	Problems []Problem
+}
+
+// identity is what changes when a file does. Owner and mode are part of it, since
+// they decide whether it is trusted.
+type identity struct {
+	Dev, Ino             uint64
+	Size, Changed, Wrote int64 // the times in nanoseconds
+	Uid, Gid, Mode       uint32
+}
+
+// settled is how long a file must have been left alone before it counts as known:
+// two changes within one tick of the kernel's clock look like one.
+const settled = 50 * time.Millisecond
+
+func identify(st fs.FileInfo) (identity, bool) {
+	s, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return identity{}, false
+	}
+	return identity{
+		Dev: uint64(s.Dev), Ino: s.Ino, Size: s.Size, Changed: changeTime(s), Wrote: st.ModTime().UnixNano(),
+		Uid: s.Uid, Gid: s.Gid, Mode: uint32(st.Mode()),
+	}, true
+}
+
+// NewCache is an empty cache.
+func NewCache() *Cache {
+	return &Cache{files: map[string]cached{}, used: map[string]bool{}}
+}
+
+// find returns what the file at path gave, if it is still the same.
+func (c *Cache) find(path string) (loaded, bool) {
+	if c == nil {
+		return loaded{}, false
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return loaded{}, false
+	}
+	id, ok := identify(st)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f, known := c.files[path]
+	if !ok || !known || f.ID != id {
+		return loaded{}, false
+	}
+	c.used[path] = true
+	return loaded{path: path, service: f.Service, nameLine: f.NameLine, problems: f.Problems}, true
+}
+
+// keep remembers what a file gave that looked like st when it was read.
+func (c *Cache) keep(l loaded, st fs.FileInfo) {
+	if c == nil {
+		return
+	}
+	id, ok := identify(st)
+	if newest := max(id.Changed, id.Wrote); !ok || time.Since(time.Unix(0, newest)) < settled {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.files[l.path] = cached{id, l.service, l.nameLine, l.problems}
+	c.used[l.path], c.changed = true, true
+}
+
+// Trim forgets the files that were not asked for since the last Trim: they are
+// gone.
+func (c *Cache) Trim() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := len(c.files)
+	maps.DeleteFunc(c.files, func(path string, _ cached) bool { return !c.used[path] })
+	c.changed = c.changed || len(c.files) != before
+	clear(c.used)
+}
+
+// Encode writes the cache down for another process of the program that maker
+// names; nil when nothing has changed since the last Encode or Decode.
+func (c *Cache) Encode(maker string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.changed {
+		return nil, nil
+	}
+	var text bytes.Buffer
+	enc := gob.NewEncoder(&text)
+	if err := errors.Join(enc.Encode(maker), enc.Encode(c.files)); err != nil {
+		return nil, fmt.Errorf("cannot encode the configuration: %w", err)
+	}
+	c.changed = false
+	return binary.LittleEndian.AppendUint32(text.Bytes(), crc32.ChecksumIEEE(text.Bytes())), nil
+}
+
+// DecodeCache reads what Encode wrote. What another program wrote, which may
+// understand files otherwise, is of no use, and neither is what is damaged: the
+// error says which, and the cache is empty then, but not nil.
+func DecodeCache(text []byte, maker string) (*Cache, error) {
+	c := NewCache()
+	end := len(text) - 4
+	if end < 0 || crc32.ChecksumIEEE(text[:end]) != binary.LittleEndian.Uint32(text[end:]) {
+		return c, errors.New("cannot use the compiled configuration: it is damaged")
+	}
+	dec := gob.NewDecoder(bytes.NewReader(text[:end]))
+	var by string
+	if err := dec.Decode(&by); err != nil {
+		return c, fmt.Errorf("cannot use the compiled configuration: %w", err)
+	}
+	if by != maker {
+		return c, errors.New("cannot use the compiled configuration: another program made it")
+	}
+	files := map[string]cached{}
+	if err := dec.Decode(&files); err != nil {
+		return c, fmt.Errorf("cannot use the compiled configuration: %w", err)
+	}
+	c.files = files
+	return c, nil
+}
