@@ -5,24 +5,18 @@
 // which dialect a service was written in.
 //
 // What it promises:
-//
 //   - A [Service] in hand is valid. What is not allowed was refused when it was
 //     loaded, and is never looked at again.
-//
 //   - One file gives one Service or at least one [Problem] of severity [Error],
 //     never both and never neither. Problems have file, line and key, and say
 //     what to do; all of a file are collected.
-//
 //   - No file harms another one, and no file harms the program: size, depth and
 //     number of values are bounded before the decoder sees a byte, named pipes
 //     and devices are not read, and a panic of the decoder becomes a Problem.
-//
 //   - Equal text gives equal results, whatever the environment of the process.
 //     The one exception is said at [SplitCommand].
-//
 //   - What is written is read back before: [Save] leaves a file that gives the same
 //     Service, or the file that was there.
-//
 //   - Root runs nothing that others could have written (trust.go).
 //
 // What it refuses to know: other services (whether a dependency exists), states,
