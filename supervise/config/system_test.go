@@ -96,12 +96,12 @@ func TestEphemeralServicesComeLastAndAreShadowed(t *testing.T) {
 		want string
 		bad  []string // what the problems begin with
 	}{
-		{Dirs{system, user, ephemeral}, "net=/system web=/user job=/ephemeral", []string{ephemeral + "/net.toml: ", ephemeral + "/web.toml: "}},
-		{Dirs{"", user, ephemeral}, "web=/user job=/ephemeral net=/ephemeral", []string{ephemeral + "/web.toml: "}},
-		{Dirs{"", user, none}, "web=/user", nil},
-		{Dirs{none, user, ""}, "web=/user", nil},
-		{Dirs{system, user, file}, "net=/system web=/user", []string{file + ": cannot be read: not a directory"}},
-		{Dirs{system, none, ephemeral}, "net=/system job=/ephemeral web=/ephemeral", []string{none + ": cannot be read: no such file", ephemeral + "/net.toml: "}},
+		{Dirs{System: system, User: user, Ephemeral: ephemeral}, "net=/system web=/user job=/ephemeral", []string{ephemeral + "/net.toml: ", ephemeral + "/web.toml: "}},
+		{Dirs{User: user, Ephemeral: ephemeral}, "web=/user job=/ephemeral net=/ephemeral", []string{ephemeral + "/web.toml: "}},
+		{Dirs{User: user, Ephemeral: none}, "web=/user", nil},
+		{Dirs{System: none, User: user}, "web=/user", nil},
+		{Dirs{System: system, User: user, Ephemeral: file}, "net=/system web=/user", []string{file + ": cannot be read: not a directory"}},
+		{Dirs{System: system, User: none, Ephemeral: ephemeral}, "net=/system job=/ephemeral web=/ephemeral", []string{none + ": cannot be read: no such file", ephemeral + "/net.toml: "}},
 	} {
 		set, err := LoadDirs(c.dirs)
 		if err != nil || execs(set) != c.want {
@@ -118,13 +118,13 @@ func TestEphemeralServicesComeLastAndAreShadowed(t *testing.T) {
 			}
 		}
 	}
-	for _, dirs := range []Dirs{{User: none, Ephemeral: ephemeral}, {User: file}, {none, none, ephemeral}} {
+	for _, dirs := range []Dirs{{User: none, Ephemeral: ephemeral}, {User: file}, {System: none, User: none, Ephemeral: ephemeral}} {
 		if set, err := LoadDirs(dirs); err == nil {
 			t.Errorf("%+v: %v", dirs, set)
 		}
 	}
 	for name, class := range map[string]Class{"net": ClassSystem, "web": ClassUser, "job": ClassUser} {
-		set, err := LoadDirs(Dirs{system, user, ephemeral})
+		set, err := LoadDirs(Dirs{System: system, User: user, Ephemeral: ephemeral})
 		if err != nil {
 			t.Fatal(err)
 		}
