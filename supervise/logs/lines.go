@@ -34,6 +34,8 @@ type Line struct {
 	Cut bool
 	// Partial says that no newline has come yet and the stream is still open.
 	Partial bool
+	// Next is the cursor for Logs.Follow that continues behind this line.
+	Next int64
 }
 
 // An ending says what ended a piece of text.
@@ -48,29 +50,46 @@ const (
 // A piece is a line as it is stored, or a part of one that was cut.
 type piece struct {
 	off    int64
+	next   int64 // behind its last byte, the newline included
 	time   time.Time
 	stream Stream
 	text   []byte // valid until the next call of the joiner
 	end    ending
+	torn   bool // its beginning is not there
 
-	torn bool // its beginning is not there
-	open bool // the stream may still go on with it
+	open   bool  // the stream may still go on with it
+	cursor int64 // of a follower that has told it and all before it
+}
+
+// line is the piece as callers get it.
+func (p *piece) line() Line {
+	text := p.text
+	if p.end == newline {
+		text = bytes.TrimSuffix(text, []byte{'\r'})
+	}
+	return Line{Time: p.time, Stream: p.stream, Text: text, Cut: p.end == cut || p.torn, Partial: p.open, Next: p.cursor}
 }
 
 // A joiner puts the lines of each stream together from segments. The zero joiner
 // is at the beginning of a store. It holds at most MaxLine bytes for each stream.
 type joiner struct {
-	pend [pump.Streams]struct {
-		off  int64
-		time time.Time
-		text []byte
-	}
+	pend [pump.Streams]pending
+}
+
+// pending is the begun line of a stream, or what is left of it behind a cut.
+type pending struct {
+	off  int64 // where text begins
+	next int64 // and ends
+	time time.Time
+	text []byte
+	torn bool // the beginning of the line is not there
 }
 
 // feed takes the bytes of a segment and emits the pieces that are complete.
 func (j *joiner) feed(seg pump.Segment, b []byte, emit func(piece)) {
 	if seg.Fresh {
 		j.breakOff(seg.Stream, emit)
+		j.pend[seg.Stream].torn = false
 	}
 	p := &j.pend[seg.Stream]
 	for off := seg.Off; len(b) > 0; {
@@ -79,15 +98,20 @@ func (j *joiner) feed(seg pump.Segment, b []byte, emit func(piece)) {
 			p.off, p.time = off, seg.Time
 		}
 		if room := MaxLine - len(p.text); len(text) > room {
+			if room > 0 {
+				p.next = off + int64(room)
+			}
 			j.emit(seg.Stream, text[:room], cut, emit)
 			b = b[room:]
 			off += int64(room)
 			continue
 		}
+		p.next = off + int64(len(text))
 		if !found {
 			p.text = append(p.text, text...)
 			return
 		}
+		p.next++
 		j.emit(seg.Stream, text, newline, emit)
 		off += int64(len(text)) + 1
 		b = rest
@@ -101,7 +125,17 @@ func (j *joiner) emit(s Stream, text []byte, end ending, emit func(piece)) {
 		text = append(p.text, text...)
 		p.text = text[:0]
 	}
-	emit(piece{off: p.off, time: p.time, stream: s, text: text, end: end})
+	torn := p.torn
+	p.torn = torn && end == cut
+	emit(piece{off: p.off, next: p.next, time: p.time, stream: s, text: text, end: end, torn: torn})
+}
+
+// tear says that bytes are missing: the next line of each stream may be what is
+// left of one.
+func (j *joiner) tear() {
+	for s := range j.pend {
+		j.pend[s].torn = true
+	}
 }
 
 // breakOff ends the pending line of a stream, if there is one.
@@ -109,4 +143,15 @@ func (j *joiner) breakOff(s Stream, emit func(piece)) {
 	if len(j.pend[s].text) > 0 {
 		j.emit(s, nil, broken, emit)
 	}
+}
+
+// begins is where the begun text of each stream begins.
+func (j *joiner) begins() (begins [pump.Streams]int64) {
+	begins = noBegins
+	for s := range j.pend {
+		if p := &j.pend[s]; len(p.text) > 0 {
+			begins[s] = p.off
+		}
+	}
+	return begins
 }

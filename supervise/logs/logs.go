@@ -3,11 +3,14 @@ package logs
 import (
 	"context"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,6 +45,7 @@ type Logs struct {
 
 	mu       sync.Mutex
 	services map[string]*service // guarded by mu
+	closed   bool                // guarded by mu
 }
 
 // service is the log of one service; guarded by Logs.mu.
@@ -51,6 +55,7 @@ type service struct {
 	lines int
 	runs  []*run
 	sink  *sink // nil until there is a file
+	hub   *hub  // nil while nobody follows
 }
 
 // run is the pipes of one life of a service, until they are closed.
@@ -273,12 +278,37 @@ func (l *Logs) Tail(service string, lines int) ([]Line, error) {
 	return tail(st, n)
 }
 
+// Read returns the lines of a service that q asks for, of the last BufferLines, in
+// the order of their beginnings. Line.Text is the caller's. To follow the service
+// behind them use the Line.Next of the last: that of another one may repeat or leave
+// out lines that were written at the same time. A Partial line is told again when
+// it is complete.
+func (l *Logs) Read(service string, q Query) ([]Line, error) {
+	if q.Stream == nil && q.Since.IsZero() && q.Lines > 0 {
+		return l.Tail(service, q.Lines)
+	}
+	all, err := l.Tail(service, math.MaxInt)
+	if err != nil {
+		return nil, err
+	}
+	var lines []Line
+	for i := range all {
+		if q.wants(all[i].Stream, all[i].Time) {
+			lines = append(lines, all[i])
+		}
+	}
+	if q.Lines > 0 {
+		lines = lines[max(0, len(lines)-q.Lines):]
+	}
+	return lines, nil
+}
+
 // Unwatch stops making the stores anew when their directory is deleted: a process
 // that is about to end does this some time before (see pump.Pump.Unwatch).
 func (l *Logs) Unwatch() { l.pump.Unwatch() }
 
 // Remove forgets a service and deletes its store. Its pipes are closed; its log
-// file still gets the lines that there were.
+// file and those who follow it still get the lines that there were.
 func (l *Logs) Remove(service string) {
 	l.mu.Lock()
 	s := l.services[service]
@@ -291,17 +321,34 @@ func (l *Logs) Remove(service string) {
 	for _, r := range s.runs {
 		open = append(open, r.sources)
 	}
+	var users atomic.Int32 // of the store; the last one closes it
+	left := func() {
+		if users.Add(-1) == 0 {
+			s.store.Close()
+		}
+	}
+	users.Store(1)
+	h, snk := s.hub, s.sink
+	if h != nil {
+		users.Add(1)
+		h.left = left
+	}
+	if snk != nil {
+		users.Add(1)
+	}
 	l.mu.Unlock()
 	for _, sources := range open {
 		each(sources, (*pump.Source).Finish)
 		each(sources, (*pump.Source).Discard)
 	}
 	s.store.Unlink()
-	if s.sink == nil {
-		s.store.Close()
-		return
+	if h != nil {
+		h.refresh(io.EOF)
 	}
-	s.sink.finish()
+	if snk != nil {
+		snk.finish(left)
+	}
+	left()
 }
 
 // Flush returns when every log file has what was stored when it was called, or
@@ -332,11 +379,15 @@ func (l *Logs) Close() error {
 	l.pump.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	late := time.NewTimer(time.Second)
 	defer late.Stop()
 	for _, s := range l.services {
 		if s.sink != nil {
 			s.sink.quit()
+		}
+		if s.hub != nil {
+			s.hub.refresh(ErrClosed)
 		}
 	}
 	var err error

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"zinit/supervise/logs/pump"
 )
 
 // TestMain lets the test binary be the server that is killed.
@@ -136,4 +138,11 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.Command(exe, args...)
 	cmd.Stderr = os.Stderr
 	return cmd
+}
+
+// tailBy is tail, with another size to begin with.
+func tailBy(st *pump.Store, n int, size int64) ([]Line, error) {
+	r, err := readEnd(st, n, size)
+	lines := r.lines()
+	return lines[max(0, len(lines)-max(n, 0)):], err
 }

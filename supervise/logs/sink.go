@@ -23,6 +23,7 @@ type sink struct {
 	path    string          // guarded by mu; empty: no file
 	anew    bool            // guarded by mu: open the file anew
 	mode    mode            // guarded by mu
+	left    func()          // guarded by mu: called at the end, when finishing
 	waiters []chan struct{} // guarded by mu: closed when nothing is left to do
 
 	// owned by the goroutine
@@ -38,7 +39,7 @@ type mode uint8
 
 const (
 	serving   mode = iota
-	finishing      // end when all is written; the store goes with it
+	finishing      // end when all is written
 	quitting       // end now
 )
 
@@ -72,10 +73,11 @@ func (s *sink) reopen()             { s.change(func() { s.anew = true }) }
 func (s *sink) quit()               { s.change(func() { s.mode = quitting }) }
 
 // finish ends the sink when all is written. Its position is forgotten at once: a
-// new service of the name may come before that.
-func (s *sink) finish() {
+// new service of the name may come before that. left is called when the store is not
+// needed any more.
+func (s *sink) finish(left func()) {
 	s.pos.drop()
-	s.change(func() { s.mode = finishing })
+	s.change(func() { s.mode, s.left = finishing, left })
 }
 
 // caughtUp is closed when everything stored by now is written or lost.
@@ -123,7 +125,10 @@ func (s *sink) end(m mode) {
 	s.file.close()
 	s.pos.close()
 	if m == finishing {
-		s.store.Close()
+		s.mu.Lock()
+		left := s.left
+		s.mu.Unlock()
+		left()
 	}
 }
 

@@ -23,43 +23,73 @@ const maxTail = 16 << 20
 const overtaken = 16
 
 // tail derives the last n lines from a store.
-func tail(st *pump.Store, n int) (lines []Line, err error) {
+func tail(st *pump.Store, n int) ([]Line, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	r, err := lastPieces(st, n)
+	lines := r.lines()
+	return lines[max(0, len(lines)-n):], err
+}
+
+// lastPieces derives at least the last n lines, if there are as many.
+func lastPieces(st *pump.Store, n int) (r stretch, err error) {
 	for range overtaken {
-		lines, err = tailBy(st, n, chunk)
-		if len(lines) > 0 || err != nil || n <= 0 || st.Freed() == 0 {
+		r, err = readEnd(st, n, chunk)
+		if len(r.ended)+len(r.open) > 0 || err != nil || st.Freed() == 0 {
 			break // or there are none: nothing was ever released
 		}
 	}
-	return lines, err
+	return r, err
 }
 
-// tailBy reads size bytes at first, then twice as many, and so on.
-func tailBy(st *pump.Store, n int, size int64) ([]Line, error) {
+// A stretch is the lines at the end of a store.
+type stretch struct {
+	from  int64   // where it begins; before it there is nothing, or nothing was looked at
+	ended []piece // in the order of their ends
+	open  []piece // the begun ones
+}
+
+// readEnd is lastPieces, once. It reads size bytes at first, then twice as many, and
+// so on. A store without a byte, or a removed one, has no lines.
+func readEnd(st *pump.Store, n int, size int64) (r stretch, err error) {
 	v, err := st.View()
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrClosed) {
-		return nil, nil // no byte yet, or removed meanwhile
-	}
-	if err != nil || n <= 0 {
-		return nil, err
-	}
-	b, from, whole, err := readBack(&v, n+pump.Streams, size)
-	if errors.Is(err, fs.ErrClosed) {
-		return tailBy(st, n, size) // the files were replaced or removed meanwhile
+		return r, nil // no byte yet, or removed meanwhile
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read log store: %w", err)
+		return r, err
 	}
+	b, from, whole, err := readBack(&v, min(n, maxTail)+pump.Streams, size)
+	if errors.Is(err, fs.ErrClosed) {
+		return readEnd(st, n, size) // the files were replaced or removed meanwhile
+	}
+	if err != nil {
+		return r, fmt.Errorf("cannot read log store: %w", err)
+	}
+	segs, _ := v.Segments(from, v.Size, 0)
 	if freed := st.Freed(); freed > from {
 		// Released while it was read: what was read there may be zeros.
-		b = b[min(freed-from, int64(len(b))):]
-		from = min(freed, v.Size)
+		freed = min(freed, v.Size)
+		b, segs = b[freed-from:], behind(segs, freed)
+		from = freed
 		v.Freed = from
 	}
 	if !whole {
 		v.Freed = from // what is before it is as good as released
 	}
-	lines := derive(&v, b, from)
-	return lines[max(0, len(lines)-n):], nil
+	return derive(&v, segs, b, from), nil
+}
+
+// behind is what the segments say of the bytes from off on.
+func behind(segs []pump.Segment, off int64) []pump.Segment {
+	for len(segs) > 0 && segs[0].End <= off {
+		segs = segs[1:]
+	}
+	if len(segs) > 0 && segs[0].Off < off {
+		segs[0].Off, segs[0].Fresh = off, false
+	}
+	return segs
 }
 
 // readBack reads the end of the store, so much that n newlines are in it, or all.
@@ -85,56 +115,74 @@ func readBack(v *pump.View, n int, size int64) (b []byte, from int64, whole bool
 	return slices.Concat(chunks...), from, whole, nil
 }
 
-// derive makes lines of the bytes b, which begin at the offset from and go on to
-// the end of the view. They are in the order of their beginnings.
-func derive(v *pump.View, b []byte, from int64) []Line {
+// derive makes pieces of the bytes b, which begin at the offset from and go on to
+// the end of the view.
+func derive(v *pump.View, segs []pump.Segment, b []byte, from int64) stretch {
+	r := stretch{from: from}
 	var j joiner
-	var pieces []piece
 	// The first line of each stream may have begun before from. At the beginning of
 	// what is kept it is shown for what it is, elsewhere it is none of ours.
-	var torn [pump.Streams]bool
 	if from > 0 {
-		torn = [pump.Streams]bool{true, true, true}
+		j.tear()
 	}
 	keep, atEnd := from == v.Freed, false
 	emit := func(p piece) {
-		was := torn[p.stream]
-		torn[p.stream] = was && p.end == cut
-		if was && !keep {
+		if p.torn && !keep {
 			return
 		}
-		p.torn, p.open = was, atEnd && v.Open[p.stream]
-		if len(p.text) > 0 && !within(b, p, from) {
-			p.text = slices.Clone(p.text)
+		p.keepText(b, from)
+		if p.open = atEnd && v.Open[p.stream]; p.open {
+			r.open = append(r.open, p)
+		} else {
+			r.ended = append(r.ended, p)
 		}
-		pieces = append(pieces, p)
 	}
-	segs, _ := v.Segments(from, v.Size, 0)
 	for _, seg := range segs {
-		if seg.Fresh {
-			j.breakOff(seg.Stream, emit)
-			torn[seg.Stream] = false
-		}
 		j.feed(seg, b[seg.Off-from:seg.End-from], emit)
 	}
 	atEnd = true
+	begins := j.begins()
 	for s := range Stream(pump.Streams) {
+		if !v.Open[s] {
+			begins[s] = nowhere
+		}
 		j.breakOff(s, emit)
 	}
+	sortByEnd(r.ended)
+	at := place{off: from}
+	at.pass(r.ended, begins)
+	return r
+}
+
+// lines are in the order of their beginnings. Each has the cursor of the one among
+// it and all before it that ended last.
+func (r *stretch) lines() []Line {
+	pieces := slices.Concat(r.ended, r.open)
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(a.off, b.off) })
 	lines := make([]Line, len(pieces))
-	for i, p := range pieces {
-		text := p.text
-		if p.end == newline {
-			text = bytes.TrimSuffix(text, []byte{'\r'})
+	end, cursor := r.from, r.from
+	for i := range pieces {
+		if p := &pieces[i]; !p.open && p.next > end {
+			end, cursor = p.next, p.cursor
 		}
-		lines[i] = Line{Time: p.time, Stream: p.stream, Text: text, Cut: p.end == cut || p.torn, Partial: p.open}
+		pieces[i].cursor = cursor
+		lines[i] = pieces[i].line()
 	}
 	return lines
 }
 
-// within reports whether the text of a piece lies in b itself, not in the joiner.
-func within(b []byte, p piece, from int64) bool {
+func sortByEnd(pieces []piece) {
+	byEnd := func(a, b piece) int { return cmp.Compare(a.next, b.next) }
+	if !slices.IsSortedFunc(pieces, byEnd) {
+		slices.SortStableFunc(pieces, byEnd)
+	}
+}
+
+// keepText makes the text last: one that does not lie in b, the bytes from the
+// offset from on, is in the joiner.
+func (p *piece) keepText(b []byte, from int64) {
 	i := p.off - from
-	return i+int64(len(p.text)) <= int64(len(b)) && &b[i] == &p.text[0]
+	if len(p.text) > 0 && (i < 0 || i+int64(len(p.text)) > int64(len(b)) || &b[i] != &p.text[0]) {
+		p.text = bytes.Clone(p.text)
+	}
 }

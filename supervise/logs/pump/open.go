@@ -94,12 +94,13 @@ func (st *Store) recoverLocked() error {
 		}
 		st.freed = max(data, st.size-st.cap) &^ (pageSize - 1)
 	}
-	st.released.Store(st.freed)
 	st.last = intent{}
-	st.first, st.count = 0, 0
+	st.first, st.count, st.known = 0, 0, 0
 	if st.idx != nil {
 		st.recoverIntentsLocked()
+		st.knowLocked()
 	}
+	st.released.Store(max(st.freed, st.known))
 	return nil
 }
 
@@ -190,7 +191,7 @@ func (f *files) copyFrom(old *files) error {
 	if err := copyFile(f.idx, old.idx, old.first*intentSize, old.count*intentSize); err != nil {
 		return err
 	}
-	f.first, f.count, f.last = old.first, old.count, old.last
+	f.first, f.count, f.last, f.known = old.first, old.count, old.last, old.known
 	return nil
 }
 

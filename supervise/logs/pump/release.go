@@ -25,7 +25,7 @@ func (st *Store) releaseLocked() {
 	}
 	from := st.freed
 	st.freed = to
-	st.released.Store(to) // first: who reads what is punched meanwhile must be able to tell
+	st.released.Store(max(to, st.known)) // first: who reads what is punched meanwhile must be able to tell
 	err := punch(int(st.log.Fd()), from, to)
 	if err == unix.EOPNOTSUPP || err == unix.ENOSYS || err == unix.EINVAL {
 		st.moveToMemoryLocked()
@@ -44,8 +44,24 @@ func (st *Store) dropIntentsLocked() {
 	}
 	from := st.first &^ (pageSize/intentSize - 1)
 	st.first = to
+	st.knowLocked()
+	st.released.Store(max(st.freed, st.known)) // first, as above
 	// Nothing depends on it: what is not released here takes 16 bytes each.
 	_ = punch(int(st.idx.Fd()), from*intentSize, to*intentSize)
+}
+
+// knowLocked finds out from where on the intents say whose the bytes are.
+func (st *Store) knowLocked() {
+	if st.first == 0 {
+		return
+	}
+	var b [intentSize]byte
+	if _, err := st.idx.ReadAt(b[:], st.first*intentSize); err != nil {
+		return
+	}
+	if it, ok := decodeIntent(b[:]); ok && it.off <= st.size {
+		st.known = it.off
+	}
 }
 
 func punch(fd int, from, to int64) error {

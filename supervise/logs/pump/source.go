@@ -187,9 +187,7 @@ func (s *Source) closeLocked() {
 	s.file.Close() // a read end has nothing to lose
 	s.store.sources[s.stream]--
 	s.store.ended[s.stream] = true
-	if s.store.wake != nil {
-		s.store.wake() // an unterminated line is complete now
-	}
+	s.store.newsLocked() // an unterminated line is complete now
 }
 
 // available is how many bytes are in the pipe.

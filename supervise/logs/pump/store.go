@@ -31,8 +31,8 @@ const (
 type Store struct {
 	dir, name string
 
-	// released is freed, for readers that must not wait: while a writer is at full
-	// speed, all that they have read would be gone when it is their turn.
+	// released is what Freed returns, for readers that must not wait: while a writer
+	// is at full speed, all that they have read would be gone when it is their turn.
 	released atomic.Int64
 
 	mu     sync.Mutex // guards all below, and the state of the sources
@@ -47,6 +47,7 @@ type Store struct {
 	heldIntent int64 // and its intents here
 	waiting    []*Source
 	wake       func() // tells the reader that there is more; may be nil
+	watch      func() // tells those that nothing is kept for; may be nil
 
 	sources [Streams]int  // open ones
 	ended   [Streams]bool // there was one
@@ -61,6 +62,7 @@ type files struct {
 	idx   *os.File // nil beside a log: streams and times cannot be kept
 	size  int64    // the offset at which the next byte goes
 	freed int64    // bytes below are released; a multiple of the page size
+	known int64    // of the bytes below, nobody knows any more whose they are
 
 	// Invariant: intents [first, count) are in idx, offsets rising; the slot count
 	// may hold one that was not carried out.
@@ -261,9 +263,25 @@ func (st *Store) movedLocked(n int64) {
 		st.count++
 	}
 	st.size += n
+	st.newsLocked()
+}
+
+// newsLocked tells who wants to know that there is more to read.
+func (st *Store) newsLocked() {
 	if st.wake != nil {
 		st.wake()
 	}
+	if st.watch != nil {
+		st.watch()
+	}
+}
+
+// Watch has f called whenever there is more to read, with the store locked: it
+// must not block. Nothing is kept for who watches. A nil f ends it.
+func (st *Store) Watch(f func()) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.watch = f
 }
 
 // View is the store as it is now. The error is fs.ErrNotExist for a store that
@@ -274,7 +292,7 @@ func (st *Store) View() (View, error) {
 	if err := st.openLocked(false); err != nil {
 		return View{}, err
 	}
-	v := View{Freed: st.freed, Size: st.size, log: st.log, idx: st.idx, first: st.first, count: st.count}
+	v := View{Freed: max(st.freed, st.known), Size: st.size, log: st.log, idx: st.idx, first: st.first, count: st.count}
 	for i, n := range st.sources {
 		v.Open[i], v.Ended[i] = n > 0, n == 0 && st.ended[i]
 	}
@@ -287,14 +305,15 @@ func (st *Store) View() (View, error) {
 	return v, nil
 }
 
-// Freed is the offset below which bytes have been released by now.
+// Freed is the offset below which bytes have been released by now, or what says
+// whose they are.
 func (st *Store) Freed() int64 { return st.released.Load() }
 
 // Close closes the files and keeps them on disk; the store discards from now on.
 func (st *Store) Close() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.closed, st.wake = true, nil
+	st.closed, st.wake, st.watch = true, nil, nil
 	if st.log != nil {
 		st.files.close()
 	}
