@@ -34,6 +34,8 @@ var children = map[string]func() int{
 	"hold":  hold,
 	"flood": flood,
 	"noise": noise,
+	// See the tests of disks under faults.
+	"confined": confined,
 	// Fails at once.
 	"fail": func() int { return 7 },
 }
