@@ -8,24 +8,24 @@ import (
 // startAll starts all services of class user.
 func startAll(s *session) int {
 	var r sock.StartedResult
-	return s.changeAll(sock.MethodStartAll, &r, &r.Started, "Started", sock.GoalUp)
+	return s.changeAll(sock.MethodStartAll, &r, &r.Started, "start", "Started", sock.GoalUp)
 }
 
 // stopAll stops all services of class user.
 func stopAll(s *session) int {
 	var r sock.StoppedResult
-	return s.changeAll(sock.MethodStopAll, &r, &r.Stopped, "Stopped", sock.GoalDown)
+	return s.changeAll(sock.MethodStopAll, &r, &r.Stopped, "stop", "Stopped", sock.GoalDown)
 }
 
 // deleteAll removes all services of class user.
 func deleteAll(s *session) int {
 	var r sock.DeletedResult
-	return s.changeAll(sock.MethodDeleteAll, &r, &r.Deleted, "Removed", sock.GoalDown)
+	return s.changeAll(sock.MethodDeleteAll, &r, &r.Deleted, "remove", "Removed", sock.GoalDown)
 }
 
 // changeAll lets the server choose whom it does something to: names is the part
 // of the result that tells.
-func (s *session) changeAll(method string, result any, names *sock.Names, done, state string) int {
+func (s *session) changeAll(method string, result any, names *sock.Names, do, done, state string) int {
 	w, err := s.awaits()
 	if err != nil {
 		return s.usage(err)
@@ -34,7 +34,7 @@ func (s *session) changeAll(method string, result any, names *sock.Names, done, 
 		return s.fail(err)
 	}
 	if len(*names) == 0 {
-		s.print("There is no service that it concerns\n")
+		s.printf("Nothing to %s\n", do)
 	}
 	if w.wanted {
 		return s.awaitChange(*names, done, state, w)

@@ -172,6 +172,15 @@ func TestNothingConfigured(t *testing.T) {
 	s.compare(t, "empty")
 }
 
+func TestNothingToDo(t *testing.T) {
+	f := newFake(t, nil)
+	s := &stage{env: map[string]string{"ZINIT_SOCKET": f.path}}
+	for _, line := range []string{"start-all", "stop-all --wait", "delete-all"} {
+		s.run(strings.Fields(line)...)
+	}
+	s.compare(t, "nothing")
+}
+
 func TestHelp(t *testing.T) {
 	s := &stage{env: map[string]string{}}
 	s.run()

@@ -51,7 +51,7 @@ func (s *session) printWhy(name string, r *sock.WhyBlocked) {
 		s.printf("Process conflict: %s matches %s\n", escape(p.Filter), escape(strings.Join(list, ", ")))
 	}
 	if r.Reason != "" {
-		s.printf("Reason: %s\n", strings.TrimPrefix(escape(r.Reason), name+": "))
+		s.printf("Reason: %s\n", s.hang(8, strings.TrimPrefix(escape(r.Reason), name+": ")))
 	}
 }
 
