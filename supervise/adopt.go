@@ -23,8 +23,8 @@ func (c *core) addStrangers(inv reap.Inventory) {
 		known := c.strangers[name]
 		switch r := c.byName[name]; {
 		case r == nil:
-			if known.ran != nil {
-				bare = *known.ran
+			if ran, err := decodeRan(known.ran); err == nil {
+				bare = *ran
 			}
 			r = c.add(&bare, "")
 			if known.state != nil {
@@ -92,6 +92,7 @@ func (c *core) adopt(inv reap.Inventory) {
 			r.m.State = machine.Exited{Outcome: outcomeOf(e.Status), At: c.now}
 			r.ran = r.cfg
 			c.touch(r)
+			c.unsaved(r)
 			c.markStale(r)
 		}
 	}

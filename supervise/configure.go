@@ -65,6 +65,7 @@ func (c *core) configure(ch Change) intake {
 			r.leaving, r.wish = true, wishDown
 			c.going++
 			c.touch(r)
+			c.unsaved(r)
 			in.removed = append(in.removed, r)
 		}
 	}
@@ -157,6 +158,7 @@ func (c *core) change(r *record, s *config.Service) {
 		c.Logs.Configure(s.Name, outputs(s))
 	}
 	c.touch(r)
+	c.unsaved(r)
 }
 
 func madeTarget(s *config.Service) string {

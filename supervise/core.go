@@ -183,9 +183,13 @@ func emptyGraph() *depgraph.Graph {
 // step gives one record an event and collects what follows. It is the only place
 // where a state changes.
 func (c *core) step(r *record, ev machine.Event) {
-	before, run := r.m.State, r.m.Run()
+	was, before, run := r.m, r.m.State, r.m.Run()
 	next, actions := machine.Step(r.m, ev, c.now)
 	r.m = next
+	// What the graph allows is found out anew by whoever takes over.
+	if was.Perm, was.On = next.Perm, next.On; was != next {
+		c.unsaved(r)
+	}
 	for _, a := range actions {
 		c.orders = append(c.orders, order{r, a})
 	}
@@ -241,7 +245,6 @@ func (c *core) announce(r *record, before machine.State) {
 func (c *core) touch(r *record) {
 	r.view = nil
 	c.changes++
-	c.unsaved(r)
 	if len(r.waits) > 0 && r.queued&inWatched == 0 {
 		r.queued |= inWatched
 		c.watched = append(c.watched, r)

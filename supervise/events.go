@@ -45,6 +45,7 @@ func (c *core) spawned(r *record, e reap.Spawned) {
 	if r.m.Run() == machine.Run(e.Run) {
 		r.pid, r.start = e.Pid, e.Start
 		c.touch(r)
+		c.unsaved(r)
 	}
 	c.step(r, machine.Spawned{Run: machine.Run(e.Run)})
 }

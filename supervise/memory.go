@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -32,15 +33,30 @@ const (
 // A recollection is what is written down of a service with every change. Names
 // never change their meaning; those of another version are kept as they are.
 type recollection struct {
-	Machine json.RawMessage `json:"machine"`
-	Wish    wish            `json:"wish,omitempty"`
-	SinceMs int64           `json:"since_ms,omitempty"` // Unix milliseconds
+	Version int          `json:"v"` // recollectionVersion of the one who wrote it
+	Machine machine.Memo `json:"machine"`
+	Wish    wish         `json:"wish,omitempty"`
+	SinceMs int64        `json:"since_ms,omitempty"` // Unix milliseconds
 	// Told is the run that has got its stop signal: it needs no second one.
 	Told uint64 `json:"told,omitempty"`
 	// Pid and Start are those of the main process, to know it when its keeper is
 	// gone too.
 	Pid   int    `json:"pid,omitempty"`
 	Start uint64 `json:"start,omitempty"`
+	// Ran names the configuration that its last run was started with.
+	Ran string `json:"ran,omitempty"`
+}
+
+// recollectionVersion grows when a recollection gets a member that older servers
+// do not know: they keep it for the newer ones.
+const recollectionVersion = 1
+
+// nameOf names a configuration: the same name is the same text of the same file.
+func nameOf(s *config.Service) string {
+	if s == nil {
+		return ""
+	}
+	return hex.EncodeToString(s.Digest[:8]) + " " + s.Source
 }
 
 // A ranMemo is the configuration that a run was started with.
@@ -109,15 +125,11 @@ func (c *core) remember() {
 }
 
 func (c *core) write(r *record) error {
-	text, err := r.m.Encode(c.Clock)
-	if err != nil {
-		return err
-	}
-	rec := recollection{Machine: text, Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start}
+	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran)}
 	if r.m.Run() != r.toldRun {
 		rec.Told = 0
 	}
-	text, err = json.Marshal(rec)
+	text, err := json.Marshal(rec)
 	if err == nil && len(r.strange) > 0 {
 		text, err = merge(text, r.strange)
 	}
@@ -155,15 +167,13 @@ func (c *core) recall() {
 	if c.Memory == nil {
 		return
 	}
-	rans := map[string]*config.Service{}
-	c.strangers = map[string]stranger{}
+	rans := map[string][]byte{}
 	c.Memory.Records(func(key string, value []byte) {
 		if name, ok := strings.CutPrefix(key, ranKey); ok {
-			if s, err := decodeRan(value); err == nil && s.Name == name {
-				rans[name] = s
-			}
+			rans[name] = value
 		}
 	})
+	c.strangers = map[string]stranger{}
 	c.Memory.Records(func(key string, value []byte) {
 		name, ok := strings.CutPrefix(key, stateKey)
 		if !ok {
@@ -178,10 +188,7 @@ func (c *core) recall() {
 }
 
 // A stranger is what was written down of a service that is configured no more.
-type stranger struct {
-	state []byte
-	ran   *config.Service // nil: not known
-}
+type stranger struct{ state, ran []byte }
 
 // forgetStrangers forgets those that do not run.
 func (c *core) forgetStrangers() {
@@ -195,33 +202,38 @@ func (c *core) forgetStrangers() {
 }
 
 // recallOne gives a record its state, or says why not.
-func (c *core) recallOne(r *record, text []byte, ran *config.Service) {
+func (c *core) recallOne(r *record, text, ran []byte) {
 	if err := c.restore(r, text, ran); err != nil {
 		c.Log.Warn("its state cannot be read: going by its process", "service", r.name, "error", err)
 	}
 }
 
-func (c *core) restore(r *record, text []byte, ran *config.Service) error {
+func (c *core) restore(r *record, text, ran []byte) error {
 	var rec recollection
 	if err := json.Unmarshal(text, &rec); err != nil {
 		return err
 	}
-	r.ran = ran
-	if ran != nil && ran.Digest == r.cfg.Digest && ran.Source == r.cfg.Source {
-		r.ran = r.cfg
-	}
-	r.ranWritten = r.ran
-	m, err := machine.Decode(rec.Machine, rulesOf(r.cfg), c.Clock)
+	m, err := rec.Machine.Service(rulesOf(r.cfg), c.Clock)
 	if err != nil {
-		r.ran = nil
 		return err
 	}
+	switch {
+	case rec.Ran == "":
+	case rec.Ran == nameOf(r.cfg):
+		r.ran = r.cfg // as nearly always
+	default:
+		r.ran, err = decodeRan(ran)
+		if err != nil {
+			c.Log.Warn("what it was started with cannot be read", "service", r.name, "error", err)
+		}
+	}
+	r.ranWritten = r.ran
 	if rec.Wish > wishRestart {
 		rec.Wish = noWish
 	}
-	if r.problem != "" && r.cfg.Exec == "" && m.Active() && ran != nil {
+	if r.problem != "" && r.cfg.Exec == "" && m.Active() && r.ran != nil {
 		// It goes on with the configuration that it has.
-		r.cfg = ran
+		r.cfg = r.ran
 	}
 	// What the graph allowed then is no permission to start now.
 	m.Perm = machine.Hold
@@ -229,14 +241,26 @@ func (c *core) restore(r *record, text []byte, ran *config.Service) error {
 	r.toldRun = machine.Run(rec.Told)
 	r.m.Rules = r.rules()
 	r.outdated = r.ran != nil && !sameStart(r.ran, r.cfg)
-	if err := json.Unmarshal(text, &r.strange); err == nil {
-		for _, name := range []string{"machine", "wish", "since_ms", "told", "pid", "start"} {
-			delete(r.strange, name)
-		}
+	if rec.Version > recollectionVersion {
+		r.strange = strangeMembers(text)
 	}
 	c.touch(r)
 	c.setWake(r)
 	return nil
+}
+
+// strangeMembers is what a recollection has that this version does not know.
+func strangeMembers(text []byte) map[string]json.RawMessage {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(text, &all) != nil {
+		return nil
+	}
+	known := reflect.TypeFor[recollection]()
+	for i := range known.NumField() {
+		name, _, _ := strings.Cut(known.Field(i).Tag.Get("json"), ",")
+		delete(all, name)
+	}
+	return all
 }
 
 func decodeRan(text []byte) (*config.Service, error) {

@@ -155,6 +155,7 @@ func (c *core) renew(r *record) {
 		return
 	}
 	r.wish = noWish
+	c.unsaved(r)
 	c.step(r, machine.Restarted{})
 }
 
@@ -163,6 +164,7 @@ func (c *core) renew(r *record) {
 func (c *core) wishes(r *record, w wish) {
 	r.wish = w
 	c.touch(r)
+	c.unsaved(r)
 	c.markStale(r)
 }
 

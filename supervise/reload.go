@@ -153,6 +153,9 @@ func (c *core) reload(ch Change) (Changes, error) {
 // apply makes a change.
 func (c *core) apply(ch Change) intake {
 	in := c.configure(ch)
+	for r := range in.fresh {
+		c.unsaved(r)
+	}
 	c.rebuild()
 	c.boot(func(r *record) bool { return in.fresh[r] })
 	for _, r := range in.changed {

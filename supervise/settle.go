@@ -95,6 +95,7 @@ func (c *core) grant(r *record) {
 		r.breaking = nil
 		c.step(r, machine.Broken{Why: *why})
 	}
+	c.unsaved(r)
 	switch w := r.wish; w {
 	case wishDown:
 		r.wish = noWish

@@ -102,6 +102,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		// Not before: who asks early waits, instead of hearing of no services.
 		go serve()
 		keeper.Ready()
+		go s.saveCompiled()
 	})
 	s.end(wire)
 	if errors.Is(err, supervise.ErrLeft) {

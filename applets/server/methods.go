@@ -26,6 +26,7 @@ type server struct {
 	proc  proc.FS
 
 	dirs config.Dirs // where the configuration is
+	at   *place
 
 	// turn is taken by who changes the configuration: it has one place, from the
 	// reading or writing of the files to their taking effect.
@@ -40,10 +41,12 @@ type server struct {
 
 // newServer makes what is complete but for its supervisor.
 func newServer(flags env.ServerFlags, at *place, store *logs.Logs, log *slog.Logger) *server {
-	return &server{
+	s := &server{
 		flags: flags, log: log, logs: store, dirs: configDirs(flags, at),
-		turn: make(chan struct{}, 1), unsaved: map[string]*config.Service{},
+		turn: make(chan struct{}, 1), unsaved: map[string]*config.Service{}, at: at,
 	}
+	s.dirs.Cache = openCompiled(at, log)
+	return s
 }
 
 type encodedList struct {

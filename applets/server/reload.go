@@ -75,6 +75,7 @@ func (s *server) reread(ctx context.Context, p sock.ReloadParams) (result sock.R
 		result = reloadResult(set, ch, p)
 		if !p.DryRun {
 			s.log.Info("reloaded", "added", len(ch.Added), "removed", len(ch.Removed), "changed", len(ch.Changed))
+			go s.saveCompiled()
 		}
 		return nil
 	})

@@ -12,6 +12,7 @@ type Dirs struct {
 	System    string // its services are all of class system
 	User      string
 	Ephemeral string // for services that a reboot is to forget
+	Cache     *Cache // nil: all files are read
 }
 
 // LoadDirs loads the system's directory, then the user's, then the ephemeral one.
@@ -21,8 +22,8 @@ type Dirs struct {
 // as its File, and no Service. An error is returned only when neither the
 // system's nor the user's gave anything.
 func LoadDirs(d Dirs) (*Set, error) {
-	system, systemErr := loadPart(d.System)
-	user, userErr := loadPart(d.User)
+	system, systemErr := d.load(d.System)
+	user, userErr := d.load(d.User)
 	none := systemErr != nil || d.System == ""
 	if errors.Is(systemErr, fs.ErrNotExist) {
 		systemErr = nil
@@ -30,12 +31,14 @@ func LoadDirs(d Dirs) (*Set, error) {
 	if userErr != nil && none {
 		return nil, errors.Join(systemErr, userErr)
 	}
-	ephemeral, ephemeralErr := loadPart(d.Ephemeral)
+	ephemeral, ephemeralErr := d.load(d.Ephemeral)
 	if errors.Is(ephemeralErr, fs.ErrNotExist) {
 		ephemeralErr = nil
 	}
 	for _, s := range system.Services {
-		s.Class = ClassSystem
+		if s.Class != ClassSystem { // one from the cache may be in use already
+			s.Class = ClassSystem
+		}
 	}
 	set := &Set{}
 	taken := map[string]string{}
@@ -45,12 +48,12 @@ func LoadDirs(d Dirs) (*Set, error) {
 	return set, nil
 }
 
-// loadPart loads a directory that may be none. The Set is never nil.
-func loadPart(dir string) (*Set, error) {
+// load loads a directory that may be none. The Set is never nil.
+func (d Dirs) load(dir string) (*Set, error) {
 	if dir == "" {
 		return &Set{}, nil
 	}
-	set, err := LoadDir(dir)
+	set, err := loadDir(dir, d.Cache)
 	if err != nil {
 		return &Set{}, err
 	}

@@ -31,7 +31,9 @@ type Set struct {
 // be read, or when we run as root and others could write to it; what is wrong with
 // one entry is a Problem in the Set. When several files hold a service of the same
 // name none of them is loaded.
-func LoadDir(dir string) (*Set, error) {
+func LoadDir(dir string) (*Set, error) { return loadDir(dir, nil) }
+
+func loadDir(dir string, cache *Cache) (*Set, error) {
 	paths, st, err := filesOf(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read configuration directory %s: %w", dir, reason(err))
@@ -40,7 +42,7 @@ func LoadDir(dir string) (*Set, error) {
 	if why != "" && distrusted() == Error {
 		return nil, fmt.Errorf("cannot trust configuration directory %s: %w", dir, untrusted(why))
 	}
-	set := gather(loadAll(paths))
+	set := gather(loadAll(paths, cache))
 	if why != "" {
 		set.Problems = slices.Insert(set.Problems, 0, Problem{File: dir, Severity: Warning, Message: why})
 	}
@@ -82,14 +84,14 @@ type loaded struct {
 }
 
 // loadAll loads files side by side: the decoder is what takes the time.
-func loadAll(paths []string) []loaded {
+func loadAll(paths []string, cache *Cache) []loaded {
 	all := make([]loaded, len(paths))
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(4, runtime.GOMAXPROCS(0), len(paths)) {
 		workers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(paths)); i = next.Add(1) - 1 {
-				all[i] = load(paths[i])
+				all[i] = load(paths[i], cache)
 			}
 		})
 	}
@@ -147,11 +149,14 @@ func nameKey(s *Service) string {
 // Error. It never blocks on what is no regular file. That others could write to
 // the file is an Error for root, and a Warning for everybody else.
 func LoadFile(path string) (*Service, []Problem) {
-	l := load(path)
+	l := load(path, nil)
 	return l.service, l.problems
 }
 
-func load(path string) loaded {
+func load(path string, cache *Cache) loaded {
+	if l, ok := cache.find(path); ok {
+		return l
+	}
 	text, st, err := readFile(path)
 	if err != nil {
 		problem := Problem{File: path, Service: baseName(path), Severity: Error, Message: err.Error()}
@@ -166,6 +171,7 @@ func load(path string) loaded {
 		}
 		l.problems = slices.Insert(l.problems, 0, p)
 	}
+	cache.keep(l, st)
 	return l
 }
 

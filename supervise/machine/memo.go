@@ -1,17 +1,16 @@
 package machine
 
 import (
-	"encoding/json"
 	"fmt"
 	"syscall"
 	"time"
 )
 
-// A memo is what is written down of a Service, as JSON: for the server that takes
+// A Memo is what is written down of a Service, as JSON: for the server that takes
 // over. Names are short because it is written with every transition, and never
 // change their meaning; a memo of another version may lack some or have others.
-// Moments are nanoseconds of the clock that Encode is given; 0 is none.
-type memo struct {
+// Moments are nanoseconds of the clock that it was made with; 0 is none.
+type Memo struct {
 	State string `json:"state"`
 	Run   uint64 `json:"run,omitempty"`
 
@@ -88,10 +87,10 @@ func (c Clock) time(n int64) time.Time {
 	return c.Time(n)
 }
 
-// Encode writes the service down. Its rules are left out: they are the
+// Memo writes the service down. Its rules are left out: they are the
 // configuration's.
-func (s Service) Encode(clock Clock) ([]byte, error) {
-	m := memo{
+func (s Service) Memo(clock Clock) Memo {
+	m := Memo{
 		State: s.State.String(), Run: uint64(s.Run()),
 		Want: s.Want, Perm: s.Perm, On: s.On, Broken: s.Broken,
 		Last: uint64(s.Last), Started: clock.nanos(s.Started), Delay: s.Delay, Quick: s.Quick, Total: s.Total,
@@ -113,16 +112,12 @@ func (s Service) Encode(clock Clock) ([]byte, error) {
 	case Failed:
 		m.Why, m.At, m.RestartAt, m.GivenUp = causeOut(st.Why), clock.nanos(st.At), clock.nanos(st.RestartAt), st.GivenUp
 	}
-	return json.Marshal(m)
+	return m
 }
 
-// Decode reads what Encode wrote, with the rules that the configuration has now. An
-// error says that the text is no memo, or one of a state that cannot be.
-func Decode(text []byte, rules *Rules, clock Clock) (Service, error) {
-	var m memo
-	if err := json.Unmarshal(text, &m); err != nil {
-		return Service{}, fmt.Errorf("cannot decode state: %w", err)
-	}
+// Service is the service that was written down, with the rules that the
+// configuration has now. An error says that it is of a state that cannot be.
+func (m *Memo) Service(rules *Rules, clock Clock) (Service, error) {
 	s := Service{
 		Rules: rules, Want: m.Want, Perm: m.Perm, On: m.On, Broken: m.Broken, Fault: m.Fault.in(),
 		Last: Run(m.Last), Started: clock.time(m.Started), Delay: m.Delay, Quick: m.Quick, Total: m.Total,
@@ -150,7 +145,7 @@ func Decode(text []byte, rules *Rules, clock Clock) (Service, error) {
 	case Failed{}.String():
 		s.State = Failed{Why: m.Why.in(), At: clock.time(m.At), RestartAt: clock.time(m.RestartAt), GivenUp: m.GivenUp}
 	default:
-		return Service{}, fmt.Errorf("cannot decode state: there is no state %q", m.State)
+		return Service{}, fmt.Errorf("cannot use the state: there is no state %q", m.State)
 	}
 	return s, s.check()
 }
@@ -161,16 +156,16 @@ func (s Service) check() error {
 	switch st := s.State.(type) {
 	case Starting, Stopping:
 		if s.Run() == 0 {
-			return fmt.Errorf("cannot decode state: %s without a run", st)
+			return fmt.Errorf("cannot use the state: %s without a run", st)
 		}
 	}
 	switch {
 	case running && (s.Run() == 0) != s.Rules.Target:
-		return fmt.Errorf("cannot decode state: run %d of a %s", s.Run(), map[bool]string{true: "target", false: "service"}[s.Rules.Target])
+		return fmt.Errorf("cannot use the state: run %d of a %s", s.Run(), map[bool]string{true: "target", false: "service"}[s.Rules.Target])
 	case s.Run() > s.Last:
-		return fmt.Errorf("cannot decode state: run %d after the last one, %d", s.Run(), s.Last)
+		return fmt.Errorf("cannot use the state: run %d after the last one, %d", s.Run(), s.Last)
 	case s.Perm > Lost || s.Delay < 0 || s.Quick < 0 || s.Total < 0:
-		return fmt.Errorf("cannot decode state: a number is out of range")
+		return fmt.Errorf("cannot use the state: a number is out of range")
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func newStore() *Store {
 func (s *Store) adopt(f *os.File) (Report, error) {
 	var report Report
 	if f != nil {
-		text, err := io.ReadAll(io.LimitReader(io.NewSectionReader(f, 0, maxFile), maxFile))
+		text, err := readAll(f)
 		if err == nil {
 			s.number, report = parse(text, s.take)
 			s.size = int64(len(text))
@@ -103,6 +103,21 @@ func (s *Store) adopt(f *os.File) (Report, error) {
 	return report, s.rewrite()
 }
 
+// readAll reads at most maxFile bytes: more was not written by us.
+func readAll(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, min(info.Size(), maxFile))
+	n, err := f.ReadAt(text, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return text[:n], err
+}
+
+// take takes a record over as it lies in the text of the file.
 func (s *Store) take(r record) {
 	key := string(r.key)
 	if old, ok := s.live[key]; ok {
@@ -110,7 +125,7 @@ func (s *Store) take(r record) {
 		delete(s.live, key)
 	}
 	if r.value != nil {
-		s.live[key] = slices.Clone(r.value)
+		s.live[key] = r.value
 		s.alive += int64(r.size)
 	}
 }
