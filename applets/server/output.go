@@ -14,23 +14,26 @@ import (
 // output is the methods that show what services wrote.
 func (s *server) output() sock.Table {
 	lines := sock.Param{Name: "lines", Type: "integer", Lax: true, Summary: "how many at most, counted from the end, 100 when absent"}
-	since := sock.Param{Name: "since", Type: "integer", Summary: "nothing older, Unix milliseconds"}
-	stream := sock.Param{Name: "stream", Type: "string", Summary: "only this one: " + strings.Join(streams, ", ")}
 	all := lines
 	all.Summary = "how many at most, counted from the end, all when absent"
 	return sock.Table{
 		{Name: sock.MethodLogs, Access: sock.Read, Summary: "Returns the last lines that a service wrote, as text.", Result: []string(nil),
 			Params: []sock.Param{{Name: "name", Type: "string", Summary: "the service; without it the result is empty"}, lines}, Handle: s.logLines},
 		{Name: sock.MethodLogsTail, Access: sock.Read, Summary: "Returns the last lines that a service wrote, as objects.", Result: []sock.LogLine(nil),
-			Params: []sock.Param{nameParam, lines, since, stream}, Handle: s.logsTail},
+			Params: []sock.Param{nameParam, lines, sinceParam, streamParam}, Handle: s.logsTail},
 		{Name: sock.MethodLogsFilter, Access: sock.Read, Summary: "Returns the lines of a service that were asked for, as objects.", Result: []sock.LogLine(nil),
 			Params: []sock.Param{
 				{Name: "service", Type: "string", Summary: "the service; required, unless it is given as name"},
 				{Name: "name", Type: "string", Summary: "the same as service"},
-				all, since, stream,
+				all, sinceParam, streamParam,
 			}, Handle: s.logsFilter},
 	}
 }
+
+var (
+	sinceParam  = sock.Param{Name: "since", Type: "integer", Summary: "nothing older, Unix milliseconds"}
+	streamParam = sock.Param{Name: "stream", Type: "string", Summary: "only this one: stdout, stderr, zinit or syslog"}
+)
 
 // defaultLines is how many lines are returned when nobody says how many.
 const defaultLines = 100
@@ -38,8 +41,9 @@ const defaultLines = 100
 // mostLines is what stands for all of them.
 const mostLines = 1 << 30
 
-// streams are the words for where a line comes from. There are no lines from
-// syslog yet; clients of zinit 0.3.9 may ask for them all the same.
+// streams are the words for where a line comes from, in the order of logs.Stream.
+// There are no lines from syslog yet; clients of zinit 0.3.9 may ask for them all
+// the same.
 var streams = []string{logs.Stdout.String(), logs.Stderr.String(), logs.Zinit.String(), "syslog"}
 
 func (s *server) logLines(_ context.Context, c *sock.Call) (any, error) {
@@ -86,36 +90,48 @@ func (s *server) logsFilter(_ context.Context, c *sock.Call) (any, error) {
 	return s.readLog(p, mostLines)
 }
 
-// readLog returns the lines that p asks for, never nil. Less than none, which zinit 0.3.9
-// takes for no number at all, is absent.
+// readLog returns the lines that p asks for, never nil. Less than none, which zinit
+// 0.3.9 takes for no number at all, is absent.
 func (s *server) readLog(p sock.LogsTailParams, absent int64) ([]sock.LogLine, error) {
 	if p.Lines < 0 {
 		p.Lines = absent
 	}
-	if p.Stream != "" && !slices.Contains(streams, p.Stream) {
-		return nil, invalidParam("unknown stream '%s': it is one of %s", p.Stream, strings.Join(streams, ", "))
-	}
-	if s.sup.Snapshot().Find(p.Name) == nil {
+	q, err := query(p.Lines, p.SinceMs, p.Stream)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.sup.Snapshot().Find(p.Name) == nil:
 		return nil, sock.NoService()
+	case p.Lines == 0:
+		return []sock.LogLine{}, nil
 	}
-	most := int(min(p.Lines, mostLines))
-	ask := most
-	if p.Stream != "" || p.SinceMs != 0 {
-		ask = mostLines
-	}
-	lines, err := s.logs.Tail(p.Name, ask)
+	lines, err := s.logs.Read(p.Name, q)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the log of %s: %w", p.Name, err)
 	}
-	since := time.UnixMilli(p.SinceMs)
-	out := make([]sock.LogLine, 0, min(len(lines), most))
-	for _, l := range lines {
-		if p.SinceMs != 0 && l.Time.Before(since) || p.Stream != "" && l.Stream.String() != p.Stream {
-			continue
-		}
-		out = append(out, wireLine(p.Name, l))
+	out := make([]sock.LogLine, len(lines))
+	for i, l := range lines {
+		out[i] = wireLine(p.Name, l)
 	}
-	return out[max(0, len(out)-most):], nil
+	return out, nil
+}
+
+// query is what a client asks for, in the terms of the logs.
+func query(lines, since int64, stream string) (q logs.Query, err error) {
+	q.Lines = int(min(lines, mostLines))
+	if since > 0 {
+		q.Since = time.UnixMilli(since)
+	}
+	if stream == "" {
+		return q, nil
+	}
+	i := slices.Index(streams, stream)
+	if i < 0 {
+		return q, invalidParam("unknown stream '%s': it is one of %s", stream, strings.Join(streams, ", "))
+	}
+	one := logs.Stream(i) // of the last there are no lines
+	q.Stream = &one
+	return q, nil
 }
 
 // wireLine is a line on the wire. One that is not whole says so.

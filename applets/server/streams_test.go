@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -232,4 +233,115 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	if _, err := l.in.ReadByte(); err == nil {
 		t.Error("the connection stays open")
 	}
+}
+
+// lines reads lines of a log until there are so many.
+func (l *line) lines(n int) (all []sock.FollowedLine) {
+	l.t.Helper()
+	for len(all) < n {
+		got := l.note()
+		if got.Method != sock.NoteLogs || len(got.Params.Lines) == 0 {
+			l.t.Fatalf("after %v came %+v", all, got)
+		}
+		all = append(all, got.Params.Lines...)
+	}
+	return all
+}
+
+func texts(lines []sock.FollowedLine) string {
+	var words []string
+	for _, l := range lines {
+		words = append(words, l.Service+" "+l.Stream+" "+l.Content)
+	}
+	return strings.Join(words, ", ")
+}
+
+func TestLogsAreFollowed(t *testing.T) {
+	h := newHouse(t, player("a", "say=one,two,"), player("b", "say=other,"), "[target]\nname = \"t\"\n")
+	h.wait("a b", "running")
+	eventually(t, "what they say", func() (string, bool) {
+		a, _ := h.s.logs.Tail("a", 10)
+		b, _ := h.s.logs.Tail("b", 10)
+		return fmt.Sprint(len(a), len(b)), len(a) == 2 && len(b) == 1
+	})
+	for params, want := range map[string]string{
+		`{"names":["a"],"lines":1}`:                                "a stdout two",
+		`{"names":["a"],"lines":100}`:                              "a stdout one, a stdout two",
+		`{"names":["a","a"],"since":1}`:                            "a stdout one, a stdout two",
+		`{"names":["a"],"cursors":{"a":0,"b":7}}`:                  "a stdout one, a stdout two",
+		`{"names":["a"],"cursors":{"a":4},"lines":100}`:            "a stdout two",
+		`{"names":["b"],"lines":5,"stream":"stdout","cursors":{}}`: "b stdout other",
+	} {
+		l := h.dial()
+		if reply := l.subscribe("logs.subscribe", params); !strings.Contains(reply, `"subscribed":true`) {
+			t.Fatalf("%s: %s", params, reply)
+		}
+		if got := texts(l.lines(strings.Count(want, ",") + 1)); got != want {
+			t.Errorf("%s: lines %q, want %q", params, got, want)
+		}
+	}
+	for params, want := range map[string]string{
+		`{}`:                                 "missing 'names' parameter",
+		`{"names":[]}`:                       "there is no name",
+		`{"names":["a","nosuch"]}`:           "service not found: nosuch",
+		`{"names":["a"],"stream":"nonsuch"}`: "unknown stream",
+		`{"names":[5]}`:                      "names",
+	} {
+		if reply := h.dial().subscribe("logs.subscribe", params); !strings.Contains(reply, `"error"`) || !strings.Contains(reply, want) {
+			t.Errorf("%s: %s, want %q", params, reply, want)
+		}
+	}
+	l := h.dial()
+	l.subscribe("logs.subscribe", `{"names":["t"],"lines":5}`)
+	if n := l.note(); n.Method != sock.NoteEnd {
+		t.Errorf("a target, which says nothing, says %+v", n)
+	}
+}
+
+// TestFollowersSeeWhatIsWritten, from several services on one connection, and hear
+// of the end of a service that is removed.
+func TestFollowersSeeWhatIsWritten(t *testing.T) {
+	h := newStoredHouse(t, map[string]string{"a": player("a", "say=a,"), "b": player("b", "say=b,")})
+	h.wait("a b", "running")
+	l := h.dial()
+	l.subscribe("logs.subscribe", `{"names":["a","b"],"lines":100}`)
+	l.lines(2)
+	for range 3 {
+		for _, name := range []string{"a", "b"} {
+			if err := h.s.sup.Restart(name); err != nil {
+				t.Fatal(err)
+			}
+			if got := texts(l.lines(1)); got != name+" stdout "+name {
+				t.Errorf("it says %q", got)
+			}
+			h.wait(name, "running")
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		if err := h.dial().call(sock.MethodDelete, map[string]any{"name": name}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.note(); n.Method != sock.NoteEnd || n.Params.Message != "" {
+		t.Errorf("when they are gone it hears %+v", n)
+	}
+}
+
+// TestAFollowerWhoHangsUpIsForgotten, while it waits and while it is not read from.
+func TestAFollowerWhoHangsUpIsForgotten(t *testing.T) {
+	h := newHouse(t, player("a", "say="+strings.Repeat(strings.Repeat("x", 1000)+",", 900)))
+	h.wait("a", "running")
+	before := runtime.NumGoroutine()
+	for range 20 {
+		l := h.dial()
+		l.subscribe("logs.subscribe", `{"names":["a"],"lines":100000}`)
+		l.c.Close()
+		l = h.dial()
+		l.subscribe("logs.subscribe", `{"names":["a"]}`)
+		l.c.Close()
+	}
+	eventually(t, "nobody who follows", func() (string, bool) {
+		n := runtime.NumGoroutine()
+		return fmt.Sprint(n-before, " more goroutines"), n <= before
+	})
 }
