@@ -104,7 +104,7 @@ func TestCompatOriginalCommandLineWithOurServer(t *testing.T) {
 		{"status off", 0, `Service: off\nState:   ● Running\nPID:     \d+\n`},
 		{"start clash", 1, `Error: .*conflicts with db.*`},
 		{"start nosuch", 1, `Error: service not found: nosuch\n`},
-		{"kill off -s HUP", 0, `.*Sent SIGHUP to: off\n`},
+		{"kill off -s HUP", 0, `.*Sent (SIG)?HUP to: off\n`},
 		{"kill off --signal BOGUS", 1, `Error: signal error.*unknown signal\n`},
 		{"kill all", 1, `Error: .*target.*`},
 		{"stop web", 0, `.*Stopped: web\n`},
