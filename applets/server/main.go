@@ -82,12 +82,16 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	set := s.firstConfig()
 	parts := supervise.Parts{
 		Keeper: keeper, Logs: store, Prober: prober{},
-		Resolve: config.LookPath, Environ: os.Environ(), Log: log,
-		Draining: func() { hurry(store) },
+		Resolve: config.LookPath, Environ: heritage(os.Environ()), Log: log,
+		Draining: func() {
+			s.manager.stopping()
+			hurry(store)
+		},
 	}
 	memory.parts(&parts)
 	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup})
 	defer s.leaveOnSignal()()
+	s.manager = newNotifier(os.Getenv(notifyVar), log)
 	wire := sock.NewServer(s.table(), sock.Options{Log: log})
 	serve := func() {
 		if ln == nil {
@@ -102,6 +106,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		// Not before: who asks early waits, instead of hearing of no services.
 		go serve()
 		keeper.Ready()
+		s.manager.ready(len(set.Services))
 		go s.saveCompiled()
 	})
 	s.end(wire)

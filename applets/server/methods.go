@@ -28,6 +28,8 @@ type server struct {
 	dirs config.Dirs // where the configuration is
 	at   *place
 
+	manager notifier // that the keeper was started by, if it wants to know
+
 	// turn is taken by who changes the configuration: it has one place, from the
 	// reading or writing of the files to their taking effect.
 	turn chan struct{}

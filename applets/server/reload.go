@@ -53,9 +53,11 @@ func (s *server) reloadCall(ctx context.Context, c *sock.Call) (any, error) {
 // hangup is a reload that is asked for by signal; it is called on a goroutine of
 // its own.
 func (s *server) hangup() {
+	s.manager.reloading()
 	if _, err := s.reread(context.Background(), sock.ReloadParams{}); err != nil {
 		s.log.Error("cannot reload: nothing is changed", "error", err)
 	}
+	s.manager.ready(len(s.sup.Snapshot().Views))
 }
 
 // reread reads the configuration again and applies it. A directory that cannot be
