@@ -79,7 +79,7 @@ func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a standard input for children: %w", err)
 	}
-	kept, private, err := newKept(log)
+	kept, private, err := newKept(log, noEstate())
 	if err != nil {
 		unix.Close(null)
 		return nil, fmt.Errorf("cannot start the holder of descriptors: %w", err)

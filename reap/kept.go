@@ -1,40 +1,55 @@
 package reap
 
 import (
+	"errors"
 	"os"
-	"runtime"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxKept is the number of descriptors beyond which the holder refuses further
-// ones; the limit of the process (RLIMIT_NOFILE) is reached first nearly always.
-const maxKept = 1 << 16
-
 // Kept is the descriptors that must outlive the server. They live in the
 // descriptor table of one thread that has unshared it: each descriptor in the
 // table that forks would cost every spawn a tenth of a microsecond.
-//
-// The thread serves one server after the other, each over its own channel 2: it
-// hands out what it holds, then takes in and releases by name. It makes raw
-// system calls only, since the rest of the runtime knows the other table.
 type Kept struct {
-	control int           // main's end; each packet carries the next server's channel 2
+	control int           // main's end; see the kinds of packets below
 	drained chan struct{} // capacity 1: a channel 2 was read to its end
 	busy    bool          // one was given and not read to its end; for StartServer
+	errands chan *errand  // capacity 1: what the packet on its way is about
 }
 
-// A holder is the state of the thread.
-type holder struct {
-	control int
-	held    map[string]int // name to descriptor in the holder's table
-	recv    *receiver
-	drained chan<- struct{}
-	log     func(format string, args ...any) // may be called from anywhere
+// An estate is what a holder begins with. The zero estate has channel 0, so begin
+// with noEstate.
+type estate struct {
+	held    map[string]int // name to descriptor
+	channel int            // channel 2 of the server that it serves; -1 for none
+	unsent  []string       // names that this server has not got yet
+	told    bool           // it was told that it has got everything
 }
 
-// newKept starts the thread. private says whether it got a table of its own.
-func newKept(log func(format string, args ...any)) (k *Kept, private bool, err error) {
+func noEstate() estate { return estate{held: make(map[string]int), channel: -1, told: true} }
+
+// A packet from main is one byte and descriptors.
+const (
+	attachPacket = 1 // channel 2 of the next server
+	errandPacket = 2 // an errand, with what that needs
+)
+
+// An errand is something that the holder's thread does between two packets.
+type errand struct {
+	do func(h *holder, files []int) // the descriptors are the holder's to close
+	// taken is set by whoever comes first: the holder, who will do it, or the one who
+	// gave it and waits no longer.
+	taken atomic.Bool
+	done  chan struct{}
+}
+
+var errHolderBusy = errors.New("the thread that keeps descriptors does not answer")
+
+// newKept starts the thread. private says whether it got a table of its own; if so
+// what it begins with is closed in the table of everybody else.
+func newKept(log func(format string, args ...any), begin estate) (k *Kept, private bool, err error) {
 	// The runtime's epoll descriptor must be in both tables: this thread too may be
 	// the one that looks at it, at the end of a garbage collection. A pipe makes it.
 	r, w, err := os.Pipe()
@@ -47,26 +62,42 @@ func newKept(log func(format string, args ...any)) (k *Kept, private bool, err e
 	if err != nil {
 		return nil, false, err
 	}
-	k = &Kept{control: mine, drained: make(chan struct{}, 1)}
+	k = &Kept{control: mine, drained: make(chan struct{}, 1), errands: make(chan *errand, 1), busy: begin.channel >= 0}
 	h := &holder{
+		estate:  begin,
 		control: theirs,
-		held:    make(map[string]int),
-		recv:    new(receiver),
+		recv:    &receiver{flags: unix.MSG_DONTWAIT},
+		errands: k.errands,
 		drained: k.drained,
 		// In this thread the number of the log's descriptor may mean another file.
 		log: func(format string, args ...any) { go log(format, args...) },
 	}
+	mains := append(begin.all(), theirs)
 	started := make(chan bool)
 	go h.run(mine, started)
 	if private = <-started; private {
-		unix.Close(theirs)
+		for _, fd := range mains {
+			unix.Close(fd)
+		}
 	}
 	return k, private, nil
 }
 
+// all lists the descriptors.
+func (e *estate) all() []int {
+	list := make([]int, 0, len(e.held)+2)
+	for _, fd := range e.held {
+		list = append(list, fd)
+	}
+	if e.channel >= 0 {
+		list = append(list, e.channel)
+	}
+	return list
+}
+
 // attach makes the holder serve the next server, whose channel 2 it takes over.
 func (k *Kept) attach(fd int) error {
-	err := send(k.control, &packet{buf: []byte{version}, files: []int{fd}}, unix.MSG_DONTWAIT)
+	err := send(k.control, &packet{buf: []byte{attachPacket}, files: []int{fd}}, unix.MSG_DONTWAIT)
 	unix.Close(fd)
 	k.busy = err == nil
 	return err
@@ -80,85 +111,29 @@ func (k *Kept) settle() {
 	}
 }
 
-func (h *holder) run(mains int, started chan<- bool) {
-	runtime.LockOSThread()
-	private := unix.Unshare(unix.CLONE_FILES) == nil
-	if private {
-		unix.Close(mains)
+// errand has the holder's thread do something with copies of some descriptors, and
+// waits until that is done. An error says that it was not and will not be.
+func (k *Kept) errand(files []int, bound time.Duration, do func(h *holder, files []int)) error {
+	o := &errand{do: do, done: make(chan struct{})}
+	select {
+	case k.errands <- o:
+	default:
+		return errHolderBusy // with the one before
 	}
-	started <- private
-	for {
-		h.recv.fd = h.control
-		_, files, _, err := h.recv.next()
-		if err != nil {
-			return // main closed its end; only tests do
-		}
-		for _, fd := range files {
-			if !survive(h.log, "holder", func() { h.serve(fd) }) {
-				h.log("the holder of kept descriptors goes on with %d", len(h.held))
-			}
-			unix.Close(fd)
-		}
-		notify(h.drained)
+	if err := send(k.control, &packet{buf: []byte{errandPacket}, files: files}, unix.MSG_DONTWAIT); err != nil {
+		<-k.errands
+		return err
 	}
-}
-
-// serve hands out everything and then follows the server until it is gone.
-func (h *holder) serve(fd int) {
-	for _, p := range h.pages() {
-		// The descriptors stay ours: a packet that was sent held copies.
-		if err := send(fd, &p, 0); err != nil {
-			break // the server is gone; what it had sent is still to be read
-		}
+	late := time.NewTimer(bound)
+	defer late.Stop()
+	select {
+	case <-o.done:
+		return nil
+	case <-late.C:
 	}
-	h.recv.fd = fd
-	for {
-		data, files, lost, err := h.recv.next()
-		if err != nil {
-			return
-		}
-		rest := files
-		ok := decodePacket(data, func(m message) {
-			switch m := m.(type) {
-			case *keepMessage:
-				if len(rest) > 0 {
-					h.keep(m.Name, rest[0])
-					rest = rest[1:]
-				}
-			case *releaseMessage:
-				h.release(m.Name)
-			}
-		})
-		for _, fd := range rest {
-			unix.Close(fd)
-		}
-		if lost || !ok {
-			h.log("cannot keep every descriptor of the server: %d are held, the table is full", len(h.held))
-		}
+	if o.taken.CompareAndSwap(false, true) {
+		return errHolderBusy
 	}
-}
-
-func (h *holder) keep(name string, fd int) {
-	h.release(name)
-	if len(h.held) >= maxKept {
-		unix.Close(fd)
-		h.log("cannot keep descriptor %s: %d are held already", name, maxKept)
-		return
-	}
-	h.held[name] = fd
-}
-
-func (h *holder) release(name string) {
-	if fd, ok := h.held[name]; ok {
-		unix.Close(fd)
-		delete(h.held, name)
-	}
-}
-
-func (h *holder) pages() []packet {
-	var pages []packet
-	for name, fd := range h.held {
-		pages = appendMessage(pages, &keepMessage{nameMessage{name}}, []int{fd})
-	}
-	return appendMessage(pages, new(completeMessage), nil)
+	<-o.done
+	return nil
 }

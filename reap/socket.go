@@ -60,15 +60,16 @@ type receiver struct {
 	// raw, when there is one, waits through the runtime's poller and not in the
 	// system call: what is received is then worked on by the same thread, and none
 	// has to be woken for it.
-	raw syscall.RawConn
-	buf [recvBuffer]byte
-	oob [2048]byte
+	raw   syscall.RawConn
+	flags int // MSG_DONTWAIT without raw: EAGAIN is an error like others
+	buf   [recvBuffer]byte
+	oob   [2048]byte
 }
 
 // recvmsg waits for a packet.
 func (r *receiver) recvmsg() (n, oobn, flags int, err error) {
 	if r.raw == nil {
-		n, oobn, flags, _, err = unix.Recvmsg(r.fd, r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC)
+		n, oobn, flags, _, err = unix.Recvmsg(r.fd, r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC|r.flags)
 		return n, oobn, flags, err
 	}
 	lost := r.raw.Read(func(fd uintptr) bool {
