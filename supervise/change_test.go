@@ -244,6 +244,26 @@ func TestDelete(t *testing.T) {
 	})
 }
 
+func TestDeleteAll(t *testing.T) {
+	lines := []string{"db", "app requires=db", "web requires=app", "late after=db", "all target requires=web"}
+	inHouse(t, lines, func(h *house) {
+		h.k.take()
+		ch, err := h.s.DeleteAll([]string{"db", "app", "nope", "late"})
+		h.ok(err)
+		if got, want := say(ch), "Removed[db app late] Stopped[db app web late all] Failed[{web missing dependency 'app'}] Missing[[web app]] "; got != want {
+			t.Errorf("it says\n     %s\nwant %s", got, want)
+		}
+		h.pass(20 * ms)
+		h.did("TERM late, TERM web, TERM app, TERM db")
+		h.is("web failed (missing dependency 'app'), all blocked (waiting on: web)")
+		ch, err = h.s.DeleteAll(nil)
+		h.ok(err)
+		if got := say(ch); got != "Missing[[web app]] " {
+			t.Errorf("of none it says %s", got)
+		}
+	})
+}
+
 func TestRequiredBy(t *testing.T) {
 	for _, tc := range []struct {
 		users []string

@@ -25,6 +25,8 @@ type Change struct {
 
 	// start brings Only up, unless its status says otherwise.
 	start bool
+	// among, if not nil, takes the place of Only when several are meant.
+	among map[string]bool
 }
 
 // Changes is what a change of the configuration does, by name, each list in load
@@ -71,6 +73,17 @@ func (s *Supervisor) Delete(name string, cascade, dryRun bool) (Changes, error) 
 	return s.change(func(c *core) (Changes, error) { return c.remove(name, cascade, dryRun) })
 }
 
+// DeleteAll forgets services as one step, once all of them are down; names that
+// there are not do not count. What else requires one of them goes down first, and
+// fails for the lack of it.
+func (s *Supervisor) DeleteAll(names []string) (Changes, error) {
+	among := make(map[string]bool, len(names))
+	for _, name := range names {
+		among[name] = true
+	}
+	return s.change(func(c *core) (Changes, error) { return c.reload(Change{Set: &config.Set{}, among: among}) })
+}
+
 func (s *Supervisor) change(f func(c *core) (Changes, error)) (ch Changes, err error) {
 	err = s.try(func(c *core) (err error) {
 		ch, err = f(c)
@@ -80,7 +93,9 @@ func (s *Supervisor) change(f func(c *core) (Changes, error)) (ch Changes, err e
 }
 
 // concerns reports that a service may be changed.
-func (ch Change) concerns(name string) bool { return ch.Only == "" || ch.Only == name }
+func (ch Change) concerns(name string) bool {
+	return ch.among[name] || ch.among == nil && (ch.Only == "" || ch.Only == name)
+}
 
 // mentions reports that the set describes a service, well or not.
 func (ch Change) mentions(name string) bool {
@@ -90,12 +105,12 @@ func (ch Change) mentions(name string) bool {
 
 // problems is what is wrong with the configuration when the change is made.
 func (ch Change) problems(now []config.Problem) []config.Problem {
-	if ch.Only == "" {
+	if ch.Only == "" && ch.among == nil {
 		return ch.Set.Problems
 	}
-	others := slices.DeleteFunc(slices.Clone(now), func(p config.Problem) bool { return p.Service == ch.Only })
+	others := slices.DeleteFunc(slices.Clone(now), func(p config.Problem) bool { return ch.concerns(p.Service) })
 	for _, p := range ch.Set.Problems {
-		if p.Service == ch.Only {
+		if ch.concerns(p.Service) {
 			others = append(others, p)
 		}
 	}

@@ -277,6 +277,28 @@ func TestADeletedServiceIsForgottenWhenItIsDown(t *testing.T) {
 	}
 }
 
+// TestDeleteAllStopsWhereAFileCannotBeRemoved: what has lost its file by then is
+// gone, and nothing else.
+func TestDeleteAllStopsWhereAFileCannotBeRemoved(t *testing.T) {
+	h := newStoredHouse(t, map[string]string{"a": service("a"), "c": service("c")})
+	h.write("b", service("b", "[dependencies]", `requires = ["a"]`))
+	mkdir(t, filepath.Join(h.s.dirs.User, "bad.toml"))
+	if _, err := h.s.reread(t.Context(), sock.ReloadParams{}); err != nil {
+		t.Fatal(err)
+	}
+	if h.names() != "a c b bad" {
+		t.Fatalf("there are %s", h.names())
+	}
+	err := h.dial().call(sock.MethodDeleteAll, nil, nil)
+	if err == nil || err.Word() != sock.WordPersist || !strings.Contains(err.Message, "'bad'") {
+		t.Errorf("delete_all: %v", err)
+	}
+	h.s.awaitGone(t.Context(), "a", "b", "c")
+	if got := h.names() + ": " + h.files(); got != "bad: services/bad.toml" {
+		t.Errorf("there are %s", got)
+	}
+}
+
 // TestDescriptions: where a call has its description, and whether it persists.
 func TestDescriptions(t *testing.T) {
 	for raw, want := range map[string]string{

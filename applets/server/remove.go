@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-	"slices"
+	"errors"
 	"time"
 
 	"zinit/depgraph"
@@ -51,6 +51,18 @@ func (s *server) remove(ctx context.Context, c *sock.Call) (any, error) {
 
 // forget removes the files of a service, and then the service itself.
 func (s *server) forget(name string, cascade bool) error {
+	if err := s.unlink(name); err != nil {
+		return err
+	}
+	_, err := s.sup.Delete(name, cascade, false)
+	if err == nil {
+		s.log.Info("service deleted", "service", name)
+	}
+	return refusal(err)
+}
+
+// unlink removes all that describes a service to the next server.
+func (s *server) unlink(name string) error {
 	for _, dir := range []string{s.dirs.Ephemeral, s.dirs.User} {
 		if dir == "" {
 			continue
@@ -60,11 +72,7 @@ func (s *server) forget(name string, cascade bool) error {
 		}
 	}
 	delete(s.unsaved, name)
-	_, err := s.sup.Delete(name, cascade, false)
-	if err == nil {
-		s.log.Info("service deleted", "service", name)
-	}
-	return refusal(err)
+	return nil
 }
 
 // awaitGone returns when the services are gone, or when it takes too long.
@@ -85,33 +93,30 @@ func (s *server) removeAll(ctx context.Context, c *sock.Call) (any, error) {
 	if err := c.Params(&p); err != nil {
 		return nil, err
 	}
-	result := sock.DeletedResult{Deleted: sock.Names{}}
-	err := s.exclusively(ctx, func() error {
+	var gone []string
+	err := s.exclusively(ctx, func() (err error) {
 		snap := s.sup.Snapshot()
 		if err := s.mayGo(snap, p.Cascade); err != nil {
 			return err
 		}
-		for _, v := range slices.Backward(snap.StartOrder()) { // what requires others goes first
+		for _, v := range snap.Views {
 			if !s.inBulk(snap, v) {
 				continue
 			}
-			if err := s.forget(v.Name, true); err != nil {
-				return err
+			if err = s.unlink(v.Name); err != nil {
+				break // those before it are without a file by now: they go
 			}
+			gone = append(gone, v.Name)
 		}
-		for _, v := range snap.Views {
-			if s.inBulk(snap, v) {
-				result.Deleted = append(result.Deleted, v.Name)
-			}
-		}
-		return nil
+		_, refused := s.sup.DeleteAll(gone)
+		s.log.Info("services deleted", "services", len(gone))
+		return errors.Join(err, refusal(refused))
 	})
 	if err != nil {
 		return nil, err
 	}
-	result.Count = len(result.Deleted)
-	s.awaitGone(ctx, result.Deleted...)
-	return result, nil
+	s.awaitGone(ctx, gone...)
+	return sock.DeletedResult{Count: len(gone), Deleted: gone}, nil
 }
 
 // inBulk reports that methods for all services mean this one too.
