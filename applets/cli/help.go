@@ -41,6 +41,7 @@ Usage: zinit [-s PATH] VERB [FLAGS] [NAME...]
   check, reload            examine service files; take in what has changed
   ping, shutdown           does the server answer; stop it and all services
   poweroff, reboot         the machine, when zinit is its process 1
+  upgrade                  run servers from another file; no service notices
   debug-state, debug-procs all that the server knows; a service's processes
   help                     zinit help VERB: its flags, and examples
 

@@ -50,6 +50,23 @@ its services are stopped, as by zinit shutdown.
 			run:     reboot,
 		},
 		{
+			name: "upgrade", args: "FILE", min: 1, max: 1,
+			flags: []flag{
+				{"sha256", "", "HEX", "the checksum that FILE must have"},
+				{"to", "", "PATH", "the file to replace (default: what the server runs)"},
+				{"timeout", "", "D", "how long the new one may take (default: 10s)"},
+			},
+			summary: "replace the program of the running server",
+			help: `FILE must be a static zinit for this processor. It is installed in the place of
+the old program, which is kept beside as PATH.old, and the server is started
+anew from it; no service notices. When the new server has not proved itself in
+time the old program is put back and started again: the exit code is 1 then.
+The keeper above goes on as it is; SIGUSR2 to it replaces it, too.
+`,
+			example: "zinit upgrade ./zinit-0.5.0 --sha256 9f86d081884c7d65...",
+			run:     upgrade,
+		},
+		{
 			name: "help", args: "[VERB]", max: 1,
 			summary: "show help",
 			example: "zinit help start",

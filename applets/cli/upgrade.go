@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"zinit/applets/env"
+	"zinit/sock"
+)
+
+const (
+	// upgradeTime is how long a new server may take until it answers.
+	upgradeTime = 10 * time.Second
+	// probation is how long it must then live to have proved itself.
+	probation = time.Second
+)
+
+// upgrade has the server that answers replaced by one of another program. Nothing
+// that it supervises is touched. When the new one does not prove itself the old
+// program is put back.
+func upgrade(s *session) int {
+	if err := s.upgrade(s.call.words[0]); err != nil {
+		return s.fail(err)
+	}
+	return env.ExitDone
+}
+
+func (s *session) upgrade(file string) error {
+	limit, err := s.timeout()
+	if err != nil {
+		return err
+	}
+	if limit == 0 {
+		limit = upgradeTime
+	}
+	var old sock.Ping
+	if err := s.ask(sock.MethodPing, nil, &old); err != nil {
+		return err
+	}
+	keeper := s.host.parent(old.PID)
+	if keeper < 1 {
+		return fmt.Errorf("cannot see the keeper of the server (pid %d): run zinit upgrade on the same machine, where /proc is", old.PID)
+	}
+	target, err := s.program(old.PID)
+	if err != nil {
+		return err
+	}
+	c, err := examine(file, s.host.path(old.PID, "exe"), s.call.value("sha256", ""))
+	if err != nil {
+		return err
+	}
+	s.printf("%s is zinit %s; the server is %s\n", file, c.version, old.Version)
+	restore, err := c.install(target)
+	if err != nil {
+		return err
+	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	fresh, err := s.replace(keeper, old.PID, target, limit)
+	if err == nil {
+		s.printf("zinit %s runs (pid %d); the old program is %s.old\n", fresh.Version, fresh.PID, target)
+		return nil
+	}
+	reason := err
+	if err := restore(); err != nil {
+		return fmt.Errorf("%w; and cannot put the old program back: %w: move %s.old to %s", reason, err, target, target)
+	}
+	if _, err = s.replace(keeper, fresh.PID, target, limit); err != nil {
+		return fmt.Errorf("%w; the old program is back, but: %w", reason, err)
+	}
+	return fmt.Errorf("%w: the old program is back and runs", reason)
+}
+
+// program is the file that the server runs, under the name that it has now.
+func (s *session) program(server int) (string, error) {
+	if path := s.call.value("to", ""); path != "" {
+		return path, nil
+	}
+	path, err := os.Readlink(s.host.path(server, "exe"))
+	if err != nil {
+		return "", fmt.Errorf("cannot see what the server runs: %s: be root or its user, or name the file with --to", bareReason(err))
+	}
+	return strings.TrimSuffix(path, " (deleted)"), nil
+}
+
+// replace has the keeper end the server and start what is at target. It returns
+// when a server that runs that has lived through its probation.
+func (s *session) replace(keeper, old int, target string, limit time.Duration) (sock.Ping, error) {
+	if err := s.host.kill(keeper, syscall.SIGUSR1); err != nil {
+		return sock.Ping{}, fmt.Errorf("cannot signal the keeper (pid %d): %s: run zinit upgrade as its user", keeper, bareReason(err))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	now := sock.Ping{PID: old}
+	for {
+		p, err := s.meet(ctx)
+		if err == nil && p.PID != old && s.runs(p.PID, target) {
+			if err = s.outlives(p.PID); err == nil {
+				return p, nil
+			}
+		}
+		if err == nil {
+			now = p
+		}
+		select {
+		case <-time.After(connectAgain):
+		case <-ctx.Done():
+			return now, fmt.Errorf("no server of %s has proved itself within %s", filepath.Base(target), limit)
+		}
+	}
+}
+
+// meet asks whoever answers now who it is, over a connection of its own.
+func (s *session) meet(ctx context.Context) (sock.Ping, error) {
+	c, err := sock.Dial(ctx, s.path)
+	if err != nil {
+		return sock.Ping{}, err
+	}
+	defer c.Close()
+	return c.Ping(ctx)
+}
+
+// runs reports whether a process runs the file that is at path now.
+func (s *session) runs(pid int, path string) bool {
+	is, err := os.Stat(s.host.path(pid, "exe"))
+	if err != nil {
+		return false
+	}
+	want, err := os.Stat(path)
+	return err == nil && os.SameFile(is, want)
+}
+
+// outlives waits for the end of a server for as long as it is on probation: its
+// connection tells.
+func (s *session) outlives(pid int) error {
+	witness, err := dial(s.path)
+	if err != nil {
+		return err
+	}
+	defer witness.Close()
+	if err := witness.SetReadDeadline(time.Now().Add(probation)); err != nil {
+		return err
+	}
+	_, err = witness.Read(make([]byte, 1))
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the new server (pid %d) ended", pid)
+	}
+	return nil
+}
