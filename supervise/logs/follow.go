@@ -42,7 +42,8 @@ type Follower struct {
 	fresh   bool // at was not reached by a follower
 	at      place
 	cursor  int64
-	pos     int64 // what was read
+	pos     int64 // up to here it was read
+	most    int64 // bytes read at once
 	hint    int64
 	join    joiner
 	failed  int64 // where reading failed
@@ -55,7 +56,7 @@ type Follower struct {
 // that this log has not come to is of one that is lost: all of this one is new. A
 // service that is not known is at its end at once. The caller closes the Follower.
 func (l *Logs) Follow(service string, from int64, q Query) *Follower {
-	f := &Follower{logs: l, query: q, quit: make(chan struct{}), cursor: max(from, 0), failed: -1}
+	f := &Follower{logs: l, query: q, quit: make(chan struct{}), most: chunk, failed: -1}
 	l.mu.Lock()
 	s := l.services[service]
 	if s == nil {
@@ -155,7 +156,7 @@ func (f *Follower) read(v *pump.View) (lines []Line, again bool) {
 	if f.pos >= v.Size {
 		return f.finish(v, nil, nil), false
 	}
-	b := make([]byte, min(v.Size-f.pos, chunk))
+	b := make([]byte, min(v.Size-f.pos, f.most))
 	n, err := v.ReadAt(b, f.pos)
 	if n == 0 {
 		return f.unreadable(v, err), true
@@ -177,7 +178,7 @@ func (f *Follower) unreadable(v *pump.View, err error) []Line {
 		f.hub.refresh(nil)
 		return nil
 	}
-	return f.skip(min(v.Size, f.pos+chunk))
+	return f.skip(min(v.Size, f.pos+f.most))
 }
 
 // finish derives the lines of the bytes b at f.pos, and of all that are complete

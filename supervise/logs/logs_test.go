@@ -135,7 +135,7 @@ func TestNextServerGoesOn(t *testing.T) {
 }
 
 // dup is a copy of a descriptor, as the keeper holds it.
-func dup(t *testing.T, f *os.File) *os.File {
+func dup(t testing.TB, f *os.File) *os.File {
 	t.Helper()
 	fd, err := syscall.Dup(int(f.Fd()))
 	if err != nil {

@@ -18,7 +18,10 @@
 //     released by punching holes, so that a store keeps to its cap.
 //   - A writer waits only for itself: one turn of a pipe moves at most one
 //     pipe-full, and a store that cannot be written discards and counts.
-//   - Nothing wakes up while no service writes.
+//   - The last line of a stream that ends without a newline gets one, so that it is
+//     a line for every reader for ever. All other bytes are as they were written.
+//   - Nothing wakes up while no service writes. Who reads and lags behind (but for
+//     the one reader of Hold) costs a writer nothing.
 //
 // It refuses to know lines, services, configuration and who reads the stores. The
 // keeper uses it alone while there is no server, so it imports nothing of ours and

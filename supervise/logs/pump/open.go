@@ -95,6 +95,7 @@ func (st *Store) recoverLocked() error {
 		st.freed = max(data, st.size-st.cap) &^ (pageSize - 1)
 	}
 	st.last = intent{}
+	st.ends = [Streams]int64{}
 	st.first, st.count, st.known = 0, 0, 0
 	if st.idx != nil {
 		st.recoverIntentsLocked()

@@ -58,7 +58,7 @@ func TestFault22LastWordsAreThereWhenFinishReturns(t *testing.T) {
 		write(t, w, "no newline")
 		w.Close()
 		src.Finish()
-		if got := content(st); got != "no newline" {
+		if got := content(st); got != "no newline\n" {
 			t.Fatalf("the store has %q", got)
 		}
 		<-closed
@@ -122,7 +122,7 @@ func TestWriterWaitsForTheReaderOfTheStore(t *testing.T) {
 	const size = 1 << 20
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		w.Write(make([]byte, size))
+		w.Write(append(make([]byte, size-1), '\n'))
 		w.Close()
 	})
 	eventually(t, "the pump pauses", func() bool {

@@ -187,7 +187,10 @@ func (s *Source) closeLocked() {
 	s.file.Close() // a read end has nothing to lose
 	s.store.sources[s.stream]--
 	s.store.ended[s.stream] = true
-	s.store.newsLocked() // an unterminated line is complete now
+	if !s.fresh && s.store.sources[s.stream] == 0 {
+		s.store.endLineLocked(s.stream)
+	}
+	s.store.newsLocked() // or nothing was written: an unterminated line is complete all the same
 }
 
 // available is how many bytes are in the pipe.

@@ -49,11 +49,12 @@ type Store struct {
 	wake       func() // tells the reader that there is more; may be nil
 	watch      func() // tells those that nothing is kept for; may be nil
 
-	sources [Streams]int  // open ones
-	ended   [Streams]bool // there was one
-	lost    int64         // bytes discarded since the store last worked
-	notes   []string      // lines of our own that wait for the next write
-	copies  bool          // splice was refused: read and write
+	ends    [Streams]int64 // behind the last byte of each; 0: none, or not known
+	sources [Streams]int   // open ones
+	ended   [Streams]bool  // there was one
+	lost    int64          // bytes discarded since the store last worked
+	notes   []string       // lines of our own that wait for the next write
+	copies  bool           // splice was refused: read and write
 }
 
 // files is where a store is, and how far.
@@ -146,7 +147,7 @@ func (st *Store) appendLocked(text string) int {
 	}
 	st.intendLocked(Zinit, true)
 	n, _ := st.log.WriteAt(line, st.size) // n says all that matters
-	st.movedLocked(int64(n))
+	st.movedLocked(Zinit, int64(n))
 	return n
 }
 
@@ -180,7 +181,7 @@ func (st *Store) takeLocked(s *Source) (int, error) {
 	switch {
 	case n > 0:
 		s.fresh = false
-		st.movedLocked(int64(n))
+		st.movedLocked(s.stream, int64(n))
 		return n, nil
 	case err == nil, err == unix.EAGAIN:
 		return 0, err
@@ -213,7 +214,7 @@ func (st *Store) transferLocked(s *Source) (int, error) {
 	if err != nil {
 		st.lost += int64(n - w)
 		s.fresh = true
-		st.movedLocked(int64(w))
+		st.movedLocked(s.stream, int64(w))
 		return 0, unix.EAGAIN // what was read is accounted for; the next turn goes on
 	}
 	return n, nil
@@ -253,8 +254,8 @@ func (st *Store) intendLocked(stream Stream, fresh bool) {
 	}
 }
 
-// movedLocked accounts for n bytes at the end of the file.
-func (st *Store) movedLocked(n int64) {
+// movedLocked accounts for n bytes of a stream at the end of the file.
+func (st *Store) movedLocked(s Stream, n int64) {
 	if n <= 0 {
 		st.last = intent{}
 		return
@@ -263,6 +264,7 @@ func (st *Store) movedLocked(n int64) {
 		st.count++
 	}
 	st.size += n
+	st.ends[s] = st.size
 	st.newsLocked()
 }
 
