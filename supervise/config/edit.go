@@ -27,6 +27,44 @@ func edit(text []byte, s *Service) (edited []byte, ok bool) {
 	return edited, is != nil && is.Same(s)
 }
 
+// keeps tells whether what a person wrote for people, or for other programs, is
+// in the edited text as it was before.
+func keeps(text, edited []byte) bool {
+	left := map[string]int{}
+	for _, part := range personal(edited) {
+		left[part]++
+	}
+	for _, part := range personal(text) {
+		if left[part]--; left[part] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// personal is the comments of a text, and the keys that zinit does not know, with
+// their values.
+func personal(text []byte) []string {
+	g, _ := newGuard(text)
+	if g == nil {
+		return nil
+	}
+	g.record = true
+	g.run()
+	var parts []string
+	for _, r := range g.remarks {
+		parts = append(parts, strings.TrimSpace(g.src[r.start:r.end]))
+	}
+	for _, st := range g.statements {
+		sec := sectionNamed(st.table)
+		known := sec != nil && sec.find(strings.TrimPrefix(st.key, st.table+".")) != nil
+		if st.key != "" && !known && st.table != "service.env" {
+			parts = append(parts, st.key+" = "+g.src[st.value:st.end])
+		}
+	}
+	return parts
+}
+
 // editor collects changes of a text.
 type editor struct {
 	src        string

@@ -56,6 +56,28 @@ restart = "never"
 	}
 }
 
+func TestWhatIsLostByAnEditIsNoticed(t *testing.T) {
+	const text = "[service]\nname = \"web\" # its name\nexec = \"a\"\ncolour = \"blue\"\nports = [\n  80, # http\n]\n" +
+		"[service.env]\nA = \"b\" # why\n# above\n[health]\ntype = \"tcp\"\ntarget = \"h:1\"\n"
+	check := `,"health":{"type":"tcp","target":"h:2"}`
+	for name, c := range map[string]struct {
+		text, json string
+		keeps      bool
+	}{
+		"values":                      {text, `{"service":{"name":"web","exec":"c","ports":[1],"env":{"A":"c"}}` + check + `}`, true},
+		"a comment beside a variable": {text, `{"service":{"name":"web","exec":"a","ports":[80]}` + check + `}`, false},
+		"a bare table":                {text, `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, true},
+		"a comment in a table":        {text + "# inside\nretries = 4\n", `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, false},
+		"one of two that are alike":   {text + "retries = 4 # why\n", `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, false},
+		"an unknown key in a table":   {text + "port = 4\n", `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, false},
+	} {
+		edited, ok := edit([]byte(c.text), fromJSON(t, c.json))
+		if !ok || keeps([]byte(c.text), edited) != c.keeps {
+			t.Errorf("%s: %v\n%s", name, ok, edited)
+		}
+	}
+}
+
 func TestAFileWithoutALastLineBreakIsEdited(t *testing.T) {
 	got, ok := edit([]byte("[service]\nname = \"web\"\nexec = \"a\""),
 		fromJSON(t, `{"service":{"name":"web","exec":"a","oneshot":true,"env":{"A":"b"},"ports":[80]},"logging":{"file":"/x"},"lifecycle":{"restart":"never"}}`))

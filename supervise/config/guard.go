@@ -47,7 +47,7 @@ type guard struct {
 	remarks    []remark
 }
 
-// remark is a comment inside of a list: where it stands in src.
+// remark is a comment: where it stands in src.
 type remark struct{ start, end int }
 
 // statement is a header, or a key with its value outside of braces: where it
@@ -143,7 +143,7 @@ func (g *guard) comment() {
 	} else {
 		g.pos = len(g.src)
 	}
-	if g.record && g.depth > 0 {
+	if g.record && start < g.pos {
 		g.remarks = append(g.remarks, remark{start, g.pos})
 	}
 }

@@ -16,8 +16,9 @@ import (
 // Save writes s as a file of the directory dir: the one that holds the service of
 // that name, or else NAME.toml. In a file that is there only the values that
 // differ are changed; comments, order and keys that zinit does not know stay. When
-// that cannot be done, what the file was is kept as kept (its path with ~ behind
-// it; otherwise ""), and the file is written anew.
+// that cannot be done the file is written anew. When a comment or an unknown key is
+// not in it any more, be it for this reason or because what it stood beside is
+// gone, what the file was is kept as kept: its path with ~ behind it; otherwise "".
 //
 // The file is replaced as one step and is on the disk when Save returns. When it
 // fails the old file is whole and nothing is left beside it; should only the last
@@ -77,14 +78,16 @@ func rewrite(path string, s *Service) (kept string, err error) {
 	switch {
 	case ok && slices.Equal(text, old):
 		return "", nil
-	case ok:
+	case !ok:
+		text = Render(s)
+	case keeps(old, text):
 		return "", replace(file, text, st)
 	}
 	kept = path + "~"
 	if err := replace(kept, old, st); err != nil {
 		return "", fmt.Errorf("cannot keep what it was as %s: %w", kept, err)
 	}
-	if err := replace(file, Render(s), st); err != nil {
+	if err := replace(file, text, st); err != nil {
 		_ = os.Remove(kept) // the file is still there itself
 		return "", err
 	}

@@ -43,6 +43,7 @@ func TestSaveAndUnlinkFindTheFileByTheNameInside(t *testing.T) {
 		"its name":           {map[string]string{"web.toml": old, "other.toml": other}, "web.toml", "", edited, false},
 		"another name":       {map[string]string{"10-www.toml": old, "other.toml": other}, "10-www.toml", "", edited, false},
 		"escaped":            {map[string]string{"10-www.toml": "[service]\nname = \"w\\u0065b\"\nexec = \"new\"\n"}, "10-www.toml", "", "[service]\nname = \"w\\u0065b\"\nexec = \"new\"\n", false},
+		"a lost comment":     {map[string]string{"web.toml": old + "dir = \"/\" # why\n"}, "web.toml", "web.toml~", edited, false},
 		"broken":             {map[string]string{"10-www.toml": "[service]\nname = \"web\"\n"}, "10-www.toml", "10-www.toml~", string(Render(web)), false},
 		"garbage":            {map[string]string{"web.toml": "\xff"}, "web.toml", "web.toml~", string(Render(web)), false},
 		"a target":           {map[string]string{"web.toml": "[target]\nname = \"web\"\n"}, "web.toml", "web.toml~", string(Render(web)), false},
