@@ -170,7 +170,7 @@ func (s *server) takeIn(svc *config.Service, in intake, result *sock.SetResult) 
 		svc = stored
 		delete(s.unsaved, svc.Name)
 		if kept != "" {
-			result.Warnings = append(result.Warnings, "the file could not be changed in place: what it was is kept as "+kept)
+			result.Warnings = append(result.Warnings, "the old text of the file is kept as "+kept+": comments or keys of it are not in the new one")
 		}
 	}
 	if in.persist {
