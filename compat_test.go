@@ -121,6 +121,9 @@ func TestCompatOriginalCommandLineWithOurServer(t *testing.T) {
 		{"add-service --name b@d --exec true", 1, `Error: Validation failed\n`},
 		{"debug-state", 0, `=== Service Graph State ===\n.*\[\+\] web - (Running|Starting).*`},
 		{"debug-procs db", 0, `db \(pid=\d+\)\n.*no child processes.*`},
+	})
+	in.waitState("quick", "exited")
+	play(t, run, []compatStep{
 		{"debug-procs quick", 0, `quick is not running\n`},
 		{"remove quick", 0, `.*Removed: quick\n`},
 		{"remove extra", 0, `.*Removed: extra\n`},
