@@ -114,7 +114,9 @@ func (f *Follower) Next(ctx context.Context) (lines []Line, dropped int64, err e
 			return nil, 0, ErrClosed
 		}
 		dropped = f.dropped // what is found out while reading lies behind the lines
+		f.logs.turns <- struct{}{}
 		lines, again := f.read(v)
+		<-f.logs.turns
 		if len(lines) > 0 || end != nil && !again {
 			if len(lines) == 0 {
 				dropped, err = f.dropped, end
@@ -184,7 +186,9 @@ func (f *Follower) unreadable(v *pump.View, err error) []Line {
 // finish derives the lines of the bytes b at f.pos, and of all that are complete
 // since their stream is over.
 func (f *Follower) finish(v *pump.View, segs []pump.Segment, b []byte) []Line {
-	var pieces []piece
+	buf := buffers.Get().(*buffer)
+	defer buffers.Put(buf)
+	pieces := buf.pieces[:0]
 	emit := func(p piece) {
 		p.keepText(b, f.pos)
 		pieces = append(pieces, p)
@@ -200,7 +204,10 @@ func (f *Follower) finish(v *pump.View, segs []pump.Segment, b []byte) []Line {
 		}
 	}
 	f.pos += int64(len(b))
-	return f.tell(pieces)
+	lines := f.tell(pieces)
+	clear(pieces) // or the texts would stay
+	buf.pieces = pieces
+	return lines
 }
 
 // tell makes lines of the pieces that were asked for.
@@ -211,6 +218,16 @@ func (f *Follower) tell(pieces []piece) (lines []Line) {
 	sortByEnd(pieces)
 	f.at.pass(pieces, f.join.begins())
 	f.cursor = pieces[len(pieces)-1].cursor
+	n := 0
+	for i := range pieces {
+		if f.query.wants(pieces[i].stream, pieces[i].time) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	lines = make([]Line, 0, n)
 	for i := range pieces {
 		if f.query.wants(pieces[i].stream, pieces[i].time) {
 			lines = append(lines, pieces[i].line())

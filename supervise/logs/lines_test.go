@@ -184,3 +184,49 @@ func TestTailIsBounded(t *testing.T) {
 		t.Errorf("two lines: %d, %v", len(lines), err)
 	}
 }
+
+// FuzzFollow: whatever an earlier server left, and wherever a follower begins, all
+// is told, and following at each cursor goes on as the one who got it did.
+func FuzzFollow(f *testing.F) {
+	f.Add([]byte("on\nerre\nor\n"), []byte{0, 0, 2, 1, 3, 0, 3, 5}, int64(3), uint16(2))
+	f.Add(bytes.Repeat([]byte("x"), 3*MaxLine), []byte{}, int64(MaxLine), uint16(1<<15))
+	f.Add([]byte("one\ntwo threfour\nmore\n"), []byte{0, 4, 4, 5, 4, 0, 4, 6, 4, 4}, int64(1<<toldShift|8), uint16(5))
+	f.Fuzz(func(t *testing.T, log, turns []byte, cursor int64, most uint16) {
+		var idx []byte
+		off := uint64(0)
+		for i := 0; i+1 < len(turns); i += 2 { // how many bytes later, and whose turn it is
+			off += uint64(turns[i])
+			idx = binary.LittleEndian.AppendUint64(idx, off)
+			idx = binary.LittleEndian.AppendUint64(idx, uint64(1000+i)<<8|uint64(turns[i+1]%7)) // some are invalid
+		}
+		garbage := reopened(t, log, turns)
+		left(t, follow(t, garbage, cursor, Query{}))
+		garbage.Close()
+
+		l := reopened(t, log, idx)
+		defer l.Close()
+		all := left(t, follow(t, l, 0, Query{}))
+		size := 0
+		for i, line := range all {
+			if size += len(line.Text); line.Partial || len(line.Text) > MaxLine {
+				t.Errorf("line %d has %d bytes, partial: %v", i, len(line.Text), line.Partial)
+			}
+		}
+		if size > len(log) {
+			t.Errorf("%d bytes are told of %d", size, len(log))
+		}
+		if tail := left(t, follow(t, l, Last, Query{Lines: 3})); len(log) < chunk && render(tail) != render(all[max(0, len(all)-3):]) {
+			t.Errorf("the last three are %.300q of %.300q", render(tail), render(all))
+		}
+		left(t, follow(t, l, cursor, Query{}))
+		piecemeal := follow(t, l, 0, Query{})
+		piecemeal.most = max(int64(most), int64(len(log)/100)) + 1
+		lines := left(t, piecemeal)
+		if got, want := render(sorted(lines)), render(sorted(all)); got != want {
+			t.Errorf("read by %d: %.300q, want %.300q", piecemeal.most, got, want)
+		}
+		if len(lines) < 40 {
+			resumes(t, l, lines, piecemeal.most)
+		}
+	})
+}

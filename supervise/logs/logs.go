@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -42,6 +43,9 @@ type Logs struct {
 	dir      string
 	released func(name string)
 	pump     *pump.Pump
+	// turns are taken by followers while they read, so that however many there are,
+	// half of the processors are left to the pump and who writes.
+	turns chan struct{}
 
 	mu       sync.Mutex
 	services map[string]*service // guarded by mu
@@ -75,6 +79,7 @@ func Open(dir string, released func(name string)) (*Logs, error) {
 		}
 	}
 	l := &Logs{dir: dir, released: released, services: map[string]*service{}}
+	l.turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	var err error
 	if l.pump, err = pump.New(dir, l.restore); err != nil {
 		return nil, err

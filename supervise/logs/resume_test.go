@@ -40,7 +40,8 @@ func reopened(t testing.TB, log, idx []byte) *Logs {
 			t.Fatal(err)
 		}
 	}
-	l, _ := open(t, dir)
+	l, _ := open(t, "")
+	l.dir = dir // this way it is not watched: the kernel takes its time to end a watch
 	l.Configure("web", Options{})
 	return l
 }
@@ -51,7 +52,8 @@ func resumes(t testing.TB, l *Logs, lines []Line, most int64) {
 	for i := range lines {
 		f := l.Follow("web", lines[i].Next, Query{})
 		f.most = most
-		got, want := render(left(t, f)), render(lines[i+1:])
+		// A line without a newline may be found to be over sooner or later.
+		got, want := render(sorted(left(t, f))), render(sorted(lines[i+1:]))
 		if got != want {
 			t.Errorf("behind line %d, at %x: %.300q, want %.300q", i, lines[i].Next, got, want)
 		}

@@ -281,10 +281,11 @@ func format(out []byte, p piece) []byte {
 // lostMark is what a file has in place of lines that could not be written.
 func lostMark(n int64) string { return "[zinit: " + strconv.FormatInt(n, 10) + " bytes lost]\n" }
 
-// buffers are shared by all sinks: an idle one holds none.
+// buffers are shared by all sinks and followers: an idle one holds none.
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 type buffer struct {
-	in  [chunk]byte
-	out []byte
+	in     [chunk]byte
+	out    []byte
+	pieces []piece
 }
