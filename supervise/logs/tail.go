@@ -118,7 +118,7 @@ func readBack(v *pump.View, n int, size int64) (b []byte, from int64, whole bool
 // derive makes pieces of the bytes b, which begin at the offset from and go on to
 // the end of the view.
 func derive(v *pump.View, segs []pump.Segment, b []byte, from int64) stretch {
-	r := stretch{from: from}
+	r := stretch{from: from, ended: make([]piece, 0, bytes.Count(b, []byte{'\n'})+pump.Streams)}
 	var j joiner
 	// The first line of each stream may have begun before from. At the beginning of
 	// what is kept it is shown for what it is, elsewhere it is none of ours.
@@ -155,10 +155,13 @@ func derive(v *pump.View, segs []pump.Segment, b []byte, from int64) stretch {
 }
 
 // lines are in the order of their beginnings. Each has the cursor of the one among
-// it and all before it that ended last.
+// it and all before it that ended last. The stretch is used up.
 func (r *stretch) lines() []Line {
-	pieces := slices.Concat(r.ended, r.open)
-	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(a.off, b.off) })
+	pieces := append(r.ended, r.open...)
+	byBeginning := func(a, b piece) int { return cmp.Compare(a.off, b.off) }
+	if !slices.IsSortedFunc(pieces, byBeginning) {
+		slices.SortStableFunc(pieces, byBeginning)
+	}
 	lines := make([]Line, len(pieces))
 	end, cursor := r.from, r.from
 	for i := range pieces {
