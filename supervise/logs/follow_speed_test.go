@@ -194,7 +194,7 @@ func TestFollowerBehindReleasedBytes(t *testing.T) {
 // are: they count as dropped, and are not taken for those of another stream.
 func TestFollowerBehindForgottenIntents(t *testing.T) {
 	l, _ := open(t, t.TempDir())
-	l.Configure("web", Options{})
+	l.Configure("web", Options{BufferBytes: 64 << 10})
 	p := start(t, l, "web", 1)
 	st := l.services["web"].store
 	f := follow(t, l, 0, Query{})

@@ -78,7 +78,69 @@ func readEnd(st *pump.Store, n int, size int64) (r stretch, err error) {
 	if !whole {
 		v.Freed = from // what is before it is as good as released
 	}
-	return derive(&v, segs, b, from), nil
+	first, err := beginnings(st, &v, segs, from)
+	if errors.Is(err, fs.ErrClosed) {
+		return readEnd(st, n, size)
+	}
+	if err != nil {
+		return r, fmt.Errorf("cannot read log store: %w", err)
+	}
+	return derive(&v, segs, b, from, first), nil
+}
+
+// A beginning says what the first piece of a stream is in a part of a store.
+type beginning uint8
+
+const (
+	whole    beginning = iota // it begins a line
+	rest                      // what is left of a line
+	doubtful                  // either of them: what was before it is released
+)
+
+// beginnings tells how each stream goes on behind from, where segs begin.
+func beginnings(st *pump.Store, v *pump.View, segs []pump.Segment, from int64) (first [pump.Streams]beginning, err error) {
+	var seen [pump.Streams]bool
+	for _, seg := range segs {
+		s := seg.Stream
+		if seen[s] {
+			continue
+		}
+		seen[s] = true
+		if seg.Fresh || from == 0 {
+			continue
+		}
+		var last [1]byte
+		end := endBefore(v, s, from)
+		if end > 0 {
+			if _, err := v.ReadAt(last[:], end-1); err != nil && err != io.EOF {
+				return first, err
+			}
+		}
+		switch {
+		case end == 0 && v.Freed == 0: // there was nothing
+		case end == 0 || end <= st.Freed():
+			first[s] = doubtful
+		case last[0] != '\n':
+			first[s] = rest
+		}
+	}
+	return first, nil
+}
+
+// endBefore is the end of the last bytes of a stream in [v.Freed, to), 0 when there
+// are none.
+func endBefore(v *pump.View, s Stream, to int64) int64 {
+	for size := int64(4 << 10); to > v.Freed; size *= 4 {
+		from := max(v.Freed, to-size)
+		segs, _ := v.Segments(from, to, 0)
+		for i := len(segs) - 1; i >= 0; i-- {
+			if segs[i].Stream == s {
+				return segs[i].End
+			}
+		}
+		to = from
+	}
+	return 0
 }
 
 // behind is what the segments say of the bytes from off on.
@@ -116,18 +178,17 @@ func readBack(v *pump.View, n int, size int64) (b []byte, from int64, whole bool
 }
 
 // derive makes pieces of the bytes b, which begin at the offset from and go on to
-// the end of the view.
-func derive(v *pump.View, segs []pump.Segment, b []byte, from int64) stretch {
-	r := stretch{from: from, ended: make([]piece, 0, bytes.Count(b, []byte{'\n'})+pump.Streams)}
+// the end of the view. The rest of a line that began before is none of ours; what
+// may be one, at the beginning of what is kept, is shown as torn.
+func derive(v *pump.View, segs []pump.Segment, b []byte, from int64, first [pump.Streams]beginning) stretch {
+	r := stretch{from: from}
 	var j joiner
-	// The first line of each stream may have begun before from. At the beginning of
-	// what is kept it is shown for what it is, elsewhere it is none of ours.
-	if from > 0 {
-		j.tear()
+	for s := range j.pend {
+		j.pend[s].torn = first[s] != whole
 	}
-	keep, atEnd := from == v.Freed, false
+	atEnd := false
 	emit := func(p piece) {
-		if p.torn && !keep {
+		if p.torn && first[p.stream] == rest {
 			return
 		}
 		p.keepText(b, from)
@@ -155,13 +216,10 @@ func derive(v *pump.View, segs []pump.Segment, b []byte, from int64) stretch {
 }
 
 // lines are in the order of their beginnings. Each has the cursor of the one among
-// it and all before it that ended last. The stretch is used up.
+// it and all before it that ended last.
 func (r *stretch) lines() []Line {
-	pieces := append(r.ended, r.open...)
-	byBeginning := func(a, b piece) int { return cmp.Compare(a.off, b.off) }
-	if !slices.IsSortedFunc(pieces, byBeginning) {
-		slices.SortStableFunc(pieces, byBeginning)
-	}
+	pieces := slices.Concat(r.ended, r.open)
+	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(a.off, b.off) })
 	lines := make([]Line, len(pieces))
 	end, cursor := r.from, r.from
 	for i := range pieces {

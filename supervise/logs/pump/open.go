@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sort"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -84,15 +85,15 @@ func (st *Store) recoverLocked() error {
 	if err != nil {
 		return err
 	}
-	st.size, st.freed = fi.Size(), 0
+	st.size, st.freed, st.hole = fi.Size(), 0, 0
 	if st.size > 0 {
-		// Released pages are the hole at the front. Where holes cannot be seen, no
-		// more than the cap is believed.
-		data, err := unix.Seek(int(st.log.Fd()), 0, unix.SEEK_DATA)
-		if err == unix.ENXIO {
-			data = st.size
+		st.hole = firstData(st.log, st.size) &^ (pageSize - 1)
+		if !st.limited {
+			found := min(st.size-st.hole, used(st.log))
+			st.cap = max(st.cap, found+st.step+st.move)
 		}
-		st.freed = max(data, st.size-st.cap) &^ (pageSize - 1)
+		// Where holes cannot be seen, no more than the cap is believed.
+		st.freed = max(st.hole, st.size-st.cap) &^ (pageSize - 1)
 	}
 	st.last = intent{}
 	st.ends = [Streams]int64{}
@@ -103,6 +104,27 @@ func (st *Store) recoverLocked() error {
 	}
 	st.released.Store(max(st.freed, st.known))
 	return nil
+}
+
+// firstData is where the hole at the front of a file ends, as far as it can be seen.
+func firstData(f *os.File, size int64) int64 {
+	data, err := unix.Seek(int(f.Fd()), 0, unix.SEEK_DATA)
+	switch err {
+	case nil:
+		return data
+	case unix.ENXIO:
+		return size
+	}
+	return 0
+}
+
+// used is how many bytes a file takes.
+func used(f *os.File) int64 {
+	var s unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &s) != nil {
+		return 0
+	}
+	return s.Blocks * 512
 }
 
 // recoverIntentsLocked finds the last intent that was carried out. An index
@@ -119,7 +141,10 @@ func (st *Store) recoverIntentsLocked() {
 			break
 		}
 		if it, ok := decodeIntent(b[:]); ok && it.off < st.size {
-			st.count, st.first = n, max(0, n-st.keep)
+			st.count, st.first = n, st.firstIntent(n)
+			if !st.limited {
+				st.keep = max(st.keep, st.count-st.first)
+			}
 			return
 		}
 		n--
@@ -128,6 +153,22 @@ func (st *Store) recoverIntentsLocked() {
 		st.idx.Close()
 		st.idx = nil
 	}
+}
+
+// firstIntent is the first of n intents that is not released.
+func (st *Store) firstIntent(n int64) int64 {
+	first := firstData(st.idx, n*intentSize) / intentSize
+	if n-first > maxIntents+heldIntents {
+		first = n - st.keep // holes cannot be seen
+	}
+	var b [intentSize]byte
+	zeros := sort.Search(int(n-first), func(i int) bool {
+		_, err := st.idx.ReadAt(b[:], (first+int64(i))*intentSize)
+		_, ok := decodeIntent(b[:])
+		return err == nil && ok
+	})
+	// Whole pages are released; a few zeros are something else.
+	return first + int64(zeros)&^(pageSize/intentSize-1)
 }
 
 // Remove closes the store and deletes its files. Views stay readable until their
@@ -185,7 +226,7 @@ func (f *files) copyFrom(old *files) error {
 	if err := copyFile(f.log, old.log, old.freed, old.size); err != nil {
 		return err
 	}
-	f.size, f.freed = old.size, old.freed
+	f.size, f.freed, f.hole = old.size, old.freed, old.freed
 	if old.idx == nil || f.idx == nil {
 		return nil
 	}

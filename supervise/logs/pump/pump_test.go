@@ -138,6 +138,12 @@ func TestWriterWaitsForTheReaderOfTheStore(t *testing.T) {
 	if v.Freed != 0 || v.Size > 128<<10 {
 		t.Errorf("released %d, stored %d", v.Freed, v.Size)
 	}
+	eventually(t, "the bound has passed", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.linger = time.Minute // the writer may be slow
+		return len(p.closing) == 0
+	})
 	eventually(t, "all is moved as the reader goes on", func() bool {
 		v, err := st.View()
 		if err != nil {
@@ -193,6 +199,7 @@ func diskUsage2(dir string) int64 {
 func TestIntentsAreReleased(t *testing.T) {
 	dir := t.TempDir()
 	st := NewStore(dir, "web")
+	st.Limit(minBytes, 0)
 	for range 5 * minIntents {
 		st.Append("x")
 	}

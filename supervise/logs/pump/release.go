@@ -23,8 +23,8 @@ func (st *Store) releaseLocked() {
 	if to &^= pageSize - 1; to <= st.freed || st.log == nil {
 		return
 	}
-	from := st.freed
-	st.freed = to
+	from := st.hole
+	st.freed, st.hole = to, to
 	st.released.Store(max(to, st.known)) // first: who reads what is punched meanwhile must be able to tell
 	err := punch(int(st.log.Fd()), from, to)
 	if err == unix.EOPNOTSUPP || err == unix.ENOSYS || err == unix.EINVAL {

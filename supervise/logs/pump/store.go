@@ -18,8 +18,12 @@ const (
 	minBytes = 64 << 10
 	// pipeFull is what one turn of a pipe moves at most.
 	pipeFull = 64 << 10
-	// minIntents is how many intents are kept at least.
-	minIntents = 1024
+	// minIntents is how many intents are kept at least, and bytesAnIntent is for how
+	// many bytes of the cap there is one: who reads and lags needs both.
+	minIntents    = 1024
+	bytesAnIntent = 256
+	// maxIntents is how many are kept at most, however many lines are asked for.
+	maxIntents = 1 << 20
 	// heldIntents is how many more are kept for a reader that lags; then it is
 	// waited for as when the bytes are too many.
 	heldIntents = 64 << 10
@@ -41,6 +45,7 @@ type Store struct {
 
 	cap, step, move int64 // in bytes: most kept, released at once, moved at once
 	keep            int64 // intents kept
+	limited         bool  // by the owner; before that what is found is kept
 
 	holds      bool  // a reader must see every byte
 	cursor     int64 // what it may still read begins here
@@ -62,7 +67,8 @@ type files struct {
 	log   *os.File // nil: not opened yet
 	idx   *os.File // nil beside a log: streams and times cannot be kept
 	size  int64    // the offset at which the next byte goes
-	freed int64    // bytes below are released; a multiple of the page size
+	freed int64    // bytes below are not kept; a multiple of the page size
+	hole  int64    // bytes below are released; more than that are not kept until they are
 	known int64    // of the bytes below, nobody knows any more whose they are
 
 	// Invariant: intents [first, count) are in idx, offsets rising; the slot count
@@ -100,10 +106,12 @@ func fileName(name string) bool {
 }
 
 // Limit sets how many bytes the store keeps (0: DefaultBytes; at least 64 KiB are
-// kept) and for how many lines it keeps intents. It applies from the next byte on.
+// kept) and for how many lines it keeps intents at least. It applies from the next
+// byte on. Before it is called, a store keeps what an earlier process left, too.
 func (st *Store) Limit(bytes int64, lines int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	st.limited = true
 	st.limitLocked(bytes, lines)
 }
 
@@ -115,7 +123,7 @@ func (st *Store) limitLocked(bytes int64, lines int) {
 	st.step = st.cap / 8 &^ (pageSize - 1)
 	st.move = min(pipeFull, st.step)
 	st.keep = minIntents
-	for st.keep < int64(lines) && st.keep < 1<<20 {
+	for st.keep < max(int64(lines), st.cap/bytesAnIntent) && st.keep < maxIntents {
 		st.keep *= 2
 	}
 }

@@ -1,0 +1,74 @@
+package logs
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A line is not left out because its stream is silent before it, as far back as
+// the request reads.
+func TestRareStreamIsInTheTail(t *testing.T) {
+	var pieces []string
+	for i := range 60 {
+		pieces = append(pieces, "o:"+strings.Repeat(fmt.Sprintf("%03d %s\n", i, strings.Repeat("x", 95)), 30))
+	}
+	pieces = append(pieces, "e:rare\n", "o:last\n")
+	st := script(t, pieces...)
+	lines, err := tail(st, 3)
+	if err != nil || len(lines) != 3 || string(lines[1].Text) != "rare" || lines[1].Cut {
+		t.Errorf("%s, %v", render(lines), err)
+	}
+}
+
+// Lines that come one by one are kept for who lags as long as their bytes are, not
+// only the last of them.
+func TestLaggingFollowerGetsEveryShortLine(t *testing.T) {
+	l, _ := open(t, t.TempDir())
+	l.Configure("web", Options{})
+	f := l.Follow("web", Now, Query{})
+	defer f.Close()
+	const n = 10_000
+	for i := range n {
+		l.Append("web", fmt.Sprint(i))
+	}
+	for i := 0; i < n; {
+		lines, dropped, err := f.Next(t.Context())
+		if dropped != 0 || err != nil {
+			t.Fatalf("behind line %d: %d dropped, %v", i, dropped, err)
+		}
+		for _, line := range lines {
+			if string(line.Text) != fmt.Sprint(i) {
+				t.Fatalf("line %d is %q", i, line.Text)
+			}
+			i++
+		}
+	}
+}
+
+// A cursor holds over a restart in which the output is adopted before the service
+// is configured, however much its store keeps.
+func TestCursorHoldsInALargeStoreThatIsAdopted(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := open(t, dir)
+	o := Options{BufferBytes: 32 << 20}
+	l.Configure("web", o)
+	p := start(t, l, "web", 1)
+	flood := strings.Repeat(strings.Repeat("x", 1023)+"\n", 16<<10)
+	p.Stdout.WriteString(flood)
+	say(t, l, "web", p.Stdout, "last of the first\n")
+	kept := dup(t, p.Keep[0])
+	l.Close()
+	l, _ = open(t, dir)
+	l.Adopt("web", 1, 1, kept)
+	say(t, l, "web", p.Stdout, "first of the second\n")
+	l.Configure("web", o)
+	f := l.Follow("web", 0, Query{})
+	defer f.Close()
+	for n := 0; n < 16<<10+2; {
+		lines, dropped, err := f.Next(t.Context())
+		if n += len(lines); dropped != 0 || err != nil {
+			t.Fatalf("%d lines, %d bytes dropped, %v", n, dropped, err)
+		}
+	}
+}
