@@ -8,6 +8,9 @@
 //     lines in memory; a server that starts anew shows the same lines.
 //   - Stdout and stderr are put together separately: a line is never made of
 //     pieces of two streams.
+//   - A Follower is told every complete line once, also when it goes on at a cursor
+//     in the next server. It slows neither the services nor other followers: what
+//     is released before it comes to read it is counted.
 //   - Pipes, Start, Ended, Discard and Append never wait for a log file's disk. A
 //     writer that is faster than its log file waits; a log file that fails loses
 //     lines, says how many bytes, and goes on by itself.
