@@ -239,6 +239,8 @@ func (f *Follower) tell(pieces []piece) (lines []Line) {
 // skip goes on at the offset to, since what is before it is gone. The beginnings of
 // lines whose ends are gone are told for what they are.
 func (f *Follower) skip(to int64) []Line {
+	f.hub.refresh(nil) // whose the bytes were is known to a new view only
+	v, _, _ := f.hub.look()
 	var pieces []piece
 	for s := range Stream(pump.Streams) {
 		if p := &f.join.pend[s]; len(p.text) > 0 {
@@ -246,13 +248,14 @@ func (f *Follower) skip(to int64) []Line {
 				p.keepText(nil, 0)
 				pieces = append(pieces, p)
 			})
+			f.join.pend[s].torn = true
 		}
 	}
 	lines := f.tell(pieces)
 	f.dropped += to - f.pos
 	f.pos, f.hint = to, 0
 	f.at = place{off: to}
-	f.join.tear()
+	f.join.tear(v, to)
 	return lines
 }
 

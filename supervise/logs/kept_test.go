@@ -72,3 +72,43 @@ func TestCursorHoldsInALargeStoreThatIsAdopted(t *testing.T) {
 		}
 	}
 }
+
+// What comes behind released bytes is marked as cut when it may be what is left of a
+// line, and not because nobody can be sure.
+func TestOnlyAStreamThatHasWrittenMayBeCut(t *testing.T) {
+	for _, begun := range []string{"", "begun"} {
+		l, _ := open(t, t.TempDir())
+		l.Configure("web", Options{BufferBytes: 64 << 10})
+		p := start(t, l, "web", 1)
+		lagging := follow(t, l, 0, Query{})
+		if begun != "" {
+			say(t, l, "web", p.Stderr, begun)
+		}
+		p.Stdout.WriteString(strings.Repeat("flood\n", 40_000))
+		say(t, l, "web", p.Stdout, "flood ends\n")
+		l.Append("web", "note")
+		resumed := follow(t, l, follow(t, l, Now, Query{}).Cursor(), Query{})
+		say(t, l, "web", p.Stderr, "rare\n")
+		want := "[stderr] rare"
+		if begun != "" {
+			want += " CUT"
+		}
+		for name, f := range map[string]*Follower{"lagging": lagging, "resumed": resumed} {
+			var last Line
+			for last.Stream != Stderr || string(last.Text) == begun {
+				lines, _, err := next(t, f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = lines[len(lines)-1]
+			}
+			if got := render([]Line{last}); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+		lines, err := l.Read("web", Query{Lines: 1})
+		if got := render(lines); got != want || err != nil {
+			t.Errorf("in the tail: %q, %v, want %q", got, err, want)
+		}
+	}
+}

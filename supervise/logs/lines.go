@@ -30,7 +30,7 @@ type Line struct {
 	// else, NUL and invalid UTF-8 included.
 	Text []byte
 	// Cut says that Text is not the whole line: it goes on in the next line of the
-	// stream because it is longer than MaxLine, or its beginning was released.
+	// stream because it is longer than MaxLine; or its beginning may have been released.
 	Cut bool
 	// Partial says that no newline has come yet and the stream is still open.
 	Partial bool
@@ -130,11 +130,12 @@ func (j *joiner) emit(s Stream, text []byte, end ending, emit func(piece)) {
 	emit(piece{off: p.off, next: p.next, time: p.time, stream: s, text: text, end: end, torn: torn})
 }
 
-// tear says that bytes are missing: the next line of each stream may be what is
-// left of one.
-func (j *joiner) tear() {
-	for s := range j.pend {
-		j.pend[s].torn = true
+// tear says that what is before off cannot be read: the next line of each stream
+// that had begun one, or has written there, may be what is left of it.
+func (j *joiner) tear(v *pump.View, off int64) {
+	for s := range Stream(pump.Streams) {
+		p := &j.pend[s]
+		p.torn = p.torn || len(p.text) > 0 || v.Wrote(s, off)
 	}
 }
 

@@ -51,7 +51,7 @@ func (f *Follower) take(v *pump.View) bool {
 		return true
 	}
 	if f.pos <= freed {
-		f.join.tear()
+		f.join.tear(v, f.pos)
 		return true
 	}
 	from := max(freed, f.pos-maxTail)
@@ -63,7 +63,7 @@ func (f *Follower) take(v *pump.View) bool {
 	}
 	if err != nil { // they cannot be read: they are as good as released
 		f.join = joiner{}
-		f.join.tear()
+		f.join.tear(v, f.pos)
 		return true
 	}
 	f.at = at
@@ -123,7 +123,7 @@ func (j *joiner) begun(v *pump.View, segs []pump.Segment, s Stream, from int64) 
 	if err != nil {
 		return err
 	}
-	j.pend[s].torn = torn && from > 0
+	j.pend[s].torn = torn && v.Wrote(s, from)
 	buf := buffers.Get().(*buffer)
 	defer buffers.Put(buf)
 	for _, seg := range segs[first:] {
@@ -144,16 +144,16 @@ func (j *joiner) begun(v *pump.View, segs []pump.Segment, s Stream, from int64) 
 }
 
 // lastBeginning is where the last line of a stream begins: in which segment, and at
-// which offset. It is torn when that is not among the segments. A stream that is
-// not in them has no line.
+// which offset. It is torn when that is not among the segments; of a stream that is
+// not in them there may be a line, too.
 func lastBeginning(v *pump.View, segs []pump.Segment, s Stream) (first int, off int64, torn bool, err error) {
-	first = len(segs)
+	first, torn = len(segs), true
 	for i := len(segs) - 1; i >= 0; i-- {
 		seg := &segs[i]
 		if seg.Stream != s {
 			continue
 		}
-		first, off, torn = i, seg.Off, true
+		first, off = i, seg.Off
 		at, err := lastNewline(v, seg.Off, seg.End)
 		if err != nil {
 			return first, off, torn, err

@@ -117,9 +117,10 @@ func beginnings(st *pump.Store, v *pump.View, segs []pump.Segment, from int64) (
 			}
 		}
 		switch {
-		case end == 0 && v.Freed == 0: // there was nothing
 		case end == 0 || end <= st.Freed():
-			first[s] = doubtful
+			if v.Freed > 0 && v.Wrote(s, from) {
+				first[s] = doubtful
+			}
 		case last[0] != '\n':
 			first[s] = rest
 		}
@@ -181,7 +182,7 @@ func readBack(v *pump.View, n int, size int64) (b []byte, from int64, whole bool
 // the end of the view. The rest of a line that began before is none of ours; what
 // may be one, at the beginning of what is kept, is shown as torn.
 func derive(v *pump.View, segs []pump.Segment, b []byte, from int64, first [pump.Streams]beginning) stretch {
-	r := stretch{from: from}
+	r := stretch{from: from, ended: make([]piece, 0, bytes.Count(b, []byte{'\n'})+pump.Streams)}
 	var j joiner
 	for s := range j.pend {
 		j.pend[s].torn = first[s] != whole
@@ -216,10 +217,13 @@ func derive(v *pump.View, segs []pump.Segment, b []byte, from int64, first [pump
 }
 
 // lines are in the order of their beginnings. Each has the cursor of the one among
-// it and all before it that ended last.
+// it and all before it that ended last. The stretch is used up.
 func (r *stretch) lines() []Line {
-	pieces := slices.Concat(r.ended, r.open)
-	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(a.off, b.off) })
+	pieces := append(r.ended, r.open...)
+	byBeginning := func(a, b piece) int { return cmp.Compare(a.off, b.off) }
+	if !slices.IsSortedFunc(pieces, byBeginning) {
+		slices.SortStableFunc(pieces, byBeginning)
+	}
 	lines := make([]Line, len(pieces))
 	end, cursor := r.from, r.from
 	for i := range pieces {

@@ -157,3 +157,26 @@ func (v *View) readIntents(b []byte, i int64) (int, bool) {
 	n -= n % intentSize
 	return n, n > 0
 }
+
+// Wrote reports whether a stream is known to have had bytes before to. Intents are
+// remembered somewhat longer than what they are about.
+func (v *View) Wrote(s Stream, to int64) bool {
+	if v.idx == nil {
+		return s == Stdout && to > 0
+	}
+	var buf [pageSize]byte
+	for end := v.count; end > v.first; {
+		from := max(v.first, end-pageSize/intentSize)
+		b := buf[:(end-from)*intentSize]
+		if n, _ := v.idx.ReadAt(b, from*intentSize); n < len(b) {
+			return true // nobody knows
+		}
+		for ; len(b) > 0; b = b[:len(b)-intentSize] {
+			if it, ok := decodeIntent(b[len(b)-intentSize:]); ok && it.stream == s && it.off < to {
+				return true
+			}
+		}
+		end = from
+	}
+	return false
+}

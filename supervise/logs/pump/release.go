@@ -50,13 +50,15 @@ func (st *Store) dropIntentsLocked() {
 	_ = punch(int(st.idx.Fd()), from*intentSize, to*intentSize)
 }
 
-// knowLocked finds out from where on the intents say whose the bytes are.
+// knowLocked finds out from where on the intents say whose the bytes are. The oldest
+// are only for View.Wrote.
 func (st *Store) knowLocked() {
 	if st.first == 0 {
 		return
 	}
 	var b [intentSize]byte
-	if _, err := st.idx.ReadAt(b[:], st.first*intentSize); err != nil {
+	oldest := min(st.first+pageSize/intentSize, st.count-1)
+	if _, err := st.idx.ReadAt(b[:], oldest*intentSize); err != nil {
 		return
 	}
 	if it, ok := decodeIntent(b[:]); ok && it.off <= st.size {
