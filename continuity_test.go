@@ -118,3 +118,49 @@ func TestSIGUSR1ReplacesTheServerAndNothingElse(t *testing.T) {
 		t.Errorf("what was stopped by hand is %s", s.State.State)
 	}
 }
+
+func TestADirectoryThatCannotBeLoadedIsShownAndWhatRunsGoesOn(t *testing.T) {
+	in := startServer(t, map[string]string{"web": "[service]\nname = \"web\"\nexec = \"sleep 1000\"\n"})
+	in.waitState("web", "running")
+	pid := in.pid("web")
+	away := in.config + ".away"
+	if err := os.Rename(in.config, away); err != nil {
+		t.Fatal(err)
+	}
+	// What is in its place is no directory, for root either.
+	if err := os.WriteFile(in.config, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in.takeover(func(server int) { send(t, server, syscall.SIGKILL) })
+	if now := in.pid("web"); now != pid {
+		t.Errorf("web has pid %d, it had %d", now, pid)
+	}
+	if out := in.must("ping", "--json"); !strings.Contains(out, in.config) {
+		t.Errorf("nobody is told: %s", out)
+	}
+	in.must("stop", "web", "--wait")
+	if err := os.Remove(in.config); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(away, in.config); err != nil {
+		t.Fatal(err)
+	}
+	in.must("reload")
+	if s := in.status("web"); s.State.State != "exited" {
+		t.Errorf("after a reload web, which was stopped by hand, is %s", s.State.State)
+	}
+}
+
+func TestAnEmptyListSaysWhyNothingWasLoaded(t *testing.T) {
+	in := newInstance(t, nil)
+	if err := os.Remove(in.config); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(in.config, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in.launch()
+	if out, code := in.zinit("list"); code != 1 || !strings.Contains(out, "No services configured") || !strings.Contains(out, in.config) {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}

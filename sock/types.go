@@ -207,8 +207,9 @@ func (l LogLine) String() string {
 
 // Ping is the result of system.ping. PID is the server's.
 type Ping struct {
-	PID     int    `json:"pid" doc:"of the server"`
-	Version string `json:"version" doc:"of the server"`
+	PID      int    `json:"pid" doc:"of the server"`
+	Problems Names  `json:"problems,omitempty" doc:"what is wrong with the configuration and concerns no single service; ours"`
+	Version  string `json:"version" doc:"of the server"`
 }
 
 // Tree is the result of service.tree.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -162,8 +163,9 @@ func merge(text []byte, strange map[string]json.RawMessage) ([]byte, error) {
 
 // recall gives the records the state that an earlier server wrote down. What
 // cannot be read is found by other means, as if nothing had been written: its
-// process, if it has one, is known to the keeper.
-func (c *core) recall() {
+// process, if it has one, is known to the keeper. unread are the directories of files
+// that could not be read.
+func (c *core) recall(unread map[string]bool) {
 	if c.Memory == nil {
 		return
 	}
@@ -181,9 +183,14 @@ func (c *core) recall() {
 		}
 		if r := c.byName[name]; r != nil {
 			c.recallOne(r, value, rans[name])
-		} else {
-			c.strangers[name] = stranger{value, rans[name]}
+			return
 		}
+		if ran, err := decodeRan(rans[name]); len(unread) > 0 && err == nil && unread[filepath.Dir(ran.Source)] {
+			// Nobody knows whether its file is still there: it goes on.
+			c.recallOne(c.add(ran, ""), value, rans[name])
+			return
+		}
+		c.strangers[name] = stranger{value, rans[name]}
 	})
 }
 

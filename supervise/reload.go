@@ -121,7 +121,8 @@ func (ch Change) problems(now []config.Problem) []config.Problem {
 // and brings up what is to be up.
 func (c *core) load(set *config.Set, inv reap.Inventory) {
 	c.configure(Change{Set: set})
-	c.recall()
+	c.changes++ // problems are seen, even where there are no services
+	c.recall(unreadDirs(set))
 	c.addStrangers(inv)
 	c.forgetStrangers()
 	c.rebuild()

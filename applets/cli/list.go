@@ -1,13 +1,26 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"zinit/applets/env"
 	"zinit/sock"
 )
+
+// none says that there are no services, and why, when the configuration as a whole
+// could not be read.
+func (s *session) none() int {
+	s.print("No services configured\n")
+	var reply sock.Ping
+	if err := s.ask(sock.MethodPing, nil, &reply); err != nil || len(reply.Problems) == 0 {
+		return env.ExitDone // an older server tells nothing
+	}
+	return s.fail(errors.New(strings.Join(reply.Problems, "\n")))
+}
 
 // list shows all services in the order in which the server has them.
 func list(s *session) int {
@@ -19,8 +32,7 @@ func list(s *session) int {
 		return s.fail(err)
 	}
 	if len(services) == 0 {
-		s.print("No services configured\n")
-		return 0
+		return s.none()
 	}
 	s.printList(services)
 	return 0

@@ -16,8 +16,7 @@ func status(s *session) int {
 			return s.fail(err)
 		}
 		if len(names) == 0 && !s.call.has("json") {
-			s.print("No services configured\n")
-			return 0
+			return s.none()
 		}
 	}
 	if s.call.has("json") {

@@ -10,6 +10,7 @@ import (
 	"zinit/applets/env"
 	"zinit/sock"
 	"zinit/supervise"
+	"zinit/supervise/config"
 )
 
 // questions is the methods that look at the services.
@@ -35,7 +36,13 @@ func (s *server) questions() sock.Table {
 }
 
 func (s *server) ping(context.Context, *sock.Call) (any, error) {
-	return sock.Ping{Version: env.Version, PID: os.Getpid()}, nil
+	pong := sock.Ping{Version: env.Version, PID: os.Getpid()}
+	for _, p := range s.sup.Snapshot().Problems {
+		if p.Service == "" && p.Severity == config.Error {
+			pong.Problems = append(pong.Problems, p.String())
+		}
+	}
+	return pong, nil
 }
 
 func (s *server) names(context.Context, *sock.Call) (any, error) {

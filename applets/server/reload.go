@@ -111,10 +111,18 @@ func (s *server) firstConfig() *config.Set {
 		s.log.Warn("cannot make the configuration directory", "error", err)
 	}
 	set, err := s.load(true)
-	if err != nil {
-		s.log.Error("starting without services: " + err.Error() + ": mend that and reload")
-		return &config.Set{}
+	if err == nil {
+		return set
 	}
+	s.log.Error("starting without services: " + err.Error() + ": mend that and reload")
+	rest := s.dirs
+	rest.User = ""
+	if set, _ = config.LoadDirs(rest); set == nil { // those that are left may still be read
+		set = &config.Set{}
+	}
+	set.Problems = append(set.Problems, config.Problem{
+		File: s.dirs.User, Severity: config.Error, Message: "is not loaded: " + err.Error() + ": mend that and reload",
+	})
 	return set
 }
 
