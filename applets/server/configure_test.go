@@ -325,3 +325,33 @@ func TestDescriptions(t *testing.T) {
 		}
 	}
 }
+
+// TestANameThatTwoFilesHave is not set, and both are deleted: the next reload
+// would take neither, or bring one back.
+func TestANameThatTwoFilesHave(t *testing.T) {
+	h := newStoredHouse(t, map[string]string{"web": service("web")})
+	h.wait("web", "running")
+	h.write("x1", service("web", resting))
+	h.write("all1", service("all"))
+	h.write("all2", service("all"))
+	l := h.dial()
+	err := l.set("web", "sleep 1")
+	if err == nil || err.Code != sock.CodePersist || !strings.Contains(err.Message, "web.toml") || !strings.Contains(err.Message, "x1.toml") {
+		t.Fatalf("set: %v", err)
+	}
+	if got := h.s.sup.Snapshot().Find("web").Config.Exec; got != "/bin/web" {
+		t.Errorf("what could not be written is applied: %s", got)
+	}
+	if err := l.call(sock.MethodDelete, map[string]any{"name": "web"}, nil); err != nil {
+		t.Error(err)
+	}
+	if got := h.files(); got != "services/all1.toml services/all2.toml" {
+		t.Errorf("the files are %s", got)
+	}
+	if err := l.call(sock.MethodReload, nil, nil); err != nil {
+		t.Error(err)
+	}
+	if err := l.call(sock.MethodDeleteAll, nil, nil); err != nil || h.files() != "" {
+		t.Errorf("delete_all: %v; the files are %s", err, h.files())
+	}
+}

@@ -51,7 +51,7 @@ func (s *server) remove(ctx context.Context, c *sock.Call) (any, error) {
 
 // forget removes the files of a service, and then the service itself.
 func (s *server) forget(name string, cascade bool) error {
-	if err := s.unlink(name); err != nil {
+	if _, err := s.unlink(name); err != nil {
 		return err
 	}
 	_, err := s.sup.Delete(name, cascade, false)
@@ -61,18 +61,25 @@ func (s *server) forget(name string, cascade bool) error {
 	return refusal(err)
 }
 
-// unlink removes all that describes a service to the next server.
-func (s *server) unlink(name string) error {
+// unlink removes all that describes services to the next server, one after the
+// other until that fails; gone are those that it is done with.
+func (s *server) unlink(names ...string) (gone []string, err error) {
+	var claims []*config.Claims
 	for _, dir := range []string{s.dirs.Ephemeral, s.dirs.User} {
-		if dir == "" {
-			continue
-		}
-		if path, err := config.Unlink(dir, name); err != nil {
-			return sock.Refuse(sock.WordPersist, "failed to delete config file for service '%s': %s: %v", name, path, err)
+		if dir != "" {
+			claims = append(claims, config.ClaimsOn(dir, names...))
 		}
 	}
-	delete(s.unsaved, name)
-	return nil
+	for _, name := range names {
+		for _, c := range claims {
+			if path, err := c.Unlink(name); err != nil {
+				return gone, sock.Refuse(sock.WordPersist, "failed to delete config file for service '%s': %s: %v", name, path, err)
+			}
+		}
+		delete(s.unsaved, name)
+		gone = append(gone, name)
+	}
+	return gone, nil
 }
 
 // awaitGone returns when the services are gone, or when it takes too long.
@@ -99,15 +106,13 @@ func (s *server) removeAll(ctx context.Context, c *sock.Call) (any, error) {
 		if err := s.mayGo(snap, p.Cascade); err != nil {
 			return err
 		}
+		var names []string
 		for _, v := range snap.Views {
-			if !s.inBulk(snap, v) {
-				continue
+			if s.inBulk(snap, v) {
+				names = append(names, v.Name)
 			}
-			if err = s.unlink(v.Name); err != nil {
-				break // those before it are without a file by now: they go
-			}
-			gone = append(gone, v.Name)
 		}
+		gone, err = s.unlink(names...) // those before a failure are without a file by now: they go
 		_, refused := s.sup.DeleteAll(gone)
 		s.log.Info("services deleted", "services", len(gone))
 		return errors.Join(err, refusal(refused))

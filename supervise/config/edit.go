@@ -236,11 +236,14 @@ func (e *editor) drop(st *statement) {
 	e.change(e.lineStart(st.start), e.lineEnd(st.end), "")
 }
 
-// dropTable removes a table with all that it holds. Comments right above the next
-// header belong to that.
+// dropTable removes a table with all that it holds, be it in braces. Comments right
+// above the next header belong to that.
 func (e *editor) dropTable(table string) {
+	if st := e.find(table); st != nil {
+		e.drop(st)
+	}
 	for i, st := range e.statements {
-		if st.table == table && st.key == "" {
+		if (st.table == table || strings.HasPrefix(st.table, table+".")) && st.key == "" {
 			last := st
 			for _, next := range e.statements[i+1:] {
 				if next.key == "" {

@@ -69,10 +69,12 @@ func TestWhatIsLostByAnEditIsNoticed(t *testing.T) {
 		"a bare table":                {text, `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, true},
 		"a comment in a table":        {text + "# inside\nretries = 4\n", `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, false},
 		"one of two that are alike":   {text + "retries = 4 # why\n", `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, false},
+		"a table below one":           {text + "[health.more]\nport = 4\n", `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, false},
+		"a table in braces":           {"health = { type = \"tcp\", target = \"h:1\" } # why\n" + text[:strings.Index(text, "# above")], `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, false},
 		"an unknown key in a table":   {text + "port = 4\n", `{"service":{"name":"web","exec":"a","ports":[80],"env":{"A":"b"}}}`, false},
 	} {
 		edited, ok := edit([]byte(c.text), fromJSON(t, c.json))
-		if !ok || keeps([]byte(c.text), edited) != c.keeps {
+		if !ok || keeps([]byte(c.text), edited) != c.keeps || !strings.Contains(string(edited), "# its name") || !strings.Contains(string(edited), "colour = \"blue\"") {
 			t.Errorf("%s: %v\n%s", name, ok, edited)
 		}
 	}

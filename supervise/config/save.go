@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Save writes s as a file of the directory dir: the one that holds the service of
@@ -18,7 +18,8 @@ import (
 // differ are changed; comments, order and keys that zinit does not know stay. When
 // that cannot be done the file is written anew. When a comment or an unknown key is
 // not in it any more, be it for this reason or because what it stood beside is
-// gone, what the file was is kept as kept: its path with ~ behind it; otherwise "".
+// gone, what the file was is kept as kept: its path with ~ behind it, or with ~1~,
+// ~2~ and so on where there is such a file already; otherwise "".
 //
 // The file is replaced as one step and is on the disk when Save returns. When it
 // fails the old file is whole and nothing is left beside it; should only the last
@@ -26,20 +27,25 @@ import (
 // error is the reason alone, such as ENOSPC, EROFS, EIO: path says what could not
 // be written, with an error too.
 //
-// A file of another service is never touched. Save must not run twice at the same
+// A file of another service is never touched. When several files claim the name
+// none is: no server would load what was saved. Save must not run twice at the same
 // time for the same service.
 func Save(dir string, s *Service) (path, kept string, err error) {
 	standard := filepath.Join(dir, s.Name+".toml")
-	path, err = fileOf(dir, s.Name)
+	claims := ClaimsOn(dir, s.Name)
+	paths, err := claims.paths[s.Name], claims.err
 	if err == nil {
 		err = mayHold(dir)
 	}
 	switch {
 	case err != nil:
-		return cmp.Or(path, standard), "", err
-	case path != "":
-		kept, err = rewrite(path, s)
-		return path, kept, err
+		return cmp.Or(claims.first(s.Name), standard), "", err
+	case len(paths) > 1:
+		return paths[0], "", fmt.Errorf("%s is also the name in %s: give each its own name, or remove all but one of the files",
+			quoted(s.Name), strings.Join(paths[1:], ", "))
+	case len(paths) == 1:
+		kept, err = rewrite(paths[0], s)
+		return paths[0], kept, err
 	}
 	if _, err := os.Lstat(standard); err == nil {
 		return standard, "", errors.New("it holds another service: give that file another name")
@@ -83,91 +89,54 @@ func rewrite(path string, s *Service) (kept string, err error) {
 	case keeps(old, text):
 		return "", replace(file, text, st)
 	}
-	kept = path + "~"
-	if err := replace(kept, old, st); err != nil {
-		return "", fmt.Errorf("cannot keep what it was as %s: %w", kept, err)
-	}
-	if err := replace(file, text, st); err != nil {
-		_ = os.Remove(kept) // the file is still there itself
+	kept, fresh, err := keep(path, old, st)
+	if err != nil {
 		return "", err
 	}
-	return kept, nil
-}
-
-// Unlink removes the file of the directory dir that holds the service of that
-// name; when there is none, NAME.yaml or NAME.yml. The path is empty when there is
-// none either: that is no error. As with Save the error is the reason alone.
-func Unlink(dir, name string) (path string, err error) {
-	if err := CheckName(name); err != nil {
-		return "", fmt.Errorf("the name %w", err)
+	err = replace(file, text, st)
+	if err == nil {
+		return kept, nil
 	}
-	path, err = fileOf(dir, name)
-	if err != nil {
-		return filepath.Join(dir, name+".toml"), err
-	}
-	for _, other := range []string{".yaml", ".yml"} {
-		if path != "" {
-			break
-		}
-		at := filepath.Join(dir, name+other)
-		if _, err := os.Lstat(at); err == nil {
-			path = at
-		}
-	}
-	if path == "" {
-		return "", nil
-	}
-	if st, err := os.Lstat(path); err == nil && st.IsDir() {
-		return path, syscall.EISDIR // os.Remove would remove an empty one
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return path, reason(err)
-	}
-	return path, syncDir(dir)
-}
-
-// fileOf finds the file of dir that holds the service of that name, well or not;
-// the path is empty when there is none. NAME.toml is looked at first: mostly that
-// spares the others.
-func fileOf(dir, name string) (path string, err error) {
-	first := filepath.Join(dir, name+".toml")
-	if claims(first, name) {
-		return first, nil
-	}
-	paths, _, err := filesOf(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	for _, path := range paths {
-		if path != first && claims(path, name) {
-			return path, nil
-		}
+	// Should only the last step have failed then what it was is nowhere else.
+	if now, _, e := readFile(file); e == nil && fresh && slices.Equal(now, old) {
+		_ = os.Remove(kept)
 	}
 	return "", err
 }
 
-// claims tells whether a file is the one of the service of that name.
-func claims(path, name string) bool {
-	text, _, err := readFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false
+// maxKept is how many old texts of one file are kept.
+const maxKept = 100
+
+// keep writes what the file at path was beside it. A file that is there is never
+// changed: it is another one's, or older. When it holds that very text it will do;
+// otherwise the new one is fresh.
+func keep(path string, old []byte, was fs.FileInfo) (kept string, fresh bool, err error) {
+	for i := range maxKept {
+		kept = path + "~"
+		if i > 0 {
+			kept = fmt.Sprintf("%s~%d~", path, i)
+		}
+		f, err := create(kept, was)
+		if errors.Is(err, fs.ErrExist) {
+			if text, _, err := readFile(kept); err == nil && slices.Equal(text, old) {
+				return kept, false, nil
+			}
+			continue
+		}
+		if err == nil {
+			if err = fill(f, old); err != nil {
+				_ = os.Remove(kept) // the first failure is what counts
+			}
+		}
+		if err == nil {
+			err = syncDir(filepath.Dir(kept))
+		}
+		if err != nil {
+			return "", false, fmt.Errorf("cannot keep what it was as %s: %w", kept, err)
+		}
+		return kept, true, nil
 	}
-	if err != nil {
-		return baseName(path) == name
-	}
-	// Most files do not hold the name at all, nor an escape that could stand for it.
-	if baseName(path) != name && !strings.Contains(string(text), name) && !strings.Contains(string(text), `\`) {
-		return false
-	}
-	g, _ := newGuard(text)
-	if g == nil {
-		return baseName(path) == name
-	}
-	g.run()
-	if CheckName(g.name) != nil {
-		return baseName(path) == name
-	}
-	return g.name == name
+	return "", false, fmt.Errorf("cannot keep what it was: %s~ to %s are there already: remove those that nobody needs", path, kept)
 }
 
 // replace writes a file as one step: those who read it see the old one or the new
@@ -184,29 +153,39 @@ func replace(path string, text []byte, was fs.FileInfo) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	_, err = f.Write(text)
+	if err = fill(f, text); err == nil {
+		err = reason(os.Rename(f.Name(), path))
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// fill writes a new file to the disk and closes it.
+func fill(f *os.File, text []byte) error {
+	_, err := f.Write(text)
 	if err == nil {
 		err = f.Sync()
 	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return reason(err)
-	}
-	return syncDir(dir)
+	return reason(err)
 }
 
 // createBeside makes a file in dir under a name that nobody loads.
 func createBeside(dir string, was fs.FileInfo) (*os.File, error) {
+	sweep(dir, time.Now())
+	return create(hidden(dir), was)
+}
+
+// create makes a file that is not there yet, with mode and owner of was.
+func create(path string, was fs.FileInfo) (*os.File, error) {
 	mode := fs.FileMode(0o600)
-	if st, err := os.Stat(dir); err == nil {
+	if st, err := os.Stat(filepath.Dir(path)); err == nil {
 		mode |= st.Mode().Perm() & 0o044 // what nobody else may look into has no readers
 	}
-	path := filepath.Join(dir, fmt.Sprintf(".zinit-%016x.new", rand.Uint64()))
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil || was == nil {
 		return f, reason(err)
