@@ -101,9 +101,11 @@ func (f *Follower) Close() {
 
 // Next returns the next lines, at least one; it waits until there is one. dropped
 // is how many bytes of the log, of whatever stream, were lost before the first of
-// them; what was begun before a cursor that is released by now is lost uncounted. Line.Text is the caller's. The error is that of ctx, io.EOF when the
-// service was removed and all is told, or ErrClosed; only with io.EOF dropped may
-// tell of more. After an error of ctx the Follower goes on where it was.
+// them; when a cursor is released by now, what lies before it, of lines that had
+// begun there, is lost uncounted. Line.Text is the caller's. The error is that of
+// ctx, io.EOF when the service was removed and all is told, or ErrClosed; only with
+// io.EOF dropped may tell of more. After an error of ctx the Follower goes on where
+// it was.
 func (f *Follower) Next(ctx context.Context) (lines []Line, dropped int64, err error) {
 	if f.hub == nil {
 		return nil, 0, f.end
