@@ -58,13 +58,12 @@ func (s *server) put(ctx context.Context, c *sock.Call, in intake) (any, error) 
 	}
 	result := sock.SetResult{Name: svc.Name, Warnings: warnings}
 	err = s.exclusively(ctx, func() error {
-		warning, err := s.acceptable(svc, in)
+		s.keepPolicy(svc, text)
+		warnings, err := s.acceptable(svc, in)
 		if err != nil {
 			return err
 		}
-		if warning != "" {
-			result.Warnings = append(result.Warnings, warning)
-		}
+		result.Warnings = append(result.Warnings, warnings...)
 		return s.takeIn(svc, in, &result)
 	})
 	if err != nil {
@@ -98,6 +97,21 @@ func description(c *sock.Call) (text []byte, persist *bool, err error) {
 	return text, p.Persist, err
 }
 
+// keepPolicy has a oneshot that is retried on failure, because it says so, be
+// retried after a change by a client that hands back what it read, but for the key
+// that it does not know.
+func (s *server) keepPolicy(svc *config.Service, text []byte) {
+	var said struct{ Lifecycle map[string]any }
+	was := s.sup.Snapshot().Find(svc.Name)
+	if was == nil || !svc.Oneshot || json.Unmarshal(text, &said) != nil {
+		return
+	}
+	if is, had := &svc.Lifecycle, was.Config.Lifecycle; had.RestartExplicit && had.Restart == config.RestartOnFailure &&
+		is.Restart == config.RestartOnFailure && said.Lifecycle["restart"] != nil && said.Lifecycle["restart_explicit"] == nil {
+		is.RestartExplicit = true
+	}
+}
+
 // wrongConfig is what is wrong with a description, on the wire.
 func wrongConfig(err error) error {
 	var invalid *config.InvalidError
@@ -108,30 +122,36 @@ func wrongConfig(err error) error {
 }
 
 // acceptable refuses a service that could not be, among the others that there are;
-// what keeps it from starting today only is a warning.
-func (s *server) acceptable(svc *config.Service, in intake) (warning string, err error) {
+// what keeps it from starting today only is among the warnings.
+func (s *server) acceptable(svc *config.Service, in intake) (warnings []string, err error) {
 	snap := s.sup.Snapshot()
 	was := snap.Find(svc.Name)
 	switch {
 	case s.isSystem(snap, svc.Name):
-		return "", systemOwned(svc.Name)
+		return nil, systemOwned(svc.Name)
 	case was != nil && !in.replace:
-		return "", exists("service already exists: %s: use service.set to replace it", svc.Name)
+		return nil, exists("service already exists: %s: use service.set to replace it", svc.Name)
 	case was != nil && !in.persist && was.Config.Source != "" && !s.isEphemeral(was):
-		return "", exists("%s is kept in %s: persist the change, or delete it first", svc.Name, was.Config.Source)
+		return nil, exists("%s is kept in %s: persist the change, or delete it first", svc.Name, was.Config.Source)
 	}
-	if warning, err = executable(svc); err != nil {
-		return "", err
+	warning, err := executable(svc)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range []string{warning, directory(svc)} {
+		if w != "" {
+			warnings = append(warnings, w)
+		}
 	}
 	for _, names := range [][]string{svc.After, svc.Requires, svc.Wants, svc.Conflicts} {
 		for _, name := range names {
 			if name != svc.Name && snap.Find(name) == nil {
-				return "", sock.DependencyNotFound(name)
+				return nil, sock.DependencyNotFound(name)
 			}
 		}
 	}
 	_, err = s.sup.Put(svc, true)
-	return warning, refusal(err)
+	return warnings, refusal(err)
 }
 
 func exists(format string, args ...any) error {
@@ -150,6 +170,20 @@ func executable(svc *config.Service) (warning string, err error) {
 		return "", sock.ExecNotFound(word)
 	}
 	return err.Error(), nil // its mode may be mended, and zinit 0.3.9 takes it
+}
+
+// directory warns of a working directory that is none: it may be made yet.
+func directory(svc *config.Service) (warning string) {
+	if svc.Dir == "" {
+		return ""
+	}
+	switch st, err := os.Stat(svc.Dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "service.dir: " + svc.Dir + " does not exist: make it before the service starts"
+	case err == nil && !st.IsDir():
+		return "service.dir: " + svc.Dir + " is not a directory: the service cannot start there"
+	}
+	return ""
 }
 
 // takeIn writes the file of an acceptable service and applies what it says.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"zinit/sock"
+	"zinit/supervise/config"
 )
 
 func TestRepliesAboutTheConfiguration(t *testing.T) {
@@ -353,5 +354,54 @@ func TestANameThatTwoFilesHave(t *testing.T) {
 	}
 	if err := l.call(sock.MethodDeleteAll, nil, nil); err != nil || h.files() != "" {
 		t.Errorf("delete_all: %v; the files are %s", err, h.files())
+	}
+}
+
+// TestAPolicyThatWasMeantStays when a client hands back what it read without the
+// key that it does not know.
+func TestAPolicyThatWasMeantStays(t *testing.T) {
+	for name, c := range map[string]struct {
+		lifecycle map[string]any
+		want      bool
+	}{
+		"handed back":    {map[string]any{"restart": "on-failure"}, true},
+		"taken back":     {map[string]any{"restart": "on-failure", "restart_explicit": false}, false},
+		"null":           {map[string]any{"restart": "on-failure", "restart_explicit": nil}, true},
+		"not said":       {map[string]any{}, false},
+		"another policy": {map[string]any{"restart": "never"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newStoredHouse(t, map[string]string{"job": service("job", "oneshot = true", `status = "stop"`, "[lifecycle]", `restart = "on-failure"`)})
+			job := described("job", "sleep 2")
+			job["service"].(map[string]any)["oneshot"] = true
+			job["service"].(map[string]any)["status"] = "stop"
+			job["lifecycle"] = c.lifecycle
+			if err := h.dial().call(sock.MethodSet, map[string]any{"config": job}, nil); err != nil {
+				t.Fatal(err)
+			}
+			l := h.s.sup.Snapshot().Find("job").Config.Lifecycle
+			if got := l.RestartExplicit && l.Restart == config.RestartOnFailure; got != c.want {
+				t.Errorf("it is %+v", l)
+			}
+			if text, err := os.ReadFile(filepath.Join(h.s.dirs.User, "job.toml")); err != nil || strings.Contains(string(text), "on-failure") != c.want {
+				t.Errorf("the file is %s, %v", text, err)
+			}
+		})
+	}
+}
+
+// TestADirectoryThatIsNoneIsAWarning: it may be made yet.
+func TestADirectoryThatIsNoneIsAWarning(t *testing.T) {
+	l := newStoredHouse(t, nil).dial()
+	for dir, want := range map[string]string{"/nonexist": "/nonexist does not exist", "/dev/null": "is not a directory", "/": ""} {
+		config := described("web", "sleep 1")
+		config["service"].(map[string]any)["dir"] = dir
+		var r sock.SetResult
+		if err := l.call(sock.MethodSet, map[string]any{"config": config}, &r); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(r.Warnings, "; "); !strings.Contains(got, want) || (want == "") != (got == "") {
+			t.Errorf("in %s: warnings %q", dir, got)
+		}
 	}
 }

@@ -38,7 +38,7 @@ restart = "never"
 		"an empty list":     {[]string{`["log"]`, "[]"}, []string{`["log"]`, "[]"}},
 		"a variable":        {[]string{`"production"`, `"test"`}, []string{`"production"`, `"test"`}},
 		"one variable less": {[]string{`,"MODE":"production"`, ""}, []string{"MODE = \"production\" # or test\n", ""}},
-		"one more":          {[]string{`"LANG"`, `"a b":"\"","LANG"`}, []string{"# or test\n", "# or test\n\"a b\" = '\"'\n"}},
+		"one more":          {[]string{`"LANG"`, `"a:b":"\"","LANG"`}, []string{"# or test\n", "# or test\n\"a:b\" = '\"'\n"}},
 		"a key more":        {[]string{`"ports"`, `"oneshot":true,"ports"`}, []string{"  ]\n", "  ]\n  oneshot = true\n"}},
 		"a table more":      {[]string{`"lifecycle"`, `"logging":{"file":"/x"},"lifecycle"`}, []string{`"never"` + "\n", "\"never\"\n\n[logging]\nfile = \"/x\"\n"}},
 		"a policy less":     {[]string{`"never"`, `"on-failure"`, `"ports"`, `"oneshot":true,"ports"`}, []string{"  ]\n", "  ]\n  oneshot = true\n", "restart = \"never\"\n", ""}},

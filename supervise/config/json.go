@@ -29,9 +29,10 @@ func (e *InvalidError) Error() string { return strings.Join(e.Problems, "; ") }
 // Unknown keys are ignored and become warnings. The error is a [*ShapeError] or an
 // [*InvalidError]. Services that came this way have no Source and no Digest.
 //
-// One thing differs from files: the clients of zinit 0.3.9 send every default, so
-// that the restart policy "on-failure" counts as not given; a oneshot is retried
-// only if lifecycle.restart_explicit is true as well.
+// Two things differ from files. Names of variables have no blanks. And the clients
+// of zinit 0.3.9 send every default, so that the restart policy "on-failure" counts
+// as not given; a oneshot is retried only if lifecycle.restart_explicit is true as
+// well.
 func FromJSON(text []byte) (s *Service, warnings []string, err error) {
 	if len(text) > MaxFile {
 		return nil, nil, &InvalidError{[]string{"is larger than 1 MiB: a service is small, shorten it"}}

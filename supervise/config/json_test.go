@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -221,7 +222,7 @@ func TestServicesAreTheSameInEachForm(t *testing.T) {
 			}
 		}
 	}
-	odd := fromJSON(t, `{"service":{"name":"a","exec":"echo '\"\\\\'\r\n\t\u007f\u001b é😀 ''","dir":"C:\\x y","env":{"a.b":"'\"","q\"\\\n":"","é":"="}},
+	odd := fromJSON(t, `{"service":{"name":"a","exec":"echo '\"\\\\'\r\n\t\u007f\u001b é😀 ''","dir":"C:\\x y","env":{"a.b":"'\"","q\"\\\u0001":"","é":"="}},
 		"lifecycle":{"kill_mode":"mixed"},"logging":{"buffer_bytes":"64K"},"health":{"type":"exec","endpoint":"true\nfalse","on_unhealthy":"report"}}`)
 	roundTrip(t, odd)
 	if wire := string(ToJSON(odd)); !strings.Contains(wire, `"kill_mode":"mixed"`) || !strings.Contains(wire, `"buffer_bytes":65536`) ||
@@ -262,4 +263,22 @@ func FuzzFromJSON(f *testing.F) {
 			t.Fatalf("unprintable: %q", err)
 		}
 	})
+}
+
+func TestNamesOfVariablesAreRefusedOnTheWire(t *testing.T) {
+	for name, bad := range map[string]bool{"BAD KEY": true, "A=B": true, "A\tB": true, "": true, " A": true, "A.B-c": false} {
+		text, err := json.Marshal(map[string]any{"service": map[string]any{"name": "web", "exec": "a", "env": map[string]string{name: "1"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var invalid *InvalidError
+		if _, _, err := FromJSON(text); errors.As(err, &invalid) != bad || !bad && err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	// A file of zinit 0.3.9 with a blank in one is still loaded.
+	s, problems := Parse("", []byte("[service]\nname = \"web\"\nexec = \"a\"\nenv = { \"BAD KEY\" = \"1\" }\n"))
+	if s == nil || len(problems) != 1 || problems[0].Severity != Warning {
+		t.Errorf("got %+v, %v", s, problems)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -387,7 +388,12 @@ func setEnv(s *Service, v value) {
 			variable.fail("must be a text in quotes, not %s: write %s = %s", describe(e.value), e.key, inQuotes(plain(e.value)))
 		case e.key == "" || strings.ContainsAny(e.key, "=\x00"):
 			variable.fail("%s cannot be the name of a variable: remove the =", quoted(e.key))
+		case strings.ContainsFunc(e.key, unicode.IsSpace) && v.file.wire:
+			variable.fail("%s cannot be the name of a variable: remove the blanks", quoted(e.key))
 		default:
+			if strings.ContainsFunc(e.key, unicode.IsSpace) { // zinit 0.3.9 took it
+				variable.warn("%s has a blank in it, so that no shell can use the variable: remove it", quoted(e.key))
+			}
 			s.Env = append(s.Env, e.key+"="+text)
 		}
 	}
