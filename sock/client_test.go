@@ -39,7 +39,7 @@ func TestClientSendsAndReadsEveryMethod(t *testing.T) {
 	state := ServiceState{State: Blocked, WaitingOn: Names{"db"}}
 	seen := make(map[string]string)
 	s, path := start(t, recorder(map[string]any{
-		MethodPing: Ping{7, "0.4.0"}, MethodShutdown: Done, MethodList: Names{"a"}, MethodListFull: []ServiceInfo{{Name: "a", State: state}},
+		MethodPing: Ping{PID: 7, Version: "0.4.0"}, MethodShutdown: Done, MethodList: Names{"a"}, MethodListFull: []ServiceInfo{{Name: "a", State: state}},
 		MethodStatus: NewStatus("a", state), MethodStatusFull: ServiceStatusFull{Name: "a", State: state},
 		MethodStart: Done, MethodStop: Done, MethodRestart: Done, MethodKill: Done, MethodWhy: WhyBlocked{Name: "a"},
 		MethodTree: Tree{"a"}, MethodIsRunning: true, MethodLogs: []string{"1 [stdout] x"},
@@ -53,7 +53,7 @@ func TestClientSendsAndReadsEveryMethod(t *testing.T) {
 		}
 	}
 	p, err := c.Ping(ctx)
-	fine("Ping", p == Ping{7, "0.4.0"}, err)
+	fine("Ping", p.PID == 7 && p.Version == "0.4.0" && p.Problems == nil, err)
 	names, err := c.List(ctx)
 	fine("List", len(names) == 1 && names[0] == "a", err)
 	full, err := c.ListFull(ctx)

@@ -11,14 +11,14 @@ type code struct {
 func codes() []code {
 	return []code{
 		{CodeParse, "parse", "what came is no request; the id is 0"},
-		{CodeInvalidRequest, "invalid_request", "a member of a batch is no request, a batch is empty or too long, or a stream was asked for in a batch or without an id"},
+		{CodeInvalidRequest, "invalid_request", "a member of a batch is no request, a batch is empty or too long, or a stream was asked for in a batch"},
 		{CodeMethodNotFound, "method_not_found", "there is no such method"},
 		{CodeInvalidParams, "invalid_params", "a parameter is missing, or of a wrong type or value"},
 		{CodeInternal, "internal", "the server will not do it, or cannot; data.code says why"},
 		{CodeServiceNotFound, "service_not_found", "a reading method was given an unknown name"},
 		{CodeAlreadyRunning, "already_running", "not sent: to start what runs is no error"},
 		{CodeNotRunning, "not_running", "not sent: see internal with data.code not_running"},
-		{CodeInvalidConfig, "invalid_config", "not sent: see validation"},
+		{CodeInvalidConfig, "invalid_config", "service.get of a service whose file is broken; data.code is unusable. What is to be added is validation instead"},
 		{CodeCycle, "cycle", "the configuration would have a dependency cycle; nothing was changed"},
 		{CodeUnsafeRemoval, "unsafe_removal", "others require what was to be deleted; nothing was changed"},
 		{CodeServiceExists, "service_exists", "a service of that name exists"},

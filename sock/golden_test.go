@@ -127,7 +127,7 @@ func TestShapesAreThoseOfTheContract(t *testing.T) {
 func TestResultsAreThoseOfTheContract(t *testing.T) {
 	lines := golden(t, "results")
 	for i, v := range []any{
-		Ping{42, "0.4.0"},
+		Ping{PID: 42, Version: "0.4.0"},
 		Tree{"a\n└─ b"},
 		Done,
 		WaitResult{false, []WaitedService{{"db: exited with 1: see its log", "db", false, Failed}, {"", "web", true, Running}}},

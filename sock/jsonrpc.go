@@ -61,14 +61,6 @@ func parseRequest(text []byte) request {
 	return r
 }
 
-// idOrNull is the id of the reply to a request that should have an id.
-func (r *request) idOrNull() []byte {
-	if r.id == nil {
-		return []byte(batchErrorID)
-	}
-	return r.id
-}
-
 // parseErrorID is the id of a reply to what could not be understood, as zinit
 // 0.3.9 sends it; in a batch, which it does not know, JSON-RPC 2.0 says null.
 const (
@@ -103,16 +95,14 @@ func (c *conn) answerFrame(f frame) {
 func (c *conn) answerOne(r *request) bool {
 	method := c.srv.find(r.method)
 	switch streams := method != nil && method.Streams; {
-	case !streams && r.id != nil:
-		c.answer(method, r)
-	case !streams:
+	case r.id == nil:
 		c.notify(method, r)
 		return false
-	case r.id == nil:
-		c.out.appendError(r.idOrNull(), refuseStream(method))
-	default:
+	case streams:
 		c.stream(method, r)
 		return false
+	default:
+		c.answer(method, r)
 	}
 	return true
 }
@@ -131,8 +121,7 @@ func (c *conn) answerBatch(batch []byte) {
 	elements(batch, func(value []byte) bool {
 		r := parseRequest(value)
 		method := c.srv.find(r.method)
-		streams := method != nil && method.Streams
-		if r.bad == "" && r.id == nil && !streams {
+		if r.bad == "" && r.id == nil {
 			c.notify(method, &r)
 			return c.failed == nil
 		}
@@ -141,8 +130,8 @@ func (c *conn) answerBatch(batch []byte) {
 		switch {
 		case r.bad != "":
 			c.out.appendError([]byte(batchErrorID), &Error{Code: CodeInvalidRequest, Message: r.bad})
-		case streams:
-			c.out.appendError(r.idOrNull(), refuseStream(method))
+		case method != nil && method.Streams:
+			c.out.appendError(r.id, refuseStream(method))
 		default:
 			c.answer(method, &r)
 		}
@@ -168,9 +157,10 @@ func (c *conn) answer(method *Method, r *request) {
 	c.out.appendResult(r.id, result)
 }
 
-// notify carries out a notification: nobody hears how it went.
+// notify carries out a notification: nobody hears how it went. One for a stream
+// does nothing: nothing of what it would tell may be sent.
 func (c *conn) notify(method *Method, r *request) {
-	if method != nil {
+	if method != nil && !method.Streams {
 		if _, err := c.handle(method, r); err != nil {
 			c.srv.opts.Log.Debug("a notification was refused", "method", method.Name, "error", err)
 		}

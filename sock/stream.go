@@ -140,11 +140,11 @@ func (c *conn) endStream(s *stream, err error) {
 
 var errStreamEnded = errors.New("the stream has ended")
 
-// refuseStream is the error for a request for a stream that cannot have one:
-// what it would send belongs to no single request.
+// refuseStream is the error for a request for a stream in a batch: what it would
+// send belongs to no array.
 func refuseStream(method *Method) *Error {
 	return &Error{
 		Code:    CodeInvalidRequest,
-		Message: method.Name + " answers with a stream: call it with an id, by itself and not in a batch",
+		Message: method.Name + " answers with a stream: call it by itself and not in a batch",
 	}
 }
