@@ -32,6 +32,7 @@ const (
 	verbReady    = 6
 	verbDraining = 7
 	verbTook     = 8 // a Signaled was delivered
+	verbReexec   = 9
 
 	// keeper to server
 	verbHello       = 32
@@ -43,10 +44,21 @@ const (
 	verbExited      = 38
 	verbGroupGone   = 39
 	verbSignaled    = 40
+	verbReexecuted  = 41
 
 	// channel 2, both ways
 	verbKeep    = 64
 	verbRelease = 65
+
+	// between two programs of one keeper; see heritage.go
+	verbHeir    = 96
+	verbSession = 97
+	verbUnsent  = 98
+	verbHeld    = 99
+	verbOrphan  = 100
+	verbOrphans = 101
+	verbNotice  = 102
+	verbNote    = 103
 )
 
 type message interface {
@@ -95,6 +107,7 @@ type (
 	readyMessage    struct{ emptyMessage }
 	drainingMessage struct{ emptyMessage }
 	completeMessage struct{ emptyMessage }
+	reexecMessage   struct{ emptyMessage }
 )
 
 // A runID names one life of one key.
@@ -111,6 +124,7 @@ func (*planMessage) verb() byte     { return verbPlan }
 func (*readyMessage) verb() byte    { return verbReady }
 func (*drainingMessage) verb() byte { return verbDraining }
 func (*tookMessage) verb() byte     { return verbTook }
+func (*reexecMessage) verb() byte   { return verbReexec }
 func (*helloMessage) verb() byte    { return verbHello }
 func (*Child) verb() byte           { return verbChild }
 func (*knownMessage) verb() byte    { return verbKnown }
@@ -120,6 +134,7 @@ func (*SpawnFailed) verb() byte     { return verbSpawnFailed }
 func (*Exited) verb() byte          { return verbExited }
 func (*GroupGone) verb() byte       { return verbGroupGone }
 func (*Signaled) verb() byte        { return verbSignaled }
+func (*Reexecuted) verb() byte      { return verbReexecuted }
 func (*keepMessage) verb() byte     { return verbKeep }
 func (*releaseMessage) verb() byte  { return verbRelease }
 
@@ -142,6 +157,8 @@ func newMessage(verb byte) message {
 		return new(drainingMessage)
 	case verbTook:
 		return new(tookMessage)
+	case verbReexec:
+		return new(reexecMessage)
 	case verbHello:
 		return new(helloMessage)
 	case verbChild:
@@ -160,12 +177,14 @@ func newMessage(verb byte) message {
 		return new(GroupGone)
 	case verbSignaled:
 		return new(Signaled)
+	case verbReexecuted:
+		return new(Reexecuted)
 	case verbKeep:
 		return new(keepMessage)
 	case verbRelease:
 		return new(releaseMessage)
 	}
-	return nil
+	return newBequest(verb)
 }
 
 // appendRecord adds a message to a packet, which it begins when it is empty.

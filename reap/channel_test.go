@@ -32,6 +32,16 @@ var messages = []message{
 	&Signaled{syscall.SIGTERM},
 	&keepMessage{nameMessage{"out/web/7/1"}},
 	&releaseMessage{nameMessage{"out/web/7/1"}},
+	new(reexecMessage),
+	&Reexecuted{"because"},
+	&heirMessage{812, true},
+	&sessionMessage{3, 813, true, true, true, true, true, 7, 8, true},
+	&unsentMessage{"\x01\x00"},
+	&heldMessage{"out/web/7/1", 64, true},
+	&orphansMessage{1 << 40},
+	&Orphan{4712, 123457, ExitCode(3)},
+	&noticeMessage{noticeExited, 813, KilledBy(9), true, true},
+	&noteMessage{"role", "machine"},
 }
 
 func decodeAll(packet []byte) (list []message, ok bool) {

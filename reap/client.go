@@ -147,6 +147,8 @@ func appendEvent(list []Event, m message) []Event {
 		return append(list, *m)
 	case *Signaled:
 		return append(list, *m)
+	case *Reexecuted:
+		return append(list, *m)
 	}
 	return list
 }
@@ -352,6 +354,14 @@ func (c *Client) Draining() {
 	defer c.mu.Unlock()
 	c.drain = true
 	c.askLocked(new(drainingMessage), nil)
+}
+
+// Reexec asks the keeper to become, in place, the program that is at its path now.
+// Nothing of what it keeps and nobody whom it has started notices. The answer is
+// Reexecuted; a keeper that is older than this request gives none.
+func (c *Client) Reexec() {
+	c.ask(new(reexecMessage))
+	notify(c.wake)
 }
 
 // Plan replaces the stop waves that the keeper follows when no server can, and

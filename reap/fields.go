@@ -128,4 +128,52 @@ func (m *GroupGone) fields(c *coder) {
 	c.num(&m.Run)
 }
 
-func (m *Signaled) fields(c *coder) { field(c, &m.Signal) }
+func (m *Signaled) fields(c *coder)   { field(c, &m.Signal) }
+func (m *Reexecuted) fields(c *coder) { c.str(&m.Refused) }
+
+func (m *heirMessage) fields(c *coder) {
+	field(c, &m.Pid)
+	c.flag(&m.Rehearsal)
+}
+
+func (m *sessionMessage) fields(c *coder) {
+	c.num(&m.Number)
+	field(c, &m.Pid)
+	c.flag(&m.Ready)
+	c.flag(&m.Draining)
+	c.flag(&m.Drained)
+	c.flag(&m.Over)
+	c.flag(&m.Asked)
+	field(c, &m.Requests)
+	field(c, &m.Files)
+	c.flag(&m.Told)
+}
+
+func (m *unsentMessage) fields(c *coder) { c.str(&m.Packet) }
+
+func (m *heldMessage) fields(c *coder) {
+	c.str(&m.Name)
+	field(c, &m.Fd)
+	c.flag(&m.Unsent)
+}
+
+func (m *Orphan) fields(c *coder) {
+	field(c, &m.Pid)
+	c.num(&m.Start)
+	c.status(&m.Status)
+}
+
+func (m *orphansMessage) fields(c *coder) { c.num(&m.Count) }
+
+func (m *noticeMessage) fields(c *coder) {
+	field(c, &m.Kind)
+	field(c, &m.Pid)
+	c.status(&m.Status)
+	c.flag(&m.WasReady)
+	c.flag(&m.Draining)
+}
+
+func (m *noteMessage) fields(c *coder) {
+	c.str(&m.Name)
+	c.str(&m.Value)
+}

@@ -25,7 +25,12 @@ type Keeper struct {
 	notices chan Notice
 	changed chan struct{} // capacity 1
 	recv    *receiver     // used by one session after the other
-	calm    calm
+	// gate is held while a packet of the server is carried out, or the keeper rests.
+	gate sync.Mutex
+	// rehearsed receives the end of a program that rehearses; capacity 1.
+	rehearsed chan Exited
+	rehearsal uint64 // number of the last
+	calm      calm
 
 	// mu is a leaf: it is taken under the table's lock, never around it.
 	mu      sync.Mutex
@@ -63,12 +68,15 @@ const serverKey = ""
 // be called once, before descriptors that must not be duplicated are opened: the
 // thread that keeps descriptors has a copy of what is open now. log is called for
 // what an operator should know, from any goroutine, and must not wait long.
-func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
+func NewKeeper(log func(format string, args ...any)) (*Keeper, error) { return newKeeper(log, nil) }
+
+func newKeeper(log func(format string, args ...any), h *Heritage) (*Keeper, error) {
 	runtime.GOMAXPROCS(4)
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(memoryLimit)
 	parkThreads()
 	catchIgnored()
+	holdSignals()
 	closeOnExec()
 	if os.Getpid() != 1 {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -79,7 +87,11 @@ func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a standard input for children: %w", err)
 	}
-	kept, private, err := newKept(log, noEstate())
+	begin := noEstate()
+	if h != nil {
+		begin = h.estate(log)
+	}
+	kept, private, err := newKept(log, begin)
 	if err != nil {
 		unix.Close(null)
 		return nil, fmt.Errorf("cannot start the holder of descriptors: %w", err)
@@ -94,16 +106,25 @@ func NewKeeper(log func(format string, args ...any)) (*Keeper, error) {
 		null:    null,
 		notices: make(chan Notice, 64),
 		changed: make(chan struct{}, 1),
-		recv:    new(receiver),
 		records: make(map[string]*life),
+
+		rehearsed: make(chan Exited, 1),
 	}
+	k.recv = &receiver{gate: &k.gate}
 	k.table = NewTable(Hooks{Born: k.born, Ended: k.ended, GroupGone: k.groupGone, Settled: k.settled})
+	if h != nil {
+		k.inherit(h)
+	}
 	go forever(log, "reaper", func() { k.table.Run(nil) })
 	for range spawnWorkers {
 		go forever(log, "spawn worker", func() { k.lanes.work(k.carryOut, k.carriedOut) })
 	}
 	k.calm.forks = &k.table.forks
 	k.calm.stir() // a start is a burst too
+	if k.session != nil {
+		k.goOn(k.session)
+		notify(k.changed)
+	}
 	return k, nil
 }
 
@@ -151,7 +172,7 @@ func (k *Keeper) Plan() (steps []PlanStep, worst time.Duration) {
 
 // Children lists the children and lingering groups, without the server.
 func (k *Keeper) Children() []Child {
-	return slices.DeleteFunc(k.table.Children(), func(c Child) bool { return c.Key == serverKey })
+	return slices.DeleteFunc(k.table.Children(), func(c Child) bool { return own(c.Key) })
 }
 
 // Orphans is how many processes ended that were not spawned here but left to
@@ -200,7 +221,7 @@ func (k *Keeper) Tell(sig syscall.Signal) {
 // born, ended and groupGone are called by the table under its lock.
 
 func (k *Keeper) born(c Child) {
-	if c.Key == serverKey {
+	if own(c.Key) {
 		return
 	}
 	k.mu.Lock()
@@ -210,8 +231,15 @@ func (k *Keeper) born(c Child) {
 }
 
 func (k *Keeper) ended(e Exited) {
-	if e.Key == serverKey {
+	switch {
+	case e.Key == serverKey:
 		k.serverEnded(e)
+		return
+	case own(e.Key):
+		select {
+		case k.rehearsed <- e:
+		default: // nobody waited for the one before
+		}
 		return
 	}
 	k.mu.Lock()

@@ -21,6 +21,9 @@ import (
 // reaps whatever its process has. The keeper part ends with code 0 if nothing was
 // wrong; what is wrong is on its standard error.
 func TestMain(m *testing.M) {
+	if os.Args[0] == RehearsalName {
+		os.Exit(playRehearsal())
+	}
 	if len(os.Args) < 3 || os.Args[1] != "-play" {
 		os.Exit(m.Run())
 	}
@@ -60,18 +63,20 @@ type scenario struct {
 }
 
 var scenarios = map[string]scenario{
-	"statuses":  statuses,
-	"massStart": massStart,
-	"order":     order,
-	"refusals":  refusals,
-	"stranger":  stranger,
-	"lingering": lingering,
-	"emptied":   emptied,
-	"stopped":   stopped,
-	"heir":      heir,
-	"storm":     storm,
-	"orphaned":  orphaned,
-	"forkAgain": forkAgain, "forkMemory": forkMemory, "noFiles": noFiles, "noExec": noExec, "large": large,
+	"statuses":   statuses,
+	"massStart":  massStart,
+	"order":      order,
+	"refusals":   refusals,
+	"stranger":   stranger,
+	"lingering":  lingering,
+	"emptied":    emptied,
+	"stopped":    stopped,
+	"heir":       heir,
+	"reexec":     reexec,
+	"reexecLoad": reexecLoad,
+	"storm":      storm,
+	"orphaned":   orphaned,
+	"forkAgain":  forkAgain, "forkMemory": forkMemory, "noFiles": noFiles, "noExec": noExec, "large": large,
 	"birth": birth, "birthOld": birthOld, "first": first, "firstStorm": firstStorm, "badServer": badServer, "restart": restart, "hungExec": hungExec, "idle": idle,
 	"oldKernel": oldKernel, "noPidfd": noPidfd, "noThreads": noThreads,
 }
@@ -80,6 +85,8 @@ type keeperPlay struct {
 	*Keeper
 	name   string
 	number int
+	// left is what the program before this one in the keeper's process has left.
+	left *Heritage
 }
 
 // serve starts the next server.
@@ -143,16 +150,26 @@ func playKeeper(args []string) error {
 			return nil
 		}
 	}
+	left, err := Inherit()
+	if err != nil {
+		return err
+	}
 	if sc.before != nil {
 		if err := sc.before(); err != nil {
 			return err
 		}
 	}
-	keeper, err := NewKeeper(func(format string, args ...any) { fmt.Fprintf(os.Stderr, "keeper: "+format+"\n", args...) })
+	log := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "keeper: "+format+"\n", args...) }
+	k := &keeperPlay{name: args[0], left: left}
+	if left != nil {
+		k.Keeper, err = Resume(left, log)
+		k.number, _ = strconv.Atoi(left.Notes["number"])
+	} else {
+		k.Keeper, err = NewKeeper(log)
+	}
 	if err != nil {
 		return err
 	}
-	k := &keeperPlay{Keeper: keeper, name: args[0]}
 	if sc.keeper == nil {
 		sc.keeper = func(k *keeperPlay) error {
 			if err := k.serve(); err != nil {

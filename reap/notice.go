@@ -18,14 +18,19 @@ type (
 
 	// Draining says that the server has begun a shutdown; the stage is StageDrain.
 	Draining struct{}
+
+	// ReexecWanted says that the server wants this process to become the program that
+	// is at its path now. It is not repeated before Keeper.RefuseReexec or a Replace.
+	ReexecWanted struct{}
 )
 
 func (ServerReady) isNotice()  {}
 func (ServerExited) isNotice() {}
 func (Draining) isNotice()     {}
+func (ReexecWanted) isNotice() {}
 
 // Notices is where they arrive, in order. The keeper does not wait for the
-// reader: there are at most three for each StartServer, and room for many.
+// reader: there are at most four for each StartServer, and room for many.
 func (k *Keeper) Notices() <-chan Notice { return k.notices }
 
 func (k *Keeper) notice(n Notice) {

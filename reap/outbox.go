@@ -2,6 +2,8 @@ package reap
 
 import (
 	"os"
+	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -27,6 +29,7 @@ type outbox struct {
 	mu      sync.Mutex
 	packets []packet // guarded by mu; the last one takes further records
 	sending bool     // guarded by mu; somebody is in sendmsg, order is theirs
+	frozen  bool     // guarded by mu; what is added is not sent
 	closed  bool     // guarded by mu; nobody will read what is sent
 	unused  bool     // guarded by mu; close was called, the socket goes with the last sender
 }
@@ -100,7 +103,7 @@ func (o *outbox) isClosed() bool {
 func (o *outbox) drain() error {
 	for {
 		o.mu.Lock()
-		if o.sending || o.closed || len(o.packets) == 0 {
+		if o.sending || o.frozen || o.closed || len(o.packets) == 0 {
 			o.mu.Unlock()
 			return nil
 		}
@@ -137,6 +140,32 @@ func (o *outbox) send(p *packet) (err error) {
 		return lost
 	}
 	return err
+}
+
+// freeze stops sending; what is under way, which does not take long, is sent.
+func (o *outbox) freeze() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.frozen = true
+	for o.sending {
+		o.mu.Unlock()
+		runtime.Gosched()
+		o.mu.Lock()
+	}
+}
+
+func (o *outbox) thaw() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.frozen = false
+	notify(o.wake)
+}
+
+// left is what is not sent yet.
+func (o *outbox) left() []packet {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.packets)
 }
 
 // close drops what is left, ends run and closes the socket as soon as nobody is

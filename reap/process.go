@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,24 +37,45 @@ func parkThreads() {
 // closeOnExec marks what this process inherited beyond the standard descriptors,
 // so that no child inherits it in turn. What is opened later is born that way.
 func closeOnExec() {
-	const first = 3
-	if unix.CloseRange(first, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+	if unix.CloseRange(firstOwn, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
 	}
-	// Kernels before 5.11: what an inherited descriptor's number can be is known to
-	// /proc, and where that is missing the first thousand is nearly always all.
+	for _, fd := range openNow() { // kernels before 5.11
+		unix.CloseOnExec(fd)
+	}
+}
+
+// closeInherited closes what this process inherited beyond the standard
+// descriptors. What the runtime has opened is close-on-exec, what survived an exec is
+// not.
+func closeInherited() {
+	for _, fd := range openNow() {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// firstOwn follows the standard descriptors.
+const firstOwn = 3
+
+// openNow lists the descriptors beyond the standard ones, and numbers that may be
+// none.
+func openNow() (list []int) {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		for fd := first; fd < 1024; fd++ {
-			unix.CloseOnExec(fd)
+		// No /proc: the first thousand is nearly always all.
+		for fd := firstOwn; fd < 1024; fd++ {
+			list = append(list, fd)
 		}
-		return
+		return list
 	}
 	for _, name := range names {
-		if fd, err := strconv.Atoi(name.Name()); err == nil && fd >= first {
-			unix.CloseOnExec(fd)
+		if fd, err := strconv.Atoi(name.Name()); err == nil && fd >= firstOwn {
+			list = append(list, fd)
 		}
 	}
+	return list
 }
 
 // catchIgnored catches, and drops, each signal that this process was started to
@@ -76,32 +96,7 @@ func catchIgnored() {
 const sigIgn = 1
 
 func disposition(sig syscall.Signal) uintptr {
-	var action [8]uintptr // struct sigaction of the kernel begins with the handler
-	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), 0,
-		uintptr(unsafe.Pointer(&action)), 8, 0, 0)
-	if errno != 0 {
-		return 0
-	}
+	var action sigaction
+	action.of(sig) // zero, the default, when the kernel does not say
 	return action[0]
-}
-
-// maskInherited reports whether this process was started with blocked signals.
-func maskInherited() bool {
-	var set unix.Sigset_t
-	if unix.PthreadSigmask(unix.SIG_SETMASK, nil, &set) != nil {
-		return false
-	}
-	return set != unix.Sigset_t{}
-}
-
-// unmasked calls f on a thread without blocked signals; what is forked there
-// begins without them.
-func unmasked(f func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before unix.Sigset_t
-	// Neither call can fail with these arguments.
-	_ = unix.PthreadSigmask(unix.SIG_SETMASK, new(unix.Sigset_t), &before)
-	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }()
-	f()
 }

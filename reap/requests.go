@@ -9,16 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receive reads the requests of a server until its channel is at its end.
-func (k *Keeper) receive(s *session) {
-	k.recv.fd, k.recv.raw = s.fd, s.raw
-	for {
-		data, files, _, err := k.recv.next()
-		if err != nil {
-			return
-		}
-		k.dispatch(s, data, files)
+// receive takes the next packet of requests from a server. It reports whether the
+// channel was not at its end.
+func (k *Keeper) receive(s *session) (more bool) {
+	data, files, _, err := k.recv.next()
+	defer k.gate.Unlock()
+	if err != nil {
+		k.hungUp(s)
+		return false
 	}
+	k.dispatch(s, data, files)
+	return true
 }
 
 // dispatch carries out the requests of one packet. Descriptors that a request
@@ -46,6 +47,8 @@ func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 			k.takePlan(m)
 		case *tookMessage:
 			k.took(m.Signal)
+		case *reexecMessage:
+			k.wantReexec(s)
 		case *readyMessage:
 			k.serverReady(s)
 		case *drainingMessage:
@@ -166,14 +169,10 @@ func errnoOf(err error) syscall.Errno {
 func (k *Keeper) accept(key string, run uint64, declined bool) (refused string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if key == serverKey {
+	if own(key) {
 		return "a key must not be empty"
 	}
-	r := k.records[key]
-	if r == nil {
-		r = new(life)
-		k.records[key] = r
-	}
+	r := k.record(key)
 	if run <= r.run {
 		return fmt.Sprintf("run %d is not newer than run %d", run, r.run)
 	}
@@ -197,7 +196,7 @@ func (k *Keeper) decline(m *declinedMessage) {
 // signal carries out a request to signal. That the process is gone by now is told
 // by its exit; everything else says that the server asked for the impossible.
 func (k *Keeper) signal(m *signalMessage) {
-	if m.Key == serverKey {
+	if own(m.Key) {
 		return
 	}
 	err := k.table.Signal(m.Key, m.Run, m.Signal, m.Scope)
@@ -253,6 +252,16 @@ func (k *Keeper) serverReady(s *session) {
 	s.mu.Unlock()
 	if first {
 		k.notice(ServerReady{pid})
+	}
+}
+
+func (k *Keeper) wantReexec(s *session) {
+	s.mu.Lock()
+	first := !s.asked
+	s.asked = true
+	s.mu.Unlock()
+	if first {
+		k.notice(ReexecWanted{})
 	}
 }
 

@@ -24,7 +24,8 @@ const (
 type session struct {
 	number uint64 // the run number of the server's own process
 	fd     int    // the keeper's end of channel 1
-	raw    syscall.RawConn
+	file   *os.File
+	raw    syscall.RawConn // of file
 	out    *outbox
 
 	mu       sync.Mutex
@@ -35,6 +36,7 @@ type session struct {
 	drained  bool        // guarded by mu; everything it sent was read
 	deaf     *time.Timer // guarded by mu
 	over     bool        // guarded by mu; ServerExited was said
+	asked    bool        // guarded by mu; for a Reexecuted that it has not got yet
 }
 
 func (s *session) flush() {
@@ -72,7 +74,7 @@ func (k *Keeper) StartServer(path string, argv, env []string, stdio [3]*os.File)
 		unix.Close(requests)
 		return 0, fmt.Errorf("cannot wait for the server: %w", err)
 	}
-	s := &session{number: number, fd: requests, raw: raw, out: newOutbox(file, raw)}
+	s := &session{number: number, fd: requests, file: file, raw: raw, out: newOutbox(file, raw)}
 	k.greet(s)
 	c, err := k.forkServer(number, path, argv, env, stdio, theirs1, theirs2)
 	if err != nil {
@@ -114,7 +116,7 @@ func (k *Keeper) greet(s *session) {
 	defer k.mu.Unlock()
 	s.out.add(&helloMessage{k.stage})
 	for _, c := range k.table.childrenLocked() {
-		if c.Key != serverKey {
+		if !own(c.Key) {
 			s.out.add(&c)
 		}
 	}
@@ -174,18 +176,22 @@ func (s *session) setPid(pid int) {
 
 // listen carries out the server's requests until it is gone.
 func (k *Keeper) listen(s *session) {
-	for !survive(k.log, "channel", func() { k.receive(s) }) {
+	k.recv.fd, k.recv.raw = s.fd, s.raw
+	for more := true; more; {
+		survive(k.log, "channel", func() { more = k.receive(s) })
 	}
+}
+
+// hungUp is called when everything that a server sent was read and nothing more will
+// come.
+func (k *Keeper) hungUp(s *session) {
 	// Wakes a sender that waits for the socket to take more. It may be shut already.
 	_ = unix.Shutdown(s.fd, unix.SHUT_RDWR)
 	s.out.close()
 	s.mu.Lock()
 	s.drained = true
 	if s.exit == nil {
-		s.deaf = time.AfterFunc(deafServer, func() {
-			k.log("the server closed its channel and lives on: killing it")
-			_ = k.table.Signal(serverKey, s.number, unix.SIGKILL, ScopeMain) // it may be gone by now
-		})
+		k.killDeafLocked(s)
 	}
 	s.mu.Unlock()
 	k.sayOver(s)

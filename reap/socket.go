@@ -3,6 +3,7 @@ package reap
 import (
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -62,8 +63,11 @@ type receiver struct {
 	// has to be woken for it.
 	raw   syscall.RawConn
 	flags int // MSG_DONTWAIT without raw: EAGAIN is an error like others
-	buf   [recvBuffer]byte
-	oob   [2048]byte
+	// gate, when there is one, is held from when a packet has left the socket, or will
+	// never come; the caller opens it when it has carried the packet out.
+	gate *sync.Mutex
+	buf  [recvBuffer]byte
+	oob  [2048]byte
 }
 
 // recvmsg waits for a packet.
@@ -73,13 +77,31 @@ func (r *receiver) recvmsg() (n, oobn, flags int, err error) {
 		return n, oobn, flags, err
 	}
 	lost := r.raw.Read(func(fd uintptr) bool {
+		r.closeGate()
 		n, oobn, flags, _, err = unix.Recvmsg(int(fd), r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
-		return err != unix.EAGAIN
+		if err == unix.EAGAIN {
+			r.openGate()
+			return false
+		}
+		return true
 	})
 	if lost != nil {
+		r.closeGate()
 		err = lost
 	}
 	return n, oobn, flags, err
+}
+
+func (r *receiver) closeGate() {
+	if r.gate != nil {
+		r.gate.Lock()
+	}
+}
+
+func (r *receiver) openGate() {
+	if r.gate != nil {
+		r.gate.Unlock()
+	}
 }
 
 // pollable hands a descriptor to the runtime's poller; the file must be kept for
@@ -103,6 +125,7 @@ func (r *receiver) next() (data []byte, files []int, lost bool, err error) {
 		case err == unix.EINTR || err == unix.ECONNRESET:
 			// A reset is how the kernel tells that the other end died before it read
 			// all of ours. What it had sent is still there to be read.
+			r.openGate()
 			continue
 		case err != nil:
 			return nil, nil, false, err

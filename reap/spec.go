@@ -103,6 +103,10 @@ type (
 	// to act upon (TERM and INT: stop; HUP: reload).
 	Signaled struct{ Signal syscall.Signal }
 
+	// Reexecuted answers Client.Reexec: the keeper is now the program that is at its
+	// path. With Refused set it is what it was, and that says why.
+	Reexecuted struct{ Refused string }
+
 	// KeeperLost says that the channel is closed: the keeper is dead. It is the
 	// last event.
 	KeeperLost struct{ Err error }
@@ -113,6 +117,7 @@ func (SpawnFailed) isEvent() {}
 func (Exited) isEvent()      {}
 func (GroupGone) isEvent()   {}
 func (Signaled) isEvent()    {}
+func (Reexecuted) isEvent()  {}
 func (KeeperLost) isEvent()  {}
 
 // A Child is one live process of the keeper, as the inventory lists it.

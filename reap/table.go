@@ -22,6 +22,7 @@ type Table struct {
 	clock  *startClock
 	masked bool // this process was started with signals blocked
 	idle   reaperIdle
+	limits limits
 
 	// mu is held from the look-up of a pid to the signal, and from a reaping to the
 	// removal. It is taken after forks; the hooks are called under it, so what they
@@ -71,6 +72,7 @@ func (t *Table) Start(c Child, path string, argv []string, attr *syscall.ProcAtt
 	if err != nil {
 		return Child{}, err
 	}
+	t.limits.give(pid)
 	c.Pid, c.MainGone = pid, false
 	c.Start = t.clock.of(pid, before)
 	t.add(c)
