@@ -159,7 +159,7 @@ func (c *conn) flushOver(size int) bool {
 	err := c.raw.Write(c.writeSome)
 	c.fail(err)
 	if c.late {
-		c.fail(c.nc.SetWriteDeadline(time.Time{}))
+		c.setWriteDeadline(time.Time{})
 	}
 	c.pending = nil
 	c.out.b = c.out.b[:0]
@@ -179,10 +179,7 @@ func (c *conn) writeSome(fd uintptr) bool {
 		case err == unix.EAGAIN:
 			if !c.late {
 				c.late = true
-				c.fail(c.nc.SetWriteDeadline(time.Now().Add(c.srv.opts.WriteTimeout)))
-				if c.srv.stopping() {
-					c.hurry()
-				}
+				c.setWriteDeadline(time.Now().Add(c.writeTime()))
 			}
 			return false
 		default:
@@ -193,12 +190,29 @@ func (c *conn) writeSome(fd uintptr) bool {
 	return true
 }
 
-// hurry gives what a stream still has to write little time; the server stops.
+// writeTime is how long the client may take to read once the socket is full.
+func (c *conn) writeTime() time.Duration {
+	if c.streaming.Load() {
+		return c.srv.opts.StreamTimeout
+	}
+	return c.srv.opts.WriteTimeout
+}
+
+// setWriteDeadline sets a deadline, unless the server stops: then a stream keeps
+// the one that it has in common with all others.
+func (c *conn) setWriteDeadline(t time.Time) {
+	c.fail(c.nc.SetWriteDeadline(t))
+	if c.srv.stopping() {
+		c.hurry()
+	}
+}
+
+// hurry gives all that a stream still has to write little time; the server stops.
 func (c *conn) hurry() {
 	if !c.streaming.Load() {
 		return
 	}
-	if err := c.nc.SetWriteDeadline(time.Now().Add(partingTime)); err != nil {
+	if err := c.nc.SetWriteDeadline(c.srv.parting); err != nil {
 		c.nc.Close()
 	}
 }

@@ -20,8 +20,8 @@
 //     and the members of a batch are bounded, and what breaks a bound gets one
 //     error line;
 //   - a method that streams has its connection for itself: a reply, then
-//     notifications, then NoteEnd. A subscriber that does not read is dropped, and
-//     holds up neither the others nor the end of the server;
+//     notifications, then NoteEnd. A subscriber that does not read is waited for, long
+//     but not for ever, and holds up neither the others nor the end of the server;
 //   - what a client sends is never trusted, and what cannot be understood leaves
 //     the connection usable wherever the next request can still be found.
 //

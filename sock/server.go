@@ -23,6 +23,10 @@ type Options struct {
 	FrameTimeout time.Duration // for a request, from its first byte to its last (30 s)
 	WriteTimeout time.Duration // for replies to be read once the socket is full (10 s)
 
+	// StreamTimeout is the same for a stream (10 min). It is long, so that a
+	// subscriber that was busy hears what it has missed, instead of a cut line.
+	StreamTimeout time.Duration
+
 	// Grant says what a peer may do, given the path of the socket. It runs for
 	// every connection, on the accepting goroutine (nil: Grant).
 	Grant func(path string, peer Peer) Access
@@ -36,6 +40,7 @@ func (o *Options) fill() {
 	orDefault(&o.MaxConns, 4096)
 	orDefault(&o.FrameTimeout, 30*time.Second)
 	orDefault(&o.WriteTimeout, 10*time.Second)
+	orDefault(&o.StreamTimeout, 10*time.Minute)
 	if o.Grant == nil {
 		o.Grant = Grant
 	}
@@ -63,6 +68,7 @@ type Server struct {
 	endAll  context.CancelFunc
 	ending  chan struct{} // closed when Shutdown begins
 	ended   atomic.Bool   // the same, cheaper to ask
+	parting time.Time     // until when what streams still write may be read; set before ended
 	running sync.WaitGroup
 
 	mu        sync.Mutex
@@ -242,7 +248,9 @@ func (s *Server) forget(c *conn) {
 // closed as they are, and the error is that of ctx. No socket file is removed.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	if !s.ended.Swap(true) {
+	if !s.ended.Load() {
+		s.parting = time.Now().Add(partingTime)
+		s.ended.Store(true)
 		close(s.ending)
 	}
 	for l := range s.listeners {

@@ -16,8 +16,8 @@ type stream struct {
 	begun bool
 }
 
-// partingTime is how long a client may take to read the end of its stream when
-// the server stops. Who does not read must not hold that up.
+// partingTime is how long a client may take to read all the rest of its stream
+// when the server stops. Who does not read must not hold that up.
 const partingTime = 250 * time.Millisecond
 
 var errNoStream = errors.New("cannot stream: the method is not marked as one that does")
@@ -45,7 +45,7 @@ func (c *Call) Begin(result any) error {
 
 // Push sends a notification, between Begin and the end of the handler, from one
 // goroutine at a time. It returns when the connection has taken it, and waits
-// while the client does not read, for at most Options.WriteTimeout; params may
+// while the client does not read, for at most Options.StreamTimeout; params may
 // be reused then. An error ends the stream: the handler should return.
 func (c *Call) Push(method string, params any) error {
 	s := c.stream

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -203,7 +204,7 @@ func flood(ended chan<- error) Table {
 // Fault 40: a subscriber that does not read.
 func TestFault40ASubscriberThatDoesNotReadIsDropped(t *testing.T) {
 	ended := make(chan error, 1)
-	_, path := start(t, flood(ended), Options{WriteTimeout: 50 * time.Millisecond})
+	_, path := start(t, flood(ended), Options{StreamTimeout: 50 * time.Millisecond})
 	c, other := talk(t, path), talk(t, path)
 	c.send(askStream)
 	other.alive()
@@ -215,7 +216,7 @@ func TestFault40ASubscriberThatDoesNotReadIsDropped(t *testing.T) {
 
 func TestASubscriberThatDoesNotReadHoldsUpNoShutdown(t *testing.T) {
 	ended := make(chan error, 1)
-	s, path := start(t, flood(ended), Options{WriteTimeout: time.Hour})
+	s, path := start(t, flood(ended), Options{StreamTimeout: time.Hour})
 	c := talk(t, path)
 	c.send(askStream)
 	c.want(`"result":true`)
@@ -223,6 +224,60 @@ func TestASubscriberThatDoesNotReadHoldsUpNoShutdown(t *testing.T) {
 		t.Error(err)
 	}
 	<-ended
+}
+
+// A subscriber that reads keeps a handler that has much to tell busy.
+func TestASubscriberThatReadsHoldsUpNoShutdown(t *testing.T) {
+	ended := make(chan error, 1)
+	s, path := start(t, flood(ended), Options{})
+	c := talk(t, path)
+	c.send(askStream)
+	c.want(`"result":true`)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		io.Copy(io.Discard, c.in)
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	<-ended
+	<-read
+}
+
+func TestAStreamWaitsLongerThanAReplyForItsClientToRead(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts Options
+		cut  bool
+	}{
+		{"than a reply", Options{WriteTimeout: 1}, false},
+		{"but not for ever", Options{StreamTimeout: 1}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			large := strings.Repeat("x", 8<<20) // no socket holds that
+			_, path := start(t, streamTable(func(_ context.Context, call *Call) error {
+				err := errors.Join(call.Begin(true), call.Push("x", large))
+				ended <- err
+				return Refuse(WordSlow, "too slow")
+			}), tt.opts)
+			c := talk(t, path)
+			c.send(askStream)
+			c.want(`"result":true`)
+			if tt.cut {
+				if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("it ended with %v", err)
+				}
+				return
+			}
+			c.want(large)
+			c.want(`"data":{"code":"slow"}`)
+			c.wantClosed()
+		})
+	}
 }
 
 func TestAPanicOfAStreamCostsOnlyItsConnection(t *testing.T) {

@@ -63,16 +63,25 @@ func (s *server) events(ctx context.Context, c *sock.Call) (any, error) {
 		if err != nil {
 			return nil, endOfEvents(ctx, err)
 		}
-		batch := make([]sock.Event, 0, len(news))
-		for _, e := range news {
-			if e.Seq > told && among(p.Names, e.Service) {
-				batch = append(batch, wireEvent(e))
+		// While the client does not read, this waits; the feed holds what comes, and
+		// Next says so when that was too much.
+		for some := range slices.Chunk(news, mostEvents) {
+			if err := tell(c, wireEvents(some, told, p.Names)); err != nil {
+				return nil, err
 			}
 		}
-		if err := tell(c, batch); err != nil {
-			return nil, err
+	}
+}
+
+// wireEvents are those of the events that are later than told and asked for.
+func wireEvents(news []supervise.Event, told uint64, names []string) []sock.Event {
+	batch := make([]sock.Event, 0, len(news))
+	for _, e := range news {
+		if e.Seq > told && among(names, e.Service) {
+			batch = append(batch, wireEvent(e))
 		}
 	}
+	return batch
 }
 
 // endOfEvents is why a subscription ends; nil when the client wanted that.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -173,6 +174,18 @@ func TestEventsOfTheConfiguration(t *testing.T) {
 func TestASlowSubscriberIsTold(t *testing.T) {
 	h := newHouse(t, "service a")
 	h.wait("a", "running")
+	h.path += "2" // the same, where replies must be read at once
+	wire, served := sock.NewServer(h.s.table(), sock.Options{WriteTimeout: 1}), make(chan error, 1)
+	ln, err := sock.Listen(h.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { served <- wire.Serve(ln) }()
+	defer func() {
+		if err := errors.Join(wire.Shutdown(t.Context()), <-served); err != nil {
+			t.Error(err)
+		}
+	}()
 	slow, attentive := h.dial(), h.dial()
 	slow.subscribe("events.subscribe", `{}`)
 	attentive.subscribe("events.subscribe", `{}`)
