@@ -44,7 +44,7 @@ func words() []word {
 		{WordTarget, "it is a target, and has no process"},
 		{WordAccessDenied, "the user may not do that, or not connect at all"},
 		{WordTooManyConnections, "the server holds as many connections as it will"},
-		{WordFrameTooLarge, "the request is too long; the connection is closed"},
+		{WordFrameTooLarge, "the request is too long, or the server holds too many long ones; the connection is closed"},
 		{WordFrameTimeout, "the request was not complete in time; the connection is closed"},
 		{WordTooDeep, "the request is nested too deeply; the connection is closed"},
 		{WordNotUTF8, "the request is not valid UTF-8; the connection is closed"},

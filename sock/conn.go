@@ -78,7 +78,11 @@ func (c *conn) read() frame {
 	if c.in.partial() {
 		c.arm()
 	}
-	n, err := c.nc.Read(c.in.space())
+	room := c.in.space()
+	if room == nil {
+		return c.in.all.exceeded()
+	}
+	n, err := c.nc.Read(room)
 	c.in.filled(n)
 	switch {
 	case err == nil:

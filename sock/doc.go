@@ -15,7 +15,8 @@
 //   - requests of one connection are answered strictly in order, each connection
 //     on its own goroutine; replies are coalesced while further complete requests
 //     are already there;
-//   - no client costs the others anything: the size, depth and time of a frame,
+//   - no client costs the others anything: the size, depth and time of a frame, the
+//     size of all together,
 //     the time for which a reply may wait to be read, the number of connections
 //     and the members of a batch are bounded, and what breaks a bound gets one
 //     error line;

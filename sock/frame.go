@@ -32,7 +32,8 @@ const minBuffer = 2048
 // caller reads into space, tells how much by filled, and asks next until that
 // says noFrame.
 type framer struct {
-	max  int // longest frame in bytes
+	max  int     // longest frame in bytes
+	all  *budget // of what all framers hold; nil: no bound
 	buf  []byte
 	from int // buf[from:to] is there and not consumed
 	to   int
@@ -161,10 +162,11 @@ func (f *framer) consume(n int) {
 }
 
 // space is room to read into; it ends the life of the frames that next
-// returned.
+// returned. There is none when the framers together hold too much.
 func (f *framer) space() []byte {
 	switch {
 	case f.from == f.to && len(f.buf) != minBuffer:
+		f.all.change(len(f.buf), minBuffer)
 		f.buf = make([]byte, minBuffer)
 		f.from, f.to = 0, 0
 	case f.from == f.to:
@@ -173,11 +175,21 @@ func (f *framer) space() []byte {
 		f.to = copy(f.buf, f.buf[f.from:f.to])
 		f.from = 0
 	case f.to == len(f.buf):
-		larger := make([]byte, min(2*len(f.buf), f.max+minBuffer))
+		size := min(2*len(f.buf), f.max+minBuffer)
+		if !f.all.change(len(f.buf), size) {
+			return nil
+		}
+		larger := make([]byte, size)
 		f.to = copy(larger, f.buf[f.from:f.to])
 		f.buf, f.from = larger, 0
 	}
 	return f.buf[f.to:]
+}
+
+// drop gives up what is there.
+func (f *framer) drop() {
+	f.all.change(len(f.buf), 0)
+	*f = framer{max: f.max, all: f.all}
 }
 
 // filled tells that n bytes were read into the front of space.

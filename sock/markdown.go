@@ -55,7 +55,7 @@ go by name. Unknown parameters are ignored, and clients should ignore keys of re
 Who may connect: root, the user of the server, and members of the group that the socket file belongs to. All of them may do everything;
 a member of that group is as good as root.
 
-Limits: a request of 1 MiB, 64 levels deep, complete after 30 s; a client that does not read is dropped after 10 s, one with a stream after 10 min; 4,096 connections.
+Limits: a request of 1 MiB, all long ones together 64 MiB, 64 levels deep, complete after 30 s; a client that does not read is dropped after 10 s, one with a stream after 10 min; 4,096 connections.
 
 **Streams.** A method that streams answers its request, and then sends notifications on the same connection until the client hangs up.
 It needs a connection of its own: what is sent on it meanwhile is not read. When the server ends the stream, the last notification is

@@ -18,6 +18,7 @@ import (
 // the limit in brackets.
 type Options struct {
 	MaxFrame     int           // longest request in bytes (1 MiB)
+	MaxFrames    int           // bytes of the long requests of all connections together, begun or being answered (64 MiB)
 	MaxBatch     int           // most requests of a batch (1,000)
 	MaxConns     int           // most connections (4,096)
 	FrameTimeout time.Duration // for a request, from its first byte to its last (30 s)
@@ -36,6 +37,7 @@ type Options struct {
 
 func (o *Options) fill() {
 	orDefault(&o.MaxFrame, 1<<20)
+	orDefault(&o.MaxFrames, 64<<20)
 	orDefault(&o.MaxBatch, 1000)
 	orDefault(&o.MaxConns, 4096)
 	orDefault(&o.FrameTimeout, 30*time.Second)
@@ -62,6 +64,7 @@ type Server struct {
 	opts    Options
 	methods map[string]*Method
 	outputs sync.Pool       // of *output
+	frames  budget          // of what the connections hold of requests
 	base    context.Context // of the handlers
 	cancel  context.CancelFunc
 	streams context.Context // of the handlers that stream: it ends when Shutdown begins
@@ -87,6 +90,7 @@ func NewServer(table Table, opts Options) *Server {
 		conns:     make(map[*conn]struct{}),
 		listeners: make(map[net.Listener]struct{}),
 	}
+	s.frames.max = int64(opts.MaxFrames)
 	s.outputs.New = func() any { return newOutput() }
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.streams, s.endAll = context.WithCancel(s.base)
@@ -211,7 +215,7 @@ func (s *Server) newConn(l net.Listener, nc net.Conn) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{srv: s, nc: uc, raw: raw, peer: peer, in: framer{max: s.opts.MaxFrame}}
+	c := &conn{srv: s, nc: uc, raw: raw, peer: peer, in: framer{max: s.opts.MaxFrame, all: &s.frames}}
 	c.access = s.opts.Grant(l.Addr().String(), peer)
 	if c.access == Nothing {
 		return nil, accessDenied(peer)
@@ -236,6 +240,7 @@ func (s *Server) admit(c *conn) error {
 // forget ends a connection.
 func (s *Server) forget(c *conn) {
 	c.nc.Close()
+	c.in.drop()
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()

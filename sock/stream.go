@@ -23,7 +23,7 @@ const partingTime = 250 * time.Millisecond
 var errNoStream = errors.New("cannot stream: the method is not marked as one that does")
 
 // Begin sends the reply to a call of a method that streams. The handler calls it
-// once, before the first Push. An error means that nobody listens any more.
+// once, before the first Push, and has read Params by then. An error means that nobody listens any more.
 func (c *Call) Begin(result any) error {
 	s := c.stream
 	if s == nil {
@@ -32,7 +32,7 @@ func (c *Call) Begin(result any) error {
 	if s.begun {
 		return errors.New("cannot begin a stream twice")
 	}
-	return s.send(func(o *output) error {
+	err := s.send(func(o *output) error {
 		o.appendHead(s.id)
 		o.b = append(o.b, `,"result":`...)
 		if err := o.appendValue(result); err != nil {
@@ -41,6 +41,12 @@ func (c *Call) Begin(result any) error {
 		s.begun = true
 		return nil
 	})
+	if s.begun {
+		// Nothing more is read, and a stream may live for long.
+		s.id, c.Raw = nil, nil
+		s.c.in.drop()
+	}
+	return err
 }
 
 // Push sends a notification, between Begin and the end of the handler, from one
