@@ -330,52 +330,23 @@ func ownProc() error {
 // An exec that hangs delays others' exits, but no signal: the operator can still
 // stop things. The file hangs while somebody holds a lease on it.
 var hungExec = scenario{server: func(_ int, s *serverPlay) error {
-	dir, err := os.MkdirTemp("", "reap")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	text, err := os.ReadFile(os.Getenv("ZINIT_TEST_TINY"))
-	if err != nil {
-		return err
-	}
-	path := dir + "/leased"
-	if err := os.WriteFile(path, text, 0o755); err != nil {
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	signal.Ignore(syscall.SIGIO) // the kernel's wish that we let go
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
-		fmt.Fprintln(os.Stderr, "SKIP: no leases:", err)
-		return nil
-	}
 	s.Spawn(spec("victim", 1, "p"))
 	victim, err := nextEvent[Spawned](s)
 	if err != nil {
 		return err
 	}
-	hung := spec("hung", 1, "p")
-	hung.Path = path
-	s.Spawn(hung)
-	if err := eventually("exec hangs", func() bool {
-		held, _ := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
-		return held != unix.F_WRLCK // what the kernel wants it to become
-	}); err != nil {
+	free, err := hang(s)
+	if err != nil {
 		return err
 	}
+	defer free()
 	for range 2 { // the second after the reaper has begun to wait
 		s.Signal("victim", 1, syscall.SIGKILL, ScopeMain)
 		if err := eventually("the signal arrives", func() bool { return statusLine(victim.Pid, "State") == "Z" }); err != nil {
 			return err
 		}
 	}
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK); err != nil {
-		return err
-	}
+	free()
 	seen := ""
 	for range 2 {
 		e, err := s.event()
@@ -389,6 +360,38 @@ var hungExec = scenario{server: func(_ int, s *serverPlay) error {
 	}
 	return nil
 }}
+
+// hang asks for a process whose exec hangs until free is called.
+func hang(s *serverPlay) (free func(), err error) {
+	dir, err := os.MkdirTemp("", "reap")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	text, err := os.ReadFile(os.Getenv("ZINIT_TEST_TINY"))
+	if err != nil {
+		return nil, err
+	}
+	hung := spec("hung", 1, "p")
+	hung.Path = dir + "/leased"
+	if err := os.WriteFile(hung.Path, text, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(hung.Path)
+	if err != nil {
+		return nil, err
+	}
+	signal.Ignore(syscall.SIGIO) // the kernel's wish that we let go
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		fmt.Fprintln(os.Stderr, "SKIP: no leases:", err)
+		os.Exit(0)
+	}
+	s.Spawn(hung)
+	return func() { f.Close() }, eventually("exec hangs", func() bool {
+		held, _ := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
+		return held != unix.F_WRLCK // what the kernel wants it to become
+	})
+}
 
 func TestAnExecThatHangsDelaysNoSignal(t *testing.T) { play(t, "hungExec") }
 

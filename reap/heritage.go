@@ -176,12 +176,15 @@ func find[M message](h *Heritage) (found M) {
 // An error says that there is something that cannot be understood: then the children
 // of this process are strangers to it, and the server, if one runs, finds its channel
 // closed.
-func Inherit() (h *Heritage, err error) {
-	defer func() {
-		if err != nil {
-			closeInherited()
-		}
-	}()
+func Inherit() (*Heritage, error) {
+	h, err := readHeritage()
+	if err != nil {
+		closeInherited()
+	}
+	return h, err
+}
+
+func readHeritage() (*Heritage, error) {
 	value, there := os.LookupEnv(heritageEnv)
 	if !there {
 		return nil, nil
@@ -196,7 +199,8 @@ func Inherit() (h *Heritage, err error) {
 		return nil, fmt.Errorf("cannot read what the program before left in descriptor %d: %w", fd, err)
 	}
 	unix.Close(fd)
-	if h, err = decodeHeritage(text); err != nil {
+	h, err := decodeHeritage(text)
+	if err != nil {
 		return nil, fmt.Errorf("cannot understand what the program before left: %w", err)
 	}
 	heir := find[*heirMessage](h)

@@ -58,6 +58,8 @@ type scenario struct {
 	before func() error
 	// keeper drives the keeper; nil starts one server, which must end with code 0.
 	keeper func(k *keeperPlay) error
+	// early runs in the server number n before it connects.
+	early func(n int)
 	// server is the server number n (from 1).
 	server func(n int, s *serverPlay) error
 }
@@ -73,6 +75,8 @@ var scenarios = map[string]scenario{
 	"stopped":    stopped,
 	"heir":       heir,
 	"reexec":     reexec,
+	"candidates": candidates, "execFails": execFails, "asks": asks, "birthAgain": birthAgain, "stoppedAgain": stoppedAgain,
+	"halfTold": halfTold, "stuck": stuck,
 	"reexecLoad": reexecLoad,
 	"storm":      storm,
 	"orphaned":   orphaned,
@@ -197,6 +201,9 @@ func playServer(args []string) error {
 	number, _ := strconv.Atoi(args[1])
 	fd1, _ := strconv.Atoi(args[2])
 	fd2, _ := strconv.Atoi(args[3])
+	if early := scenarios[args[0]].early; early != nil {
+		early(number)
+	}
 	client, inv, err := Connect(fd1, fd2)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -139,16 +140,15 @@ func said(r *os.File) []string {
 }
 
 func judge(path string, status Status, lines []string, answer string) error {
-	last := lines[len(lines)-1]
 	switch {
-	case status.Success() && last == answer:
+	case status.Success() && slices.Contains(lines, answer):
 		return nil
 	case status.Success():
 		return fmt.Errorf("%s ended without saying that it can take over", path)
-	case last == "":
+	case lines[0] == "":
 		return fmt.Errorf("%s cannot take over: %v", path, status)
 	}
-	return fmt.Errorf("%s cannot take over (%v): %s", path, status, last)
+	return fmt.Errorf("%s cannot take over (%v): %s", path, status, lines[0])
 }
 
 // RefuseReexec tells a server that has asked for it why this process stays as it is.

@@ -28,11 +28,9 @@ func playRehearsal() int {
 	case "":
 		fmt.Println(h.Answer())
 	case "hangs":
-		select {}
+		_ = unix.Pause()
 	case "crashes":
-		fmt.Fprintln(os.Stderr, "something is wrong")
-		_ = unix.Kill(os.Getpid(), unix.SIGSEGV)
-		select {}
+		panic("something is wrong")
 	case "refuses":
 		fmt.Fprintln(os.Stderr, "zinit: this is too much")
 		return 7
@@ -119,12 +117,7 @@ func TestTheKeepersProgramIsReplacedAndNothingIsLost(t *testing.T) { play(t, "re
 
 // reexecLoad replaces the keeper's program again and again while processes start and
 // end and signals come.
-var reexecLoad = scenario{before: func() error {
-	for i := range disturbers {
-		signal.Notify(signals, firstDisturber+syscall.Signal(i))
-	}
-	return nil
-}, keeper: func(k *keeperPlay) error {
+var reexecLoad = scenario{before: caught, keeper: func(k *keeperPlay) error {
 	step, rounds := k.note("step"), many(100)
 	switch {
 	case step == 0:
@@ -197,6 +190,13 @@ const (
 
 // signals is where they arrive; they are caught before anything is forked.
 var signals = make(chan os.Signal, 64)
+
+func caught() error {
+	for i := range disturbers {
+		signal.Notify(signals, firstDisturber+syscall.Signal(i))
+	}
+	return nil
+}
 
 // tally empties the channel: how often there is each of the signals.
 func tally() string {

@@ -116,14 +116,7 @@ func (k *Keeper) inheritSession(m *sessionMessage, exit *Exited, unsent []packet
 	if s.drained || s.over {
 		return s
 	}
-	// The lowest number that is free: what is forked copies the table up to the highest.
-	fd, err := unix.FcntlInt(uintptr(m.Requests), unix.F_DUPFD_CLOEXEC, firstOwn)
-	if err == nil {
-		unix.Close(m.Requests)
-		s.fd = fd
-		s.file, s.raw, err = pollable(fd, "channel of the server")
-	}
-	if err != nil {
+	if err := s.takeOver(m.Requests); err != nil {
 		k.log("cannot go on with the channel of the server: %v", err)
 		s.drained = true
 		return s
@@ -131,6 +124,21 @@ func (k *Keeper) inheritSession(m *sessionMessage, exit *Exited, unsent []packet
 	s.out = newOutbox(s.file, s.raw)
 	s.out.packets = unsent
 	return s
+}
+
+// takeOver takes the keeper's end of channel 1.
+func (s *session) takeOver(requests int) (err error) {
+	if !isOpen(requests) {
+		return unix.EBADF
+	}
+	// The lowest number that is free: what is forked copies the table up to the highest.
+	s.fd, err = unix.FcntlInt(uintptr(requests), unix.F_DUPFD_CLOEXEC, firstOwn)
+	if err != nil {
+		return err
+	}
+	unix.Close(requests)
+	s.file, s.raw, err = pollable(s.fd, "channel of the server")
+	return err
 }
 
 // goOn sets the last server's session going again.
