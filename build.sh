@@ -34,6 +34,9 @@ help() {
 ./build.sh fuzz       gives each fuzz target a minute (or ZINIT_FUZZ_TIME)
 ./build.sh sim [N] [SEED]
                       lives through N simulated histories (1,000,000), from SEED on (1)
+./build.sh chaos [MINUTES] [SEED]
+                      kills the server hundreds of times a minute (1) while services write,
+                      crash, restart, stop and start, and looks whether anything is lost
 ./build.sh bench      compares with C loops, and with zinit 0.3.9 if that is installed
                       (docs/bench.md), then runs the Go benchmarks
 ./build.sh compat     runs the programs of zinit 0.3.9 against ours, both ways round;
@@ -314,6 +317,11 @@ sim() {
 		go test ./supervise -run '^TestSimulation$' -count=1 -timeout 0 -v
 }
 
+chaos() {
+	ZINIT_CHAOS=${1:-1}m ZINIT_CHAOS_SEED=${2:-} \
+		go test -run '^TestChaos$' -count=1 -timeout 0 -v .
+}
+
 # peer finds the programs of zinit 0.3.9, or builds them; they are not on Debian.
 peer() {
 	local dir
@@ -354,6 +362,7 @@ main() {
 	test) find_go && test_all "$@" ;;
 	fuzz) find_go && fuzz_each "${ZINIT_FUZZ_TIME:-60s}" ;;
 	sim) find_go && sim "$@" ;;
+	chaos) find_go && chaos "$@" ;;
 	bench) find_go && bench ;;
 	compat) find_go && compat ;;
 	*)

@@ -34,6 +34,7 @@ var children = map[string]func() int{
 	"hold":  hold,
 	"flood": flood,
 	"noise": noise,
+	"chaos": chaosChild, // of TestChaos
 	// See the tests of disks under faults.
 	"confined": confined,
 	// Fails at once.
