@@ -172,8 +172,9 @@ func TestFifoWithoutReaderHoldsUpNobody(t *testing.T) {
 }
 
 func TestFlushEndsWithItsContext(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.txt") // first: it is removed after the logs are closed
 	l, _ := open(t, "")
-	l.Configure("web", Options{File: filepath.Join(t.TempDir(), "web.txt")})
+	l.Configure("web", Options{File: file})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	l.Flush(ctx)
