@@ -78,13 +78,10 @@ func (b *bench) mustBeUp(tb testing.TB) {
 }
 
 func benchService(name string, requires ...string) *config.Service {
-	return &config.Service{
-		Name: name, Exec: "/x", Command: config.Command{Argv: []string{"/x"}}, Requires: requires,
-		Lifecycle: config.Lifecycle{
-			RestartDelay: time.Second, RestartDelayMax: time.Minute, MaxRestarts: 10, StabilityPeriod: time.Minute,
-			StopTimeout: 10 * time.Second, StopSignal: syscall.SIGTERM,
-		},
-	}
+	s := config.Default()
+	s.Name, s.Exec, s.Command.Argv, s.Requires = name, "/x", []string{"/x"}, requires
+	s.Lifecycle.RestartDelayMax, s.Lifecycle.StabilityPeriod = time.Minute, time.Minute
+	return s
 }
 
 // shapes are the graphs that are measured.

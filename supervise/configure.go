@@ -212,7 +212,7 @@ func (r *record) rules() *machine.Rules {
 		return rulesOf(r.cfg)
 	}
 	mixed := *r.cfg
-	mixed.Oneshot = r.ran.Oneshot
+	mixed.Type = r.ran.Type
 	if ownsGroup(r.cfg) != ownsGroup(r.ran) {
 		mixed.Lifecycle.KillMode = r.ran.Lifecycle.KillMode
 	}
@@ -226,7 +226,7 @@ func ownsGroup(s *config.Service) bool { return s.Lifecycle.KillMode != config.K
 func rulesOf(s *config.Service) *machine.Rules {
 	l := s.Lifecycle
 	r := &machine.Rules{
-		Target: s.Target, Oneshot: s.Oneshot,
+		Target: s.Target, Oneshot: s.Oneshot(),
 		Delay: l.RestartDelay, DelayMax: l.RestartDelayMax,
 		MaxRestarts: l.MaxRestarts, Stability: l.StabilityPeriod,
 		StartTimeout: l.StartTimeout, StopTimeout: l.StopTimeout, StopSignal: l.StopSignal,
@@ -238,7 +238,7 @@ func rulesOf(s *config.Service) *machine.Rules {
 	case config.RestartOnFailure:
 		r.Policy = machine.OnFailure
 	}
-	if s.Oneshot {
+	if s.Oneshot() {
 		// A oneshot that ended well has done its work; one that failed is tried
 		// again only when its file says so in words.
 		if r.Policy == machine.Always {

@@ -201,7 +201,7 @@ func (s *stage) Spawn(spec reap.Spec) {
 	}
 	s.next = append(s.next, func() {
 		s.rises(spec.Key, spec.Run)
-		if r := s.c.byName[spec.Key]; r != nil && r.cfg.Oneshot {
+		if r := s.c.byName[spec.Key]; r != nil && r.cfg.Oneshot() {
 			s.c.keeperEvent(reap.Exited{Key: spec.Key, Run: spec.Run, Status: reap.ExitCode(0)})
 		}
 	})

@@ -199,14 +199,12 @@ func services(t *testing.T, lines ...string) *config.Set {
 func parseService(line string) (*config.Service, error) {
 	words := strings.Fields(line)
 	ms := time.Millisecond
-	s := &config.Service{
-		Name: words[0], Source: words[0] + ".toml", Digest: sha256.Sum256([]byte(line)),
-		Exec: "/bin/" + words[0], Command: config.Command{Argv: []string{"/bin/" + words[0]}},
-		Lifecycle: config.Lifecycle{
-			RestartDelay: 200 * ms, RestartDelayMax: time.Second, MaxRestarts: 4, StabilityPeriod: 10 * time.Second,
-			StartTimeout: 30 * time.Second, StopTimeout: 2 * time.Second, StopSignal: syscall.SIGTERM,
-		},
-	}
+	s := config.Default()
+	s.Name, s.Source, s.Digest = words[0], words[0]+".toml", sha256.Sum256([]byte(line))
+	s.Exec, s.Command.Argv = "/bin/"+words[0], []string{"/bin/" + words[0]}
+	l := &s.Lifecycle
+	l.RestartDelay, l.RestartDelayMax, l.MaxRestarts, l.StabilityPeriod = 200*ms, time.Second, 4, 10*time.Second
+	l.StartTimeout, l.StopTimeout = 30*time.Second, 2*time.Second
 	for _, word := range words[1:] {
 		key, value, _ := strings.Cut(word, "=")
 		if err := setKey(s, key, value); err != nil {
@@ -230,7 +228,7 @@ func setKey(s *config.Service, key, value string) (err error) {
 	case "target":
 		s.Target, s.Exec, s.Command = true, "", config.Command{}
 	case "oneshot":
-		s.Oneshot = true
+		s.Type = config.TypeOneshot
 	case "status":
 		status, ok := map[string]config.StartStatus{"stop": config.StatusStop, "ignore": config.StatusIgnore}[value]
 		if s.Status = status; !ok {

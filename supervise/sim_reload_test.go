@@ -132,7 +132,7 @@ func (w *world) idealOdds(key string) {
 		service = key
 	}
 	odds := w.sim.Odds
-	if r := w.c.byName[service]; isProbe || r != nil && r.cfg.Oneshot {
+	if r := w.c.byName[service]; isProbe || r != nil && r.cfg.Oneshot() {
 		odds.Ends, odds.EndsWell, odds.MaxLife = 100, 100, 50*time.Millisecond
 	}
 	w.sim.Of[key] = odds

@@ -144,8 +144,8 @@ func (w *world) config(n int) *config.Set {
 		if w.rng.IntN(20) == 0 {
 			continue // a hole: what requires it has a missing dependency
 		}
-		s := &config.Service{Name: name(i), Exec: "/x", Command: config.Command{Argv: []string{"/x"}}}
-		s.Logging = config.Logging{BufferLines: 1000, BufferBytes: 4 << 20}
+		s := config.Default()
+		s.Name, s.Exec, s.Command.Argv = name(i), "/x", []string{"/x"}
 		if old := w.known[name(i)]; old != nil && w.rng.IntN(3) == 0 {
 			set.Services = append(set.Services, old) // its file has not changed
 			continue
@@ -164,7 +164,9 @@ func (w *world) config(n int) *config.Set {
 			s.Class = config.ClassSystem
 		}
 		s.Target = w.rng.IntN(8) == 0
-		s.Oneshot = !s.Target && w.rng.IntN(6) == 0
+		if !s.Target && w.rng.IntN(6) == 0 {
+			s.Type = config.TypeOneshot
+		}
 		switch w.rng.IntN(16) {
 		case 0, 1:
 			s.Status = config.StatusStop
@@ -208,6 +210,7 @@ func (w *world) lifecycle(s *config.Service) {
 		StartTimeout:    ms(1 + w.rng.IntN(1000)),
 		StopTimeout:     ms(1 + w.rng.IntN(500)),
 		StopSignal:      syscall.SIGTERM,
+		HookTimeout:     30 * time.Second,
 		KillMode:        config.KillMode(w.rng.IntN(3)),
 	}
 	if w.ideal {

@@ -103,7 +103,7 @@ func description(c *sock.Call) (text []byte, persist *bool, err error) {
 func (s *server) keepPolicy(svc *config.Service, text []byte) {
 	var said struct{ Lifecycle map[string]any }
 	was := s.sup.Snapshot().Find(svc.Name)
-	if was == nil || !svc.Oneshot || json.Unmarshal(text, &said) != nil {
+	if was == nil || !svc.Oneshot() || json.Unmarshal(text, &said) != nil {
 		return
 	}
 	if is, had := &svc.Lifecycle, was.Config.Lifecycle; had.RestartExplicit && had.Restart == config.RestartOnFailure &&

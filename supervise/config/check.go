@@ -21,7 +21,7 @@ func (f *file) check(s *Service, tables map[string]*tomlTable) {
 	f.dependencies(s)
 	f.delays(s)
 	// It says nothing about others: services that do the same are equal.
-	s.Lifecycle.RestartExplicit = s.Lifecycle.RestartExplicit && s.Oneshot
+	s.Lifecycle.RestartExplicit = s.Lifecycle.RestartExplicit && s.Oneshot()
 	if s.Health != nil {
 		f.health(s, tables["health"])
 	}

@@ -32,8 +32,12 @@ var serviceKeys = [...]key{
 		set: func(s *Service, v value) { s.Dir, _ = v.text() },
 		get: func(s *Service) any { return optional(s.Dir) }},
 	{name: "oneshot", kind: kindFlag,
-		set: func(s *Service, v value) { s.Oneshot, _ = v.flag() },
-		get: func(s *Service) any { return s.Oneshot }},
+		set: func(s *Service, v value) {
+			if yes, _ := v.flag(); yes {
+				s.Type = TypeOneshot
+			}
+		},
+		get: func(s *Service) any { return s.Oneshot() }},
 	{name: "env", kind: kindEnv, set: setEnv, get: func(s *Service) any { return environ(s.Env) }},
 	{name: "status", kind: kindWord, words: statusWords[:],
 		set: func(s *Service, v value) { s.Status = StartStatus(v.word()) },
@@ -91,7 +95,7 @@ var lifecycleKeys = [...]key{
 			}
 		},
 		get: func(s *Service) any {
-			return s.Oneshot && s.Lifecycle.Restart == RestartOnFailure && s.Lifecycle.RestartExplicit
+			return s.Oneshot() && s.Lifecycle.Restart == RestartOnFailure && s.Lifecycle.RestartExplicit
 		}},
 	{name: "restart_delay_ms", kind: kindMillis,
 		set: func(s *Service, v value) { s.Lifecycle.RestartDelay, _ = v.millis(0) },

@@ -20,7 +20,7 @@ func (s *Service) Same(o *Service) bool {
 // isDefault tells whether the key says of s what it says of a service that does
 // not mention it.
 func (k *key) isDefault(s *Service) bool {
-	plain := newService()
+	plain := Default()
 	plain.Health = newHealth()
 	return reflect.DeepEqual(k.get(s), k.get(plain))
 }
@@ -32,7 +32,7 @@ func (k *key) inFile(s *Service) (any, bool) {
 		return nil, false
 	default:
 		// A file that names the default policy asks for a oneshot to be retried.
-		quiet := k.name == "restart" && s.Oneshot && !s.Lifecycle.RestartExplicit
+		quiet := k.name == "restart" && s.Oneshot() && !s.Lifecycle.RestartExplicit
 		return v, !k.wire && !quiet
 	}
 }

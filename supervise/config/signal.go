@@ -18,7 +18,11 @@ var signalNames = [...]string{
 	30: "PWR", 31: "SYS",
 }
 
-const defaultStopSignal = syscall.Signal(15) // SIGTERM on Linux
+// By their numbers on Linux.
+const (
+	defaultStopSignal   = syscall.Signal(15) // SIGTERM
+	defaultReloadSignal = syscall.Signal(1)  // SIGHUP
+)
 
 // ParseSignal returns the signal that text names: trimmed, in any case, with or
 // without SIG, or as a number from 1 to 31. Numbers are those of Linux. The error

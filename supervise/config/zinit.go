@@ -107,15 +107,17 @@ func (f *file) problems() []Problem {
 	return problems
 }
 
-// newService has every default.
-func newService() *Service {
+// Default is a service that has every default. It is not valid before it has a name
+// and a command.
+func Default() *Service {
 	return &Service{
 		Lifecycle: Lifecycle{
 			RestartDelay: time.Second, RestartDelayMax: 5 * time.Minute, MaxRestarts: 10,
 			StabilityPeriod: 30 * time.Second, StartTimeout: 30 * time.Second, StopTimeout: 10 * time.Second,
-			StopSignal: defaultStopSignal,
+			StopSignal: defaultStopSignal, HookTimeout: 30 * time.Second,
 		},
-		Logging: Logging{BufferLines: 1000, BufferBytes: defaultBufferBytes},
+		Logging:    Logging{BufferLines: 1000, BufferBytes: defaultBufferBytes, FileKeep: 5},
+		InheritEnv: true, ReloadSignal: defaultReloadSignal,
 	}
 }
 
@@ -125,7 +127,7 @@ func newHealth() *Health {
 
 // service reads the tables of a file that could be decoded.
 func (f *file) service(root *tomlTable) *Service {
-	s := newService()
+	s := Default()
 	tables := f.tables(root)
 	switch {
 	case tables["service"] != nil:

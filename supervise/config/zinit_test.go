@@ -81,12 +81,12 @@ func good(t *testing.T, name string) *Service {
 
 func defaults(name, exec string, argv ...string) *Service {
 	return &Service{
-		Name: name, Exec: exec, Command: Command{Argv: argv},
+		Name: name, Exec: exec, Command: Command{Argv: argv}, InheritEnv: true, ReloadSignal: 1,
 		Lifecycle: Lifecycle{
 			RestartDelay: time.Second, RestartDelayMax: 300 * time.Second, MaxRestarts: 10,
-			StabilityPeriod: 30 * time.Second, StartTimeout: 30 * time.Second, StopTimeout: 10 * time.Second, StopSignal: 15,
+			StabilityPeriod: 30 * time.Second, StartTimeout: 30 * time.Second, StopTimeout: 10 * time.Second, StopSignal: 15, HookTimeout: 30 * time.Second,
 		},
-		Logging: Logging{BufferLines: 1000, BufferBytes: 4 << 20},
+		Logging: Logging{BufferLines: 1000, BufferBytes: 4 << 20, FileKeep: 5},
 	}
 }
 
@@ -120,20 +120,20 @@ func TestFilesBecomeServices(t *testing.T) {
 	every := &Service{
 		Name: "every.key_1-x", Exec: `/usr/sbin/app -g 'daemon off;' --name "my app"`,
 		Command: Command{Argv: []string{"/usr/sbin/app", "-g", "daemon off;", "--name", "my app"}},
-		Dir:     "/srv", Env: []string{"A=", "B=two words", "with.dot=é"}, Oneshot: true,
+		Dir:     "/srv", Env: []string{"A=", "B=two words", "with.dot=é"}, Type: TypeOneshot, InheritEnv: true, ReloadSignal: 1,
 		Status: StatusIgnore, Class: ClassSystem, Critical: true, Ports: []uint16{80, 8443}, KillOthers: true,
 		ProcessFilters: []string{"nginx", "apache"},
 		Requires:       []string{"a"}, After: []string{"b"}, Wants: []string{"c"}, Conflicts: []string{"d", "e"},
 		Lifecycle: Lifecycle{
 			Restart: RestartAlways, RestartExplicit: true, RestartDelayMax: 7 * time.Millisecond, MaxRestarts: 1<<31 - 1,
-			StartTimeout: time.Millisecond, StopTimeout: 2 * time.Millisecond, StopSignal: 12, KillMode: KillCgroup,
+			StartTimeout: time.Millisecond, StopTimeout: 2 * time.Millisecond, StopSignal: 12, KillMode: KillCgroup, HookTimeout: 30 * time.Second,
 		},
 		Health: &Health{
 			Kind: ProbeExec, Target: "/bin/check && echo ok", ExpectStatus: 200,
 			Command:  Command{Argv: []string{"/bin/sh", "-c", "/bin/check && echo ok"}, Shell: true, ShellWhy: "the operator &&"},
 			Interval: 3 * time.Millisecond, Timeout: 4 * time.Millisecond, Retries: 5, StartPeriod: 6 * time.Millisecond, ReportOnly: true,
 		},
-		Logging: Logging{BufferLines: 8, BufferBytes: 64 << 10, File: "/var/log/app.log"},
+		Logging: Logging{BufferLines: 8, BufferBytes: 64 << 10, File: "/var/log/app.log", FileKeep: 5},
 	}
 
 	for name, want := range map[string]*Service{
