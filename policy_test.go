@@ -23,6 +23,7 @@ var arrows = map[string]string{
 	"applets/cli":         "applets/env sock supervise/config depgraph",
 	"supervise":           "supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
 	"supervise/machine":   "",
+	"supervise/notify":    "golang.org/x/sys/unix",
 	"supervise/ports":     "supervise/proc golang.org/x/sys/unix",
 	"supervise/proc":      "golang.org/x/sys/unix",
 	"supervise/state":     "",
