@@ -33,6 +33,8 @@ const (
 	verbDraining = 7
 	verbTook     = 8 // a Signaled was delivered
 	verbReexec   = 9
+	verbDress    = 10 // a spawn with more than the first keepers knew
+	verbWatch    = 11
 
 	// keeper to server
 	verbHello       = 32
@@ -45,6 +47,8 @@ const (
 	verbGroupGone   = 39
 	verbSignaled    = 40
 	verbReexecuted  = 41
+	verbWatched     = 42
+	verbWatchFailed = 43
 
 	// channel 2, both ways
 	verbKeep    = 64
@@ -84,6 +88,11 @@ type (
 		Run   uint64
 		Errno syscall.Errno
 	}
+	watchMessage struct {
+		Key string
+		Run uint64
+		Pid int
+	}
 	signalMessage struct {
 		Key    string
 		Run    uint64
@@ -119,6 +128,7 @@ type runID struct {
 func (*spawnMessage) verb() byte    { return verbSpawn }
 func (*declinedMessage) verb() byte { return verbDeclined }
 func (*signalMessage) verb() byte   { return verbSignal }
+func (*watchMessage) verb() byte    { return verbWatch }
 func (*ackMessage) verb() byte      { return verbAck }
 func (*planMessage) verb() byte     { return verbPlan }
 func (*readyMessage) verb() byte    { return verbReady }
@@ -132,6 +142,8 @@ func (*completeMessage) verb() byte { return verbComplete }
 func (*Spawned) verb() byte         { return verbSpawned }
 func (*SpawnFailed) verb() byte     { return verbSpawnFailed }
 func (*Exited) verb() byte          { return verbExited }
+func (*Watched) verb() byte         { return verbWatched }
+func (*WatchFailed) verb() byte     { return verbWatchFailed }
 func (*GroupGone) verb() byte       { return verbGroupGone }
 func (*Signaled) verb() byte        { return verbSignaled }
 func (*Reexecuted) verb() byte      { return verbReexecuted }
@@ -145,6 +157,8 @@ func newMessage(verb byte) message {
 		return new(spawnMessage)
 	case verbDeclined:
 		return new(declinedMessage)
+	case verbWatch:
+		return new(watchMessage)
 	case verbSignal:
 		return new(signalMessage)
 	case verbAck:
@@ -173,6 +187,10 @@ func newMessage(verb byte) message {
 		return new(SpawnFailed)
 	case verbExited:
 		return new(Exited)
+	case verbWatched:
+		return new(Watched)
+	case verbWatchFailed:
+		return new(WatchFailed)
 	case verbGroupGone:
 		return new(GroupGone)
 	case verbSignaled:

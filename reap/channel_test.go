@@ -22,12 +22,15 @@ var messages = []message{
 	new(drainingMessage),
 	&tookMessage{syscall.SIGHUP},
 	&helloMessage{StageDrain},
-	&Child{Key: "web", Run: 7, Pid: 4711, Start: 123456, Group: true, MainGone: true},
+	&Child{Key: "web", Run: 7, Pid: 4711, Start: 123456, Group: true, MainGone: true, Watched: true, Cgroup: "/sys/fs/cgroup/web.svc"},
+	&watchMessage{"web", 7, 4712},
+	&Watched{"web", 7, 4712, 123457},
+	&WatchFailed{"web", 7, 4712, "because"},
 	&knownMessage{runID{"db", 9}},
 	new(completeMessage),
 	&Spawned{"web", 7, 4711, 123456},
-	&SpawnFailed{"web", 7, syscall.ENOENT, "because"},
-	&Exited{"web", 7, 4711, Status{signal: 11, core: true}, true},
+	&SpawnFailed{"web", 7, syscall.ENOENT, "because", "a text"},
+	&Exited{"web", 7, 4711, Status{signal: 11, core: true}, true, true},
 	&GroupGone{"web", 7},
 	&Signaled{syscall.SIGTERM},
 	&keepMessage{nameMessage{"out/web/7/1"}},
@@ -69,7 +72,7 @@ func TestEveryMessageComesBackAsItWas(t *testing.T) {
 }
 
 func TestOldAndNewUnderstandEachOther(t *testing.T) {
-	whole := &Exited{"web", 7, 4711, ExitCode(3), true}
+	whole := &Exited{"web", 7, 4711, ExitCode(3), true, true}
 	full := appendRecord(nil, whole)
 	set := func(packet []byte, verb byte, payload []byte) []byte {
 		return append(packet, append([]byte{verb, byte(len(payload)), 0, 0, 0}, payload...)...)
@@ -83,7 +86,7 @@ func TestOldAndNewUnderstandEachOther(t *testing.T) {
 		{"an unknown verb is skipped", appendRecord(set([]byte{version}, 200, []byte("news")), whole), []message{whole}},
 		{"a further field is skipped", set([]byte{version}, verbExited, append(bytes.Clone(payload), 9, 9)), []message{whole}},
 		{"a missing last field is zero", set([]byte{version}, verbExited, payload[:len(payload)-1]),
-			[]message{&Exited{"web", 7, 4711, ExitCode(3), false}}},
+			[]message{&Exited{"web", 7, 4711, ExitCode(3), true, false}}},
 	}
 	for _, test := range tests {
 		got, ok := decodeAll(test.packet)

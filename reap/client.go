@@ -143,6 +143,10 @@ func appendEvent(list []Event, m message) []Event {
 		return append(list, *m)
 	case *Exited:
 		return append(list, *m)
+	case *Watched:
+		return append(list, *m)
+	case *WatchFailed:
+		return append(list, *m)
 	case *GroupGone:
 		return append(list, *m)
 	case *Signaled:
@@ -337,6 +341,12 @@ func (c *Client) askLocked(m message, files []int) {
 func (c *Client) Signal(key string, run uint64, sig syscall.Signal, scope Scope) {
 	c.ask(&signalMessage{key, run, sig, scope})
 }
+
+// Watch says that the run's main process is from now on pid, which the keeper did not
+// spawn: the daemon that a forking service has left behind, or another process that
+// the service named. The answer is Watched, also for a process that ended not long
+// ago, whose Exited then follows at once, or WatchFailed.
+func (c *Client) Watch(key string, run uint64, pid int) { c.ask(&watchMessage{key, run, pid}) }
 
 // Ack says that the exit of that run, and of earlier ones, need not be repeated
 // to another server.

@@ -45,6 +45,12 @@ func (m *declinedMessage) fields(c *coder) {
 	field(c, &m.Errno)
 }
 
+func (m *watchMessage) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Pid)
+}
+
 func (m *signalMessage) fields(c *coder) {
 	c.str(&m.Key)
 	c.num(&m.Run)
@@ -99,6 +105,8 @@ func (m *Child) fields(c *coder) {
 	c.num(&m.Start)
 	c.flag(&m.Group)
 	c.flag(&m.MainGone)
+	c.flag(&m.Watched)
+	c.str(&m.Cgroup)
 }
 
 func (m *Spawned) fields(c *coder) {
@@ -113,6 +121,7 @@ func (m *SpawnFailed) fields(c *coder) {
 	c.num(&m.Run)
 	field(c, &m.Errno)
 	c.str(&m.Refused)
+	c.str(&m.Text)
 }
 
 func (m *Exited) fields(c *coder) {
@@ -121,6 +130,21 @@ func (m *Exited) fields(c *coder) {
 	field(c, &m.Pid)
 	c.status(&m.Status)
 	c.flag(&m.Lingers)
+	c.flag(&m.Unknown)
+}
+
+func (m *Watched) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Pid)
+	c.num(&m.Start)
+}
+
+func (m *WatchFailed) fields(c *coder) {
+	c.str(&m.Key)
+	c.num(&m.Run)
+	field(c, &m.Pid)
+	c.str(&m.Why)
 }
 
 func (m *GroupGone) fields(c *coder) {

@@ -38,10 +38,73 @@ type Spec struct {
 	Keep           [2]*os.File
 
 	// Group says that the process group (each process is born as the leader of
-	// its own session) belongs to the service: when the main process has ended
-	// and others of the group live on, Exited.Lingers is set, Signal with
-	// ScopeGroup still reaches them, and GroupGone follows when the last ended.
+	// its own session) belongs to the service, and so does the cgroup: when the main
+	// process has ended and others of either live on, Exited.Lingers is set, Signal
+	// with ScopeGroup or ScopeCgroup still reaches them, and GroupGone follows when the
+	// last ended.
 	Group bool
+
+	// User is whom the process runs as; nil is the keeper's own user and groups.
+	User *Credential
+
+	// Stdin is descriptor 0; nil is /dev/null. Client.Spawn takes it over, as it does
+	// Stdout and Stderr.
+	Stdin *os.File
+
+	// TTY says that Stdin becomes the controlling terminal of the new session.
+	TTY bool
+
+	// Files become the descriptors 3, 4, … of the process, at most MaxFiles. The
+	// caller goes on owning them.
+	Files []*os.File
+
+	// Cgroup is the directory of the cgroup that the process is born in; nil is the
+	// keeper's own. The keeper finds it again by its path, Cgroup.Name(), which must
+	// be absolute. The caller goes on owning the file.
+	Cgroup *os.File
+
+	// Guest says that the process only enters Cgroup, which is another key's: it is
+	// neither waited for nor killed as a whole on behalf of this key. Probes and hooks
+	// are guests.
+	Guest bool
+
+	// Prep is what only the process itself can change; nil if there is nothing to
+	// change. It costs a step of its own before the program is executed.
+	Prep *Prep
+}
+
+// MaxFiles is how many descriptors beyond the standard ones a process can be given.
+const MaxFiles = 64
+
+// A Credential is a user by numbers.
+type Credential struct {
+	Uid, Gid uint32
+	// Groups are the supplementary groups, all of them.
+	Groups []uint32
+	// KeepGroups leaves the keeper's supplementary groups as they are.
+	KeepGroups bool
+}
+
+// A Prep is what a process does to itself before it executes the program. It is done
+// in the order of the fields, by the keeper's user, except where that is said; a
+// refusal is a SpawnFailed whose Text names what was refused.
+type Prep struct {
+	Umask       *uint32 // nil: the keeper's
+	Nice        *int    // nil: the keeper's; -20 to 19
+	OOMScoreAdj *int    // nil: the keeper's; -1000 to 1000
+	// Capabilities has a bit for each capability that the process keeps, by the
+	// kernel's number; nil: all. A user other than root keeps them too.
+	Capabilities *uint64
+	NoNewPrivs   bool
+	Rlimits      []Rlimit
+	// PidVars are environment variables whose value becomes the pid of the process.
+	PidVars []string
+}
+
+// An Rlimit is one resource limit of a process.
+type Rlimit struct {
+	Resource   int    // RLIMIT_*
+	Soft, Hard uint64 // math.MaxUint64: no limit
 }
 
 // OutputName is the name under which the keeper holds the read end of an output
@@ -56,12 +119,17 @@ type Scope uint8
 const (
 	// ScopeMain is the main process alone.
 	ScopeMain Scope = iota
-	// ScopeGroup is the process group that the main process leads.
+	// ScopeGroup is the process group that the main process leads; of a main process
+	// that was named by Client.Watch, the group that it is in as well.
 	ScopeGroup
+	// ScopeCgroup is every process of the run's cgroup, whatever group it is in. A run
+	// without a cgroup of its own is reached as by ScopeGroup.
+	ScopeCgroup
 )
 
 // An Event is what the keeper tells the server. For one key and run the order is
-// Spawned or SpawnFailed, then Exited, then, if Exited.Lingers, GroupGone.
+// Spawned or SpawnFailed, then Exited, then, if Exited.Lingers, GroupGone. A Watched
+// may come after Spawned, also after Exited; another Exited follows it.
 type Event interface{ isEvent() }
 
 type (
@@ -75,12 +143,14 @@ type (
 
 	// SpawnFailed says that there is no process, and why. Refused is set when the
 	// keeper declined by itself (old run number, draining); otherwise Errno is
-	// what fork or exec answered.
+	// what fork or exec answered, and Text, when it is not empty, says for people which
+	// step was refused and why.
 	SpawnFailed struct {
 		Key     string
 		Run     uint64
 		Errno   syscall.Errno
 		Refused string
+		Text    string
 	}
 
 	// Exited says that the main process has ended and was reaped. It is repeated
@@ -91,9 +161,30 @@ type (
 		Pid     int
 		Status  Status
 		Lingers bool
+		// Unknown says that somebody else was its parent and got the status, so that
+		// Status says nothing. It happens to processes of Client.Watch alone.
+		Unknown bool
 	}
 
-	// GroupGone says that the last process of the run's group has ended.
+	// Watched answers Client.Watch: Pid is the run's main process from now on. An
+	// Exited of the one before, if it is still to end, will not come.
+	Watched struct {
+		Key   string
+		Run   uint64
+		Pid   int
+		Start uint64 // as in Spawned
+	}
+
+	// WatchFailed answers Client.Watch: the run's main process is whom it was.
+	WatchFailed struct {
+		Key string
+		Run uint64
+		Pid int
+		Why string // for people
+	}
+
+	// GroupGone says that the last process of the run's group, and of its cgroup, has
+	// ended.
 	GroupGone struct {
 		Key string
 		Run uint64
@@ -115,6 +206,8 @@ type (
 func (Spawned) isEvent()     {}
 func (SpawnFailed) isEvent() {}
 func (Exited) isEvent()      {}
+func (Watched) isEvent()     {}
+func (WatchFailed) isEvent() {}
 func (GroupGone) isEvent()   {}
 func (Signaled) isEvent()    {}
 func (Reexecuted) isEvent()  {}
@@ -129,8 +222,12 @@ type Child struct {
 	// Started is Start as a moment, on the monotonic clock too; zero when unknown.
 	Started time.Time
 	Group   bool // as in Spec
-	// MainGone: the main process has ended, only its group lives on.
+	// MainGone: the main process has ended, only its group or cgroup lives on.
 	MainGone bool
+	// Watched: Pid was named by Client.Watch.
+	Watched bool
+	// Cgroup is the directory of the run's own cgroup; empty if it has none.
+	Cgroup string
 }
 
 // A Stage is how far the keeper is with its own life.

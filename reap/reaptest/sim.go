@@ -26,6 +26,7 @@ type Odds struct {
 	Deaf       int // ignores every signal but SIGKILL
 	Undead     int // survives SIGKILL
 	Lingers    int // leaves others of its group behind
+	Forks      int // of the main processes that end well: leaves a daemon behind, see Sim.Daemon
 	MaxLife    time.Duration
 	MaxDying   time.Duration // from the signal to the end
 }
@@ -39,6 +40,7 @@ type Sim struct {
 	procs map[string]*proc // alive, by key
 	runs  map[string]uint64
 	exits map[string]reap.Exited // not acknowledged, by key
+	forks map[string]*fork       // of a process of that key, by key
 	todo  []todo
 	seq   int
 	pids  int
@@ -57,16 +59,18 @@ type proc struct {
 	group   bool // as in reap.Spec
 	gone    bool // the main process; the group lives on
 	dying   bool
+	watched bool
 }
 
 // todo is something that will happen.
 type todo struct {
 	at  time.Time
 	seq int
-	ev  reap.Event // delivered, when the process is still the one it concerns
-	end *reap.Status
+	ev  reap.Event   // delivered, when the process is still the one it concerns
+	end *reap.Status // of pid
 	key string
 	run uint64
+	pid int
 }
 
 // New makes a keeper whose whole history follows from the seed and the calls.
@@ -75,6 +79,7 @@ func New(seed uint64, odds Odds, now time.Time) *Sim {
 		Odds: odds, Now: now,
 		rng:   rand.New(rand.NewPCG(seed, 0x5eed)),
 		procs: map[string]*proc{}, runs: map[string]uint64{}, exits: map[string]reap.Exited{},
+		forks: map[string]*fork{},
 	}
 }
 
@@ -120,6 +125,7 @@ func (s *Sim) Spawn(spec reap.Spec) {
 	}
 	s.runs[spec.Key] = spec.Run
 	delete(s.exits, spec.Key) // a newer run implies the acknowledgement
+	delete(s.forks, spec.Key)
 	odds := s.odds(spec.Key)
 	if s.chance(odds.SpawnFails) {
 		errno := []syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.ENOENT, syscall.EMFILE}[s.rng.IntN(4)]
@@ -137,7 +143,7 @@ func (s *Sim) Spawn(spec reap.Spec) {
 		if s.chance(odds.EndsWell) {
 			status = reap.ExitCode(0)
 		}
-		s.later(delay+s.within(odds.MaxLife), todo{end: &status, key: spec.Key, run: spec.Run})
+		s.later(delay+s.within(odds.MaxLife), todo{end: &status, key: spec.Key, run: spec.Run, pid: p.pid})
 	}
 }
 
@@ -153,14 +159,15 @@ func (s *Sim) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scop
 		return
 	}
 	if p.gone {
-		if scope == reap.ScopeGroup {
+		if scope != reap.ScopeMain {
+			delete(s.forks, key)
 			s.later(s.within(time.Millisecond), todo{ev: reap.GroupGone{Key: key, Run: run}, key: key, run: run})
 		}
 		return
 	}
 	p.dying = true
 	status := reap.KilledBy(sig)
-	s.later(s.within(s.odds(key).MaxDying), todo{end: &status, key: key, run: run})
+	s.later(s.within(s.odds(key).MaxDying), todo{end: &status, key: key, run: run, pid: p.pid})
 }
 
 // Next is when something happens next; false: nothing will.
@@ -183,23 +190,32 @@ func (s *Sim) Take() []reap.Event {
 	if t.end == nil {
 		if gone, ok := t.ev.(reap.GroupGone); ok {
 			if p == nil || p.run != gone.Run || !p.gone {
-				return nil
+				return nil // or somebody of it is the main process by now
 			}
 			delete(s.procs, t.key)
 		}
 		return []reap.Event{t.ev}
 	}
-	if p == nil || p.run != t.run || p.gone {
+	if p == nil || p.run != t.run || p.gone || p.pid != t.pid {
+		s.forkEnds(t)
 		return nil
 	}
+	if t.end.Success() && !p.watched && s.forks[t.key] == nil && s.chance(s.odds(t.key).Forks) {
+		s.Fork(t.key)
+	}
+	return []reap.Event{s.exit(t.key, p, *t.end)}
+}
+
+// exit is the end of a main process.
+func (s *Sim) exit(key string, p *proc, status reap.Status) reap.Exited {
 	if p.lingers {
 		p.gone = true
 	} else {
-		delete(s.procs, t.key)
+		delete(s.procs, key)
 	}
-	exit := reap.Exited{Key: t.key, Run: t.run, Pid: p.pid, Status: *t.end, Lingers: p.lingers}
-	s.exits[t.key] = exit
-	return []reap.Event{exit}
+	e := reap.Exited{Key: key, Run: p.run, Pid: p.pid, Status: status, Lingers: p.lingers}
+	s.exits[key] = e
+	return e
 }
 
 // End has the main process of a key end by itself, now; false: there is none.
@@ -208,7 +224,7 @@ func (s *Sim) End(key string, status reap.Status) bool {
 	if p == nil || p.gone {
 		return false
 	}
-	s.later(0, todo{end: &status, key: key, run: p.run})
+	s.later(0, todo{end: &status, key: key, run: p.run, pid: p.pid})
 	return true
 }
 
@@ -217,7 +233,7 @@ func (s *Sim) End(key string, status reap.Status) bool {
 func (s *Sim) Inventory() reap.Inventory {
 	s.todo = slices.DeleteFunc(s.todo, func(t todo) bool {
 		switch t.ev.(type) {
-		case reap.Spawned, reap.SpawnFailed:
+		case reap.Spawned, reap.SpawnFailed, reap.Watched, reap.WatchFailed:
 			return true
 		}
 		return false
@@ -228,7 +244,7 @@ func (s *Sim) Inventory() reap.Inventory {
 	}
 	for _, key := range s.Alive() {
 		p := s.procs[key]
-		inv.Children = append(inv.Children, reap.Child{Key: key, Run: p.run, Pid: p.pid, Start: uint64(p.pid), Group: p.group, MainGone: p.gone})
+		inv.Children = append(inv.Children, reap.Child{Key: key, Run: p.run, Pid: p.pid, Start: uint64(p.pid), Group: p.group, MainGone: p.gone, Watched: p.watched})
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.exits)) {
 		inv.Exits = append(inv.Exits, s.exits[key])
