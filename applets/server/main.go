@@ -11,8 +11,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -193,41 +191,6 @@ func openLogs(dir string, released func(name string), log *slog.Logger) (*logs.L
 		store, err = logs.Open("", released)
 	}
 	return store, err
-}
-
-// adoptOutputs takes over the output pipes of services that an earlier server
-// started. What has the name of a pipe and is none is of no use to anybody.
-func adoptOutputs(store *logs.Logs, inv reap.Inventory, release func(name string)) {
-	for name, f := range inv.Kept {
-		if !strings.HasPrefix(name, "out/") {
-			continue
-		}
-		service, run, fd, ok := parseOutput(name)
-		if !ok {
-			f.Close()
-			release(name)
-			continue
-		}
-		store.Adopt(service, run, fd, f)
-	}
-	for _, e := range inv.Exits {
-		store.Ended(e.Key, e.Run)
-	}
-}
-
-// parseOutput undoes reap.OutputName.
-func parseOutput(name string) (service string, run uint64, fd int, ok bool) {
-	parts := strings.Split(name, "/")
-	if len(parts) != 4 || config.CheckName(parts[1]) != nil {
-		return "", 0, 0, false
-	}
-	run, err := strconv.ParseUint(parts[2], 10, 64)
-	for _, fd := range []int{1, 2} {
-		if err == nil && name == reap.OutputName(parts[1], run, fd) {
-			return parts[1], run, fd, true
-		}
-	}
-	return "", 0, 0, false
 }
 
 // isTerminal reports that people look at w. Other character devices count too:

@@ -109,13 +109,51 @@ func TestOutputsOfAnEarlierServerAreAdopted(t *testing.T) {
 	}
 }
 
+// The outputs come in no order, and a run may be over that somebody else holds open.
+func TestOutputsOfSeveralRunsAreAdoptedInTheirOrder(t *testing.T) {
+	const runs = 12
+	inv := reap.Inventory{Kept: map[string]*os.File{}, Runs: map[string]uint64{"web": runs}}
+	var want []string
+	for run := range uint64(runs) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		text := fmt.Sprintf("last words of run %d", run+1)
+		if _, err := w.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, text)
+		inv.Kept[reap.OutputName("web", run+1, 1)] = r
+	}
+	store, err := logs.Open("", func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	adoptOutputs(store, inv, func(string) {})
+	store.Ended("web", runs)
+	lines, err := store.Tail("web", 2*runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range lines {
+		got = append(got, string(l.Text))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the lines are %q", got)
+	}
+}
+
 func FuzzOutputNames(f *testing.F) {
 	f.Add("out/web/1/1")
 	f.Add("out/../1/2")
 	f.Fuzz(func(t *testing.T, name string) {
-		service, run, fd, ok := parseOutput(name)
-		if ok && reap.OutputName(service, run, fd) != name {
-			t.Errorf("%q is read as %q, %d, %d", name, service, run, fd)
+		o, ok := parseOutput(name)
+		if ok && reap.OutputName(o.service, o.run, o.fd) != name {
+			t.Errorf("%q is read as %+v", name, o)
 		}
 	})
 }

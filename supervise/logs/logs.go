@@ -167,7 +167,7 @@ func (l *Logs) sourceLocked(s *service, number uint64, i int, f *os.File, fresh 
 		l.mu.Unlock()
 		l.released("out/" + s.name + "/" + strconv.FormatUint(number, 10) + "/" + strconv.Itoa(i+1))
 	}
-	return l.pump.NewSource(f, s.store, Stream(i), fresh, done)
+	return l.pump.NewSource(f, s.store, Stream(i), number, fresh, done)
 }
 
 // run finds the run of that number, or begins it.

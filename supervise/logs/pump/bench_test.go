@@ -84,7 +84,7 @@ func BenchmarkMillionLines(b *testing.B) {
 				defer st.Remove()
 				benchmarkMillion(b, piece, func(r *os.File) <-chan struct{} {
 					done := make(chan struct{})
-					p.NewSource(r, st, Stdout, true, func() { close(done) }).Start()
+					p.NewSource(r, st, Stdout, 1, true, func() { close(done) }).Start()
 					return done
 				})
 			})
@@ -122,7 +122,7 @@ func BenchmarkPipesOfAService(b *testing.B) {
 			if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 				b.Fatal(err)
 			}
-			sources[i] = p.NewSource(os.NewFile(uintptr(fds[0]), "r"), st, Stream(i), true, func() {})
+			sources[i] = p.NewSource(os.NewFile(uintptr(fds[0]), "r"), st, Stream(i), 1, true, func() {})
 			sources[i].Start()
 			unix.Close(fds[1])
 		}

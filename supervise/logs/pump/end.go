@@ -1,34 +1,39 @@
 package pump
 
-// endLineLocked ends the last line of a stream that nobody writes any more with a
-// newline, if it has none: what comes next in the stream is another line for every
-// reader, also for those of a later server. Best effort: readers know a line that
-// begins afresh, too.
-func (st *Store) endLineLocked(s Stream) {
+// endLineLocked ends the last line of a stream with a newline, if it has none and
+// is of the run whose pipe has ended: what comes next in the stream is another line
+// for every reader, also for those of a later server. Best effort: readers know a
+// line that begins afresh, too.
+func (st *Store) endLineLocked(s Stream, of tag) {
 	if st.openLocked(false) != nil {
 		return
 	}
-	if st.ends[s] == 0 {
-		st.ends[s] = st.findEndLocked(s)
-	}
-	end := st.ends[s]
-	if end <= max(st.freed, st.known) {
+	tip := st.tipLocked(s)
+	if tip.end <= max(st.freed, st.known) || tip.tag != of {
 		return
 	}
 	var last [1]byte
-	if _, err := st.log.ReadAt(last[:], end-1); err != nil || last[0] == '\n' {
+	if _, err := st.log.ReadAt(last[:], tip.end-1); err != nil || last[0] == '\n' {
 		return
 	}
-	st.intendLocked(s, false)
+	st.intendLocked(s, of, false)
 	n, _ := st.log.WriteAt([]byte{'\n'}, st.size) // n says all that matters
-	st.movedLocked(s, int64(n))
+	st.movedLocked(s, of, int64(n))
 }
 
-// findEndLocked looks in the intents for the end of the last bytes of a stream, 0
-// when there are none.
-func (st *Store) findEndLocked(s Stream) int64 {
+// tipLocked is the last byte of a stream, found out once.
+func (st *Store) tipLocked(s Stream) tip {
+	if t := &st.tips[s]; !t.known {
+		*t = st.findTipLocked(s)
+	}
+	return st.tips[s]
+}
+
+// findTipLocked looks in the intents for the last bytes of a stream.
+func (st *Store) findTipLocked(s Stream) tip {
+	none := tip{known: true}
 	if st.idx == nil {
-		return 0
+		return none
 	}
 	end := st.size
 	var buf [pageSize]byte
@@ -36,7 +41,7 @@ func (st *Store) findEndLocked(s Stream) int64 {
 		from := max(st.first, to-pageSize/intentSize)
 		b := buf[:(to-from)*intentSize]
 		if _, err := st.idx.ReadAt(b, from*intentSize); err != nil {
-			return 0
+			return none
 		}
 		for ; len(b) > 0; b = b[:len(b)-intentSize] {
 			it, ok := decodeIntent(b[len(b)-intentSize:])
@@ -44,11 +49,11 @@ func (st *Store) findEndLocked(s Stream) int64 {
 				continue
 			}
 			if it.stream == s {
-				return end
+				return tip{known: true, end: end, tag: it.tag}
 			}
 			end = it.off
 		}
 		to = from
 	}
-	return 0
+	return none
 }

@@ -52,7 +52,7 @@ func TestLastLineOfAStreamGetsItsNewline(t *testing.T) {
 			for i := range ends {
 				ends[i].Close()
 				if test.adopt {
-					sources[i] = p.NewSource(os.NewFile(uintptr(keep[i]), "reader"), st, Stream(i), false, func() {})
+					sources[i] = p.NewSource(os.NewFile(uintptr(keep[i]), "reader"), st, Stream(i), 1, false, func() {})
 				} else {
 					unix.Close(keep[i])
 				}
@@ -91,7 +91,7 @@ func TestNewlineIsForStreamsThatAreOver(t *testing.T) {
 	old, oldSource := pipe(t, p, st, Stdout, nil)
 	write(t, old, "old")
 	eventually(t, "it is moved", func() bool { return content(st) == "old" })
-	w, src := pipe(t, p, st, Stdout, nil)
+	w, src := pipeOf(t, p, st, Stdout, 2, nil)
 	write(t, w, "ne")
 	eventually(t, "it is moved", func() bool { return content(st) == "oldne" })
 	old.Close()

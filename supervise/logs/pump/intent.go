@@ -41,15 +41,32 @@ type intent struct {
 	ms     int64 // wall clock, milliseconds since 1970; 0 is no intent at all
 	stream Stream
 	fresh  bool // a new line of the stream begins here, whatever came before
+	tag    tag  // of the run whose they are
 }
 
 const (
 	intentSize = 16
 	freshBit   = 1 << 2
+	tagShift   = 3
+	tagMask    = 1<<5 - 1
 )
 
+// A tag tells a run from those before it; 0 is none that is known.
+type tag uint8
+
+// tagOf is the tag of a run, which others get again long after.
+func tagOf(run uint64) tag {
+	if run == 0 {
+		return 0
+	}
+	return 1 + tag(run%tagMask)
+}
+
+// differs reports that the two are of different runs for sure.
+func (t tag) differs(other tag) bool { return t != 0 && other != 0 && t != other }
+
 func (i intent) encode(b *[intentSize]byte) {
-	meta := uint64(i.ms)<<8 | uint64(i.stream)
+	meta := uint64(i.ms)<<8 | uint64(i.tag)<<tagShift | uint64(i.stream)
 	if i.fresh {
 		meta |= freshBit
 	}
@@ -66,8 +83,9 @@ func decodeIntent(b []byte) (i intent, ok bool) {
 		ms:     int64(meta >> 8),
 		stream: Stream(meta & 3),
 		fresh:  meta&freshBit != 0,
+		tag:    tag(meta >> tagShift & tagMask),
 	}
-	return i, i.off >= 0 && i.ms != 0 && i.stream < Streams && meta&0xf8 == 0
+	return i, i.off >= 0 && i.ms != 0 && i.stream < Streams
 }
 
 // A Segment is a stretch of bytes [Off, End) of one stream.

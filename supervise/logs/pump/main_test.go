@@ -56,6 +56,12 @@ func startPump(t testing.TB, dir string, linger time.Duration, gone func()) *Pum
 // pipe makes a source that runs, and its write end.
 func pipe(t testing.TB, p *Pump, st *Store, s Stream, done func()) (*os.File, *Source) {
 	t.Helper()
+	return pipeOf(t, p, st, s, 1, done)
+}
+
+// pipeOf is the same for a run.
+func pipeOf(t testing.TB, p *Pump, st *Store, s Stream, run uint64, done func()) (*os.File, *Source) {
+	t.Helper()
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
@@ -65,7 +71,7 @@ func pipe(t testing.TB, p *Pump, st *Store, s Stream, done func()) (*os.File, *S
 	if done == nil {
 		done = func() {}
 	}
-	src := p.NewSource(os.NewFile(uintptr(fds[0]), "reader"), st, s, true, done)
+	src := p.NewSource(os.NewFile(uintptr(fds[0]), "reader"), st, s, run, true, done)
 	src.Start()
 	return w, src
 }
@@ -148,7 +154,7 @@ func pumpChild(dir, limit string) {
 	st := NewStore(dir, "web")
 	st.Limit(n, 1<<20)
 	for i := range 2 {
-		p.NewSource(os.NewFile(uintptr(3+i), "pipe"), st, Stream(i), false, func() {}).Start()
+		p.NewSource(os.NewFile(uintptr(3+i), "pipe"), st, Stream(i), 1, false, func() {}).Start()
 	}
 	select {}
 }

@@ -92,11 +92,15 @@ func (st *Store) recoverLocked() error {
 			found := min(st.size-st.hole, used(st.log))
 			st.cap = max(st.cap, found+st.step+st.move)
 		}
-		// Where holes cannot be seen, no more than the cap is believed.
-		st.freed = max(st.hole, st.size-st.cap) &^ (pageSize - 1)
+		// Where holes cannot be seen, no more is believed than there may be: our own
+		// lines may pass the cap. What is seen counts, even above the cap: somebody may
+		// not have read it yet.
+		if st.freed = st.hole; st.hole == 0 {
+			st.freed = max(0, st.size-st.cap-st.step) &^ (pageSize - 1)
+		}
 	}
 	st.last = intent{}
-	st.ends = [Streams]int64{}
+	st.tips = [Streams]tip{}
 	st.first, st.count, st.known = 0, 0, 0
 	if st.idx != nil {
 		st.recoverIntentsLocked()

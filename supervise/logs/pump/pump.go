@@ -34,7 +34,8 @@ type Pump struct {
 	closed bool
 	// unwatched: the directory is no longer to be watched.
 	unwatched bool
-	sources   map[int32]*Source
+	sources   map[int64]*Source
+	lastID    int64
 	closing   []deadline // of finished sources, in order: the bound is the same for all
 	unlucky   []*Source  // the kernel would not watch them for now
 	retryAt   time.Time  // when they are tried again
@@ -51,7 +52,15 @@ type deadline struct {
 func New(dir string, gone func()) (*Pump, error) { return newPump(dir, gone, linger) }
 
 func newPump(dir string, gone func(), linger time.Duration) (*Pump, error) {
-	p := &Pump{linger: linger, dir: dir, gone: gone, notify: -1, done: make(chan struct{}), sources: map[int32]*Source{}}
+	p, err := makePump(dir, gone, linger)
+	if err == nil {
+		go p.loop()
+	}
+	return p, err
+}
+
+func makePump(dir string, gone func(), linger time.Duration) (*Pump, error) {
+	p := &Pump{linger: linger, dir: dir, gone: gone, notify: -1, done: make(chan struct{}), sources: map[int64]*Source{}, lastID: notifyID}
 	var err error
 	if p.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("cannot create an epoll descriptor: %w", err)
@@ -60,19 +69,29 @@ func newPump(dir string, gone func(), linger time.Duration) (*Pump, error) {
 		unix.Close(p.ep)
 		return nil, fmt.Errorf("cannot create an event descriptor: %w", err)
 	}
-	if err = p.add(p.event); err != nil {
+	if err = p.add(p.event, eventID); err != nil {
 		unix.Close(p.ep)
 		unix.Close(p.event)
 		return nil, fmt.Errorf("cannot watch an event descriptor: %w", err)
 	}
 	p.watchDirectory()
-	go p.loop()
 	return p, nil
 }
 
-func (p *Pump) add(fd int) error {
-	return unix.EpollCtl(p.ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+// The events of a descriptor are known by a number that nothing else ever gets: an
+// event that was fetched may be looked at when its descriptor has been closed, and
+// is then not taken for one of the next descriptor of that number.
+const (
+	eventID  = 1
+	notifyID = 2
+)
+
+func (p *Pump) add(fd int, id int64) error {
+	return unix.EpollCtl(p.ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(id), Pad: int32(id >> 32)})
 }
+
+// idOf undoes that.
+func idOf(e unix.EpollEvent) int64 { return int64(e.Pad)<<32 | int64(uint32(e.Fd)) }
 
 // loop is the pump's goroutine.
 func (p *Pump) loop() {
@@ -96,15 +115,15 @@ func (p *Pump) loop() {
 
 // handle answers one event; false ends the loop.
 func (p *Pump) handle(e unix.EpollEvent) bool {
-	switch int(e.Fd) {
-	case p.event:
+	switch id := idOf(e); id {
+	case eventID:
 		var b [8]byte
 		unix.Read(p.event, b[:]) // only its having happened matters
-	case p.notify:
+	case notifyID:
 		p.directoryChanged()
 	default:
 		p.mu.Lock()
-		s := p.sources[e.Fd]
+		s := p.sources[id]
 		p.mu.Unlock()
 		if s != nil {
 			s.turn(e.Events)
@@ -183,13 +202,15 @@ func (p *Pump) watchLocked(s *Source) {
 	if p.closed {
 		return
 	}
-	if err := p.add(s.fd); err != nil {
+	p.lastID++
+	if err := p.add(s.fd, p.lastID); err != nil {
 		p.unlucky = append(p.unlucky, s)
 		p.retryAt = time.Now().Add(retryWatch)
 		p.wake()
 		return
 	}
-	p.sources[int32(s.fd)] = s
+	s.id = p.lastID
+	p.sources[s.id] = s
 }
 
 // unwatch forgets a source. It comes before the close of its descriptor: the
@@ -203,8 +224,9 @@ func (p *Pump) unwatch(s *Source) {
 	if i := slices.Index(p.unlucky, s); i >= 0 {
 		p.unlucky = slices.Delete(p.unlucky, i, i+1)
 	}
-	if p.sources[int32(s.fd)] == s {
-		delete(p.sources, int32(s.fd))
+	if s.id != 0 {
+		delete(p.sources, s.id)
+		s.id = 0
 		// It was added under this number, so it cannot fail.
 		_ = unix.EpollCtl(p.ep, unix.EPOLL_CTL_DEL, s.fd, nil)
 	}

@@ -14,7 +14,10 @@ type Source struct {
 	file   *os.File // owned
 	fd     int
 	stream Stream
+	tag    tag
 	done   func()
+
+	id int64 // guarded by pump.mu: what its events are known by; 0: it is not watched
 
 	// guarded by store.mu
 	fresh    bool // the next byte begins a line
@@ -26,11 +29,13 @@ type Source struct {
 }
 
 // NewSource prepares the read end r of a pipe for the store, and owns r from now
-// on. fresh says that nothing of this pipe was stored before. done is called once
+// on. run is the number of the run that writes into it, above those of the runs
+// before, 0 when it is not known. fresh says that nothing of this pipe was stored
+// before. done is called once
 // when r has been closed because the stream ended, was finished or discarded; not
 // when the pump is closed. Nothing is read before Start.
-func (p *Pump) NewSource(r *os.File, st *Store, stream Stream, fresh bool, done func()) *Source {
-	s := &Source{pump: p, store: st, file: r, fd: int(r.Fd()), stream: stream, fresh: fresh, done: done}
+func (p *Pump) NewSource(r *os.File, st *Store, stream Stream, run uint64, fresh bool, done func()) *Source {
+	s := &Source{pump: p, store: st, file: r, fd: int(r.Fd()), stream: stream, tag: tagOf(run), fresh: fresh, done: done}
 	st.mu.Lock()
 	st.sources[stream]++
 	st.mu.Unlock()
@@ -75,6 +80,19 @@ func (s *Source) finishLocked() (closed bool) {
 // drainLocked moves what is in the pipe at this moment, not what a busy writer
 // adds meanwhile, and reports whether it was the end of the stream.
 func (s *Source) drainLocked() (closed bool) {
+	if !s.emptyLocked() {
+		return false
+	}
+	poll := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(poll, 0); err != nil || poll[0].Revents&unix.POLLHUP == 0 || s.available() > 0 {
+		return false
+	}
+	s.closeLocked()
+	return true
+}
+
+// emptyLocked moves what is in the pipe at this moment; false: the store is full.
+func (s *Source) emptyLocked() bool {
 	for left := s.available(); left > 0; {
 		n, err := s.store.takeLocked(s)
 		if err == errFull {
@@ -86,11 +104,6 @@ func (s *Source) drainLocked() (closed bool) {
 		}
 		left -= n
 	}
-	poll := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
-	if _, err := unix.Poll(poll, 0); err != nil || poll[0].Revents&unix.POLLHUP == 0 || s.available() > 0 {
-		return false
-	}
-	s.closeLocked()
 	return true
 }
 
@@ -170,6 +183,10 @@ func (s *Source) resumeLocked() {
 		return
 	}
 	s.paused = false
+	// The last words of a run come before those of the next, which waits, too.
+	if s.finished && !s.emptyLocked() {
+		return
+	}
 	if s.started {
 		s.pump.watch(s)
 	}
@@ -187,8 +204,8 @@ func (s *Source) closeLocked() {
 	s.file.Close() // a read end has nothing to lose
 	s.store.sources[s.stream]--
 	s.store.ended[s.stream] = true
-	if !s.fresh && s.store.sources[s.stream] == 0 {
-		s.store.endLineLocked(s.stream)
+	if !s.fresh {
+		s.store.endLineLocked(s.stream, s.tag)
 	}
 	s.store.newsLocked() // or nothing was written: an unterminated line is complete all the same
 }

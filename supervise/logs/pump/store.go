@@ -54,12 +54,19 @@ type Store struct {
 	wake       func() // tells the reader that there is more; may be nil
 	watch      func() // tells those that nothing is kept for; may be nil
 
-	ends    [Streams]int64 // behind the last byte of each; 0: none, or not known
-	sources [Streams]int   // open ones
-	ended   [Streams]bool  // there was one
-	lost    int64          // bytes discarded since the store last worked
-	notes   []string       // lines of our own that wait for the next write
-	copies  bool           // splice was refused: read and write
+	tips    [Streams]tip  // of each, where it is known
+	sources [Streams]int  // open ones
+	ended   [Streams]bool // there was one
+	lost    int64         // bytes discarded since the store last worked
+	notes   []string      // lines of our own that wait for the next write
+	copies  bool          // splice was refused: read and write
+}
+
+// A tip is the last byte of a stream.
+type tip struct {
+	known bool
+	end   int64 // behind it; 0: there is none, or it is not found
+	tag   tag   // of the run that wrote it
 }
 
 // files is where a store is, and how far.
@@ -113,6 +120,7 @@ func (st *Store) Limit(bytes int64, lines int) {
 	defer st.mu.Unlock()
 	st.limited = true
 	st.limitLocked(bytes, lines)
+	st.resumeLocked()
 }
 
 func (st *Store) limitLocked(bytes int64, lines int) {
@@ -153,9 +161,9 @@ func (st *Store) appendLocked(text string) int {
 	if st.openLocked(true) != nil || full {
 		return 0
 	}
-	st.intendLocked(Zinit, true)
+	st.intendLocked(Zinit, 0, true)
 	n, _ := st.log.WriteAt(line, st.size) // n says all that matters
-	st.movedLocked(Zinit, int64(n))
+	st.movedLocked(Zinit, 0, int64(n))
 	return n
 }
 
@@ -184,12 +192,16 @@ func (st *Store) takeLocked(s *Source) (int, error) {
 	if !st.roomLocked() {
 		return 0, errFull
 	}
-	st.intendLocked(s.stream, s.fresh)
+	// What another run has left without a newline does not go on here. This is found
+	// out from the file and not from who is there: the run may have been begun by a
+	// process that died before it could move the first byte.
+	fresh := s.fresh || s.tag.differs(st.tipLocked(s.stream).tag)
+	st.intendLocked(s.stream, s.tag, fresh)
 	n, err := st.transferLocked(s)
 	switch {
 	case n > 0:
 		s.fresh = false
-		st.movedLocked(s.stream, int64(n))
+		st.movedLocked(s.stream, s.tag, int64(n))
 		return n, nil
 	case err == nil, err == unix.EAGAIN:
 		return 0, err
@@ -222,7 +234,7 @@ func (st *Store) transferLocked(s *Source) (int, error) {
 	if err != nil {
 		st.lost += int64(n - w)
 		s.fresh = true
-		st.movedLocked(s.stream, int64(w))
+		st.movedLocked(s.stream, s.tag, int64(w))
 		return 0, unix.EAGAIN // what was read is accounted for; the next turn goes on
 	}
 	return n, nil
@@ -247,10 +259,11 @@ var scratch = sync.Pool{New: func() any { return new([pipeFull]byte) }}
 
 // intendLocked writes down whose the next bytes are, before they are moved. One
 // that cannot be written leaves them to the stream of the bytes before.
-func (st *Store) intendLocked(stream Stream, fresh bool) {
-	now := intent{off: st.size, ms: time.Now().UnixMilli(), stream: stream, fresh: fresh}
+func (st *Store) intendLocked(stream Stream, of tag, fresh bool) {
+	now := intent{off: st.size, ms: time.Now().UnixMilli(), stream: stream, fresh: fresh, tag: of}
 	pending := st.last.fresh && st.last.off == st.size // it may be another source's
-	if st.idx == nil || !fresh && !pending && st.last.stream == stream && st.last.ms == now.ms {
+	same := st.last.stream == stream && st.last.tag == of && st.last.ms == now.ms
+	if st.idx == nil || !fresh && !pending && same {
 		return
 	}
 	var b [intentSize]byte
@@ -263,7 +276,7 @@ func (st *Store) intendLocked(stream Stream, fresh bool) {
 }
 
 // movedLocked accounts for n bytes of a stream at the end of the file.
-func (st *Store) movedLocked(s Stream, n int64) {
+func (st *Store) movedLocked(s Stream, of tag, n int64) {
 	if n <= 0 {
 		st.last = intent{}
 		return
@@ -272,7 +285,7 @@ func (st *Store) movedLocked(s Stream, n int64) {
 		st.count++
 	}
 	st.size += n
-	st.ends[s] = st.size
+	st.tips[s] = tip{known: true, end: st.size, tag: of}
 	st.newsLocked()
 }
 

@@ -24,7 +24,7 @@ func (p *Pump) watchDirectory() {
 	if err != nil {
 		return
 	}
-	if err = p.add(fd); err != nil {
+	if err = p.add(fd, notifyID); err != nil {
 		unix.Close(fd)
 		return
 	}
