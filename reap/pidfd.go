@@ -36,6 +36,19 @@ func SignalByPidfd(pid int, start uint64, sig syscall.Signal) error {
 	return unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
+// SignalGroup signals a process like SignalByPidfd, and the rest of the group that
+// it leads, if it does: each gets the signal once.
+func SignalGroup(pid int, start uint64, sig syscall.Signal) error {
+	if err := SignalByPidfd(pid, start, 0); err != nil {
+		return err
+	}
+	// The number of a group is nobody's pid for as long as one of the group lives.
+	if err := unix.Kill(-pid, sig); err != unix.ESRCH {
+		return err
+	}
+	return SignalByPidfd(pid, start, sig)
+}
+
 func checkStart(pid int, start uint64) error {
 	now, err := StartTime(pid)
 	switch {

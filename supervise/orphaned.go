@@ -46,10 +46,11 @@ func (l *lone) Signal(key string, run uint64, sig syscall.Signal, scope reap.Sco
 	if !ok {
 		return
 	}
-	err := reap.SignalByPidfd(ch.Pid, ch.Start, sig)
-	if err == nil && scope == reap.ScopeGroup {
-		err = syscall.Kill(-ch.Pid, sig) // each service leads a group of its own
+	signal := reap.SignalByPidfd
+	if scope == reap.ScopeGroup {
+		signal = reap.SignalGroup
 	}
+	err := signal(ch.Pid, ch.Start, sig)
 	if err != nil && !errors.Is(err, syscall.ESRCH) {
 		l.log.Warn("cannot signal a service", "service", key, "pid", ch.Pid, "error", err)
 	}

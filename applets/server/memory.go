@@ -223,10 +223,7 @@ func endSessions(left []leftover, log *slog.Logger) {
 }
 
 func signalLeftover(l leftover, sig syscall.Signal, log *slog.Logger) {
-	err := reap.SignalByPidfd(l.pid, l.start, sig)
-	if err == nil {
-		err = syscall.Kill(-l.pid, sig)
-	}
+	err := reap.SignalGroup(l.pid, l.start, sig)
 	if err != nil && !errors.Is(err, syscall.ESRCH) {
 		log.Warn("cannot signal it", "service", l.service, "pid", l.pid, "error", err)
 	}
