@@ -19,10 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The processes of TestChaos. Each keeps a diary, NAME.diary: "begin LIFE PID" and,
-// where it knows its end, "end LIFE HOW", HOW being an exit code or minus a signal.
-// A lock that only one process can hold proves that it is the only one of its name,
-// and a meter says how many lines each life has written at least.
+// The processes of TestChaos are lives, with a meter that says how many lines each
+// has written at least.
 
 // chaosModes are the ways to live; each returns an exit code.
 var chaosModes = map[string]func(*chaosLife) int{
@@ -43,49 +41,38 @@ func chaosChild() int {
 	if err != nil {
 		return 97
 	}
-	l, err := beginChaosLife(os.Args[1], os.Args[2], seed)
+	l, err := beginChaosLife(os.Args[1], os.Args[2], seed, term)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cannot live:", err)
 		return 97
 	}
-	l.mode, l.term = os.Args[3], term
+	l.mode = os.Args[3]
 	code := chaosModes[l.mode](l)
 	l.note("end", code)
 	return code
 }
 
-// A chaosLife is one process.
+// A chaosLife is one process, which a meter tells the test about.
 type chaosLife struct {
-	name, mode string
-	number     int // from 1
-	diary      *os.File
-	meter      *chaosMeter
-	rng        *rand.Rand
-	term       <-chan os.Signal
-	next       map[byte]int // the number of the next line, by stream
-	buf        []byte
+	*life
+	mode  string
+	meter *chaosMeter
+	rng   *rand.Rand
+	next  map[byte]int // the number of the next line, by stream
+	buf   []byte
 }
 
-// beginChaosLife takes the lock and writes into the diary.
-func beginChaosLife(dir, name string, seed uint64) (*chaosLife, error) {
-	path := filepath.Join(dir, name)
-	lock, err := unix.Open(path+".lock", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+// beginChaosLife begins one, and numbers it by its meter.
+func beginChaosLife(dir, name string, seed uint64, term <-chan os.Signal) (*chaosLife, error) {
+	one, err := openLife(dir, name, term)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		appendLine(filepath.Join(dir, "doubles"), fmt.Sprintf("%s: pid %d began while another one lived: %v\n", name, os.Getpid(), err))
-		return nil, err
-	}
-	diary, err := os.OpenFile(path+".diary", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	m, err := openChaosMeter(filepath.Join(dir, name) + ".meter")
 	if err != nil {
 		return nil, err
 	}
-	m, err := openChaosMeter(path + ".meter")
-	if err != nil {
-		return nil, err
-	}
-	l := &chaosLife{name: name, diary: diary, meter: m, next: map[byte]int{'o': 1, 'e': 1}}
+	l := &chaosLife{life: one, meter: m, next: map[byte]int{'o': 1, 'e': 1}}
 	m.add(meterLives, 1)
 	if l.number = m.get(meterLives); l.number >= chaosLives {
 		return nil, fmt.Errorf("more than %d lives", chaosLives)
@@ -95,21 +82,6 @@ func beginChaosLife(dir, name string, seed uint64) (*chaosLife, error) {
 	l.rng = rand.New(rand.NewPCG(seed^h.Sum64(), uint64(l.number)))
 	l.note("begin", os.Getpid())
 	return l, nil
-}
-
-func appendLine(path, text string) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err == nil {
-		f.WriteString(text) // a line of a log that only a failed test has
-		f.Close()
-	}
-}
-
-// note writes into the diary; n is a pid, an exit code or minus a signal.
-func (l *chaosLife) note(what string, n int) {
-	if _, err := fmt.Fprintf(l.diary, "%s %d %d\n", what, l.number, n); err != nil {
-		fmt.Fprintln(os.Stderr, "cannot write the diary:", err)
-	}
 }
 
 // A chaosMeter is a file in memory that a process shares with the test.
@@ -196,18 +168,6 @@ func (l *chaosLife) write(stream byte, n int, cut bool) {
 	}
 	l.meter.add(chaosCount(l.number, stream), l.next[stream]-first)
 	l.meter.add(meterWritten, len(l.buf))
-}
-
-// paused waits for a while; false: it is to end.
-func (l *chaosLife) paused(d time.Duration) bool {
-	late := time.NewTimer(d)
-	defer late.Stop()
-	select {
-	case <-late.C:
-		return true
-	case <-l.term:
-		return false
-	}
 }
 
 // chaosStill writes a line now and then until it is stopped.

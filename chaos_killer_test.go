@@ -14,10 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"zinit/sock"
 )
 
 // A chaosKiller does away with servers. It belongs to one goroutine at a time.
@@ -186,19 +182,6 @@ func (k *chaosKiller) signal(pid int, sig syscall.Signal) {
 	}
 }
 
-// signalChild signals a process, but no other one that has got its pid.
-func signalChild(parent, pid int, sig syscall.Signal) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if p, ok := processOf(pid); !ok || p.parent != parent {
-		return fmt.Errorf("it is not a child of %d: %v", parent, p)
-	}
-	return unix.PidfdSendSignal(fd, sig, nil, 0)
-}
-
 // find waits until another server than that answers.
 func (k *chaosKiller) find(old int) bool {
 	ctx, cancel := context.WithTimeout(k.c.t.Context(), patience)
@@ -214,17 +197,6 @@ func (k *chaosKiller) find(old int) bool {
 			return false
 		}
 	}
-}
-
-// ping asks on a new connection who answers.
-func ping(ctx context.Context, socket string) (pid int, err error) {
-	client, err := sock.Dial(ctx, socket)
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
-	pong, err := client.Ping(ctx)
-	return pong.PID, err
 }
 
 // young is the server that is started after that one, 0 when it takes too long.

@@ -3,80 +3,16 @@
 package main_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"zinit/sock"
 )
-
-// A chaosDiary is what the processes of a service wrote about themselves.
-type chaosDiary struct {
-	path  string
-	off   int64
-	lives []chaosEntry // by number, from 1; lives[0] is none
-}
-
-// A chaosEntry is one life.
-type chaosEntry struct {
-	pid   int
-	ended bool
-	how   int // an exit code, or minus a signal
-}
-
-// read takes in what was written since it was called last.
-func (d *chaosDiary) read() error {
-	if len(d.lives) == 0 {
-		d.lives = make([]chaosEntry, 1)
-	}
-	f, err := os.Open(d.path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.NewSectionReader(f, d.off, 1<<30))
-	if err != nil {
-		return err
-	}
-	text = text[:bytes.LastIndexByte(text, '\n')+1]
-	d.off += int64(len(text))
-	for line := range strings.Lines(string(text)) {
-		var what string
-		var number, n int
-		if _, err := fmt.Sscanf(line, "%s %d %d\n", &what, &number, &n); err != nil {
-			return fmt.Errorf("cannot read %q in %s: %w", line, d.path, err)
-		}
-		for number >= len(d.lives) {
-			d.lives = append(d.lives, chaosEntry{})
-		}
-		switch what {
-		case "begin":
-			d.lives[number].pid = n
-		case "end":
-			d.lives[number].ended, d.lives[number].how = true, n
-		default:
-			return fmt.Errorf("life %d of %s: %s %d: %w", number, d.path, what, n, syscall.Errno(n))
-		}
-	}
-	return nil
-}
-
-// begun is how many lives there were.
-func (d *chaosDiary) begun() int { return len(d.lives) - 1 }
-
-// last is the latest life.
-func (d *chaosDiary) last() chaosEntry { return d.lives[len(d.lives)-1] }
 
 // A chaosActor does with one service what its script says. It belongs to one
 // goroutine.
@@ -86,14 +22,14 @@ type chaosActor struct {
 	rng      *rand.Rand
 	ctx      context.Context // over when the script is; what was begun is completed
 	client   *sock.Client
-	diary    chaosDiary
+	diary    diary
 	restarts int64 // that the policy made
 	again    int   // how often the last order was sent once more
 }
 
 func newChaosActor(c *chaos, s chaosService, rng *rand.Rand, ctx context.Context) *chaosActor {
 	return &chaosActor{c: c, s: s, rng: rng, ctx: ctx, client: c.dial(),
-		diary: chaosDiary{path: filepath.Join(c.room, s.name+".diary")}}
+		diary: diary{path: filepath.Join(c.room, s.name+".diary")}}
 }
 
 // over reports that the script is.

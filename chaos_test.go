@@ -214,7 +214,7 @@ func (c *chaos) begin() {
 // hasLived returns when a service has had so many lives.
 func (c *chaos) hasLived(name string, n int) int {
 	c.t.Helper()
-	d := chaosDiary{path: c.path(name, "diary")}
+	d := diary{path: c.path(name, "diary")}
 	c.until(fmt.Sprintf("life %d of %s", n, name), func() (string, bool) {
 		err := d.read()
 		return fmt.Sprint(err), err == nil && d.begun() >= n
@@ -264,5 +264,31 @@ func (c *chaos) report(length time.Duration) {
 	c.killer.report(length)
 	for _, what := range slices.Sorted(maps.Keys(c.counts)) {
 		c.t.Logf("%-32s %d", what, c.counts[what])
+	}
+}
+
+// Fault 13: kill -9 of the server while services log at full speed.
+func TestFault13AKilledServerCostsNoLine(t *testing.T) {
+	t.Parallel()
+	var services []chaosService
+	for _, s := range chaosServices() {
+		if s.name == "flood" || s.name == "pair" || s.name == "still-1" || s.name == "told-1" {
+			s.act, s.untouched = nil, true
+			services = append(services, s)
+		}
+	}
+	c := newChaos(t, 13, services)
+	c.begin()
+	again := time.NewTicker(60 * time.Millisecond)
+	defer again.Stop()
+	for range 25 {
+		<-again.C
+		c.killer.kill("kill -9")
+	}
+	c.rest()
+	c.shutdown()
+	c.compare()
+	if c.counts["lines"] < 100_000 {
+		t.Errorf("only %d lines were written", c.counts["lines"])
 	}
 }

@@ -163,14 +163,14 @@ func endOf(why string) (how int, ok bool) {
 // compare looks whether what zinit said of the ends of processes is what they wrote
 // into their diaries.
 func (c *chaos) compare() {
-	ends := map[string]map[int][]chaosEntry{} // by service and pid
+	ends := map[string]map[int][]diaryEntry{} // by service and pid
 	for _, s := range c.services {
-		d := chaosDiary{path: c.path(s.name, "diary")}
+		d := diary{path: c.path(s.name, "diary")}
 		if err := d.read(); err != nil {
 			c.t.Error(err)
 			continue
 		}
-		ends[s.name] = map[int][]chaosEntry{}
+		ends[s.name] = map[int][]diaryEntry{}
 		for _, e := range d.lives[1:] {
 			ends[s.name][e.pid] = append(ends[s.name][e.pid], e)
 			if e.ended {
@@ -197,7 +197,7 @@ func (c *chaos) compare() {
 	}
 }
 
-func (c *chaos) compareOne(who string, ends map[int][]chaosEntry, service string, pid int, why string) {
+func (c *chaos) compareOne(who string, ends map[int][]diaryEntry, service string, pid int, why string) {
 	if strings.Contains(why, "not seen") || strings.Contains(why, "not known") {
 		c.t.Errorf("%s says of %s as %d: %s", who, service, pid, why)
 	}
@@ -206,7 +206,7 @@ func (c *chaos) compareOne(who string, ends map[int][]chaosEntry, service string
 		return
 	}
 	noted := ends[pid]
-	if !slices.ContainsFunc(noted, func(e chaosEntry) bool { return e.how == how || !e.ended }) {
+	if !slices.ContainsFunc(noted, func(e diaryEntry) bool { return e.how == how || !e.ended }) {
 		c.t.Errorf("%s says of %s as %d: %s, its diary says %+v", who, service, pid, why, noted)
 	}
 	c.count("ends compared with "+who, 1)
@@ -216,7 +216,7 @@ func (c *chaos) compareOne(who string, ends map[int][]chaosEntry, service string
 var logField = regexp.MustCompile(`(\w+)=("(?:[^"\\]|\\.)*"|\S+)`)
 
 // readLog looks at all that the keeper and the servers wrote.
-func (c *chaos) readLog(text string, ends map[string]map[int][]chaosEntry) {
+func (c *chaos) readLog(text string, ends map[string]map[int][]diaryEntry) {
 	strange := map[string]int{}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)

@@ -35,6 +35,9 @@ var children = map[string]func() int{
 	"flood": flood,
 	"noise": noise,
 	"chaos": chaosChild, // of TestChaos
+	// See the tests that kill servers and keepers under faults.
+	"live": liveAsChild,
+	"bury": bury,
 	// See the tests of disks under faults.
 	"confined": confined,
 	// Fails at once.
