@@ -3,7 +3,6 @@ package supervise
 import (
 	"container/heap"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"syscall"
 	"time"
@@ -146,10 +145,10 @@ type record struct {
 	ran      *config.Service
 	outdated bool
 
-	recalled   bool                       // an earlier server wrote down how it is
-	toldRun    machine.Run                // has got its stop signal
-	ranWritten *config.Service            // what Memory has of ran
-	strange    map[string]json.RawMessage // what a later version wrote down
+	recalled   bool            // an earlier server wrote down how it is
+	toldRun    machine.Run     // has got its stop signal
+	ranWritten *config.Service // what Memory has of ran
+	strange    *strange        // what a later version wrote down; nil: nothing
 
 	wake    time.Time
 	heapPos int // in wakes; -1: not there

@@ -4,9 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +32,7 @@ const (
 // A recollection is what is written down of a service with every change. Names
 // never change their meaning; those of another version are kept as they are.
 type recollection struct {
-	Version int          `json:"v"` // recollectionVersion of the one who wrote it
+	Version int          `json:"v"` // the highest recollectionVersion that has a part in it
 	Machine machine.Memo `json:"machine"`
 	Wish    wish         `json:"wish,omitempty"`
 	SinceMs int64        `json:"since_ms,omitempty"` // Unix milliseconds
@@ -130,9 +128,12 @@ func (c *core) write(r *record) error {
 	if r.m.Run() != r.toldRun {
 		rec.Told = 0
 	}
+	if r.strange != nil {
+		rec.Version = r.strange.version
+	}
 	text, err := json.Marshal(rec)
-	if err == nil && len(r.strange) > 0 {
-		text, err = merge(text, r.strange)
+	if err == nil && r.strange != nil {
+		text, err = r.strange.merge(text)
 	}
 	if err == nil {
 		err = c.Memory.Put(stateKey+r.name, text)
@@ -150,15 +151,6 @@ func (c *core) write(r *record) error {
 		return err
 	}
 	return c.Memory.Put(ranKey+r.name, text)
-}
-
-// merge adds the members of strange to a JSON object that lacks them.
-func merge(text []byte, strange map[string]json.RawMessage) ([]byte, error) {
-	all := maps.Clone(strange)
-	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, err
-	}
-	return json.Marshal(all)
 }
 
 // recall gives the records the state that an earlier server wrote down. What
@@ -249,25 +241,11 @@ func (c *core) restore(r *record, text, ran []byte) error {
 	r.m.Rules = r.rules()
 	r.outdated = r.ran != nil && !sameStart(r.ran, r.cfg)
 	if rec.Version > recollectionVersion {
-		r.strange = strangeMembers(text)
+		r.strange = strangeIn(rec.Version, text)
 	}
 	c.touch(r)
 	c.setWake(r)
 	return nil
-}
-
-// strangeMembers is what a recollection has that this version does not know.
-func strangeMembers(text []byte) map[string]json.RawMessage {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(text, &all) != nil {
-		return nil
-	}
-	known := reflect.TypeFor[recollection]()
-	for i := range known.NumField() {
-		name, _, _ := strings.Cut(known.Field(i).Tag.Get("json"), ",")
-		delete(all, name)
-	}
-	return all
 }
 
 func decodeRan(text []byte) (*config.Service, error) {

@@ -1,0 +1,167 @@
+package supervise
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"zinit/reap"
+	"zinit/supervise/config"
+	"zinit/supervise/machine"
+)
+
+// written1 is the moment, in nanoseconds of its clock, at which the server of
+// testdata/state/version1 was killed.
+const written1 = 23579_000_000_000
+
+// stateOf1 is what a server of version 1 left behind: records.jsonl, as its program
+// wrote them into a real runtime directory.
+func stateOf1(t *testing.T) *simMemory {
+	t.Helper()
+	text, err := os.ReadFile("../testdata/state/version1/records.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newSimMemory()
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var rec struct {
+			Key   string
+			Value json.RawMessage
+		}
+		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
+			t.Fatal(err)
+		}
+		m.kept[rec.Key] = bytes.Clone(rec.Value)
+	}
+	if len(m.kept) == 0 {
+		t.Fatal("no records")
+	}
+	return m
+}
+
+// configOf1 is the configuration that was in force then.
+func configOf1(t *testing.T) *config.Set {
+	t.Helper()
+	set := &config.Set{}
+	for from, at := range map[string]string{"services": "/etc/zinit/services", "ephemeral": "/run/zinit/services"} {
+		files, err := filepath.Glob("../testdata/state/version1/" + from + "/*.toml")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files of %s: %v", from, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, problems := config.Parse(filepath.Join(at, filepath.Base(file)), text)
+			if s == nil {
+				t.Fatalf("%s: %v", file, problems)
+			}
+			set.Services = append(set.Services, s)
+		}
+	}
+	return set
+}
+
+// takeover1 boots a server on that state; those of which it says that they run do.
+func takeover1(t *testing.T, m *simMemory, test func(h *house)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		k := newPlayer()
+		for _, key := range []string{"web", "changed", "eph", "stubborn"} {
+			k.Spawn(reap.Spec{Key: key, Run: 1, Path: "/bin/sleep", Argv: []string{"sleep"}, Group: true})
+		}
+		<-time.After(10 * ms)
+		synctest.Wait()
+		k.close()
+		k = playOn(k.sim)
+		k.take()
+		h := newHouse(t, k)
+		began := time.Now()
+		h.s.core.Memory = m
+		h.s.core.Clock = machine.Clock{
+			Nanos: func(at time.Time) int64 { return written1 + int64(at.Sub(began)) },
+			Time:  func(n int64) time.Time { return began.Add(time.Duration(n - written1)) },
+		}
+		inv := k.inventory()
+		inv.Runs["givenup"], inv.Runs["backoff"], inv.Runs["setup"], inv.Runs["byhand"], inv.Runs["waits"] = 3, 1, 1, 1, 1
+		h.boot(configOf1(t), inv)
+		defer h.close()
+		h.pass(50 * ms)
+		test(h)
+	})
+}
+
+// The state that version 1 wrote must be understood for ever.
+func TestTheStateOfVersion1IsUnderstood(t *testing.T) {
+	takeover1(t, stateOf1(t), func(h *house) {
+		for name, want := range map[string]string{
+			"web":      "running",
+			"changed":  "running",
+			"eph":      "running",
+			"stubborn": "stopping (stop asked for)",
+			"byhand":   "exited (stopped)",
+			"setup":    "exited (exit code 0)",
+			"givenup":  "failed (exit code 1; given up after 2 restarts)",
+			"backoff":  "failed (exit code 1)",
+			"waits":    "blocked",
+		} {
+			v := h.s.Snapshot().Find(name)
+			if v == nil {
+				t.Errorf("%s is unknown", name)
+				continue
+			}
+			is := v.State.String()
+			if v.Reason != "" {
+				is += " (" + v.Reason + ")"
+			}
+			if is != want {
+				t.Errorf("%s is %s, want %s", name, is, want)
+			}
+		}
+		h.did("") // nothing runs twice, and the stop signal was sent before
+		if v := h.s.Snapshot().Find("changed"); !v.RestartToApply {
+			t.Error("changed: what it was started with is not known any more")
+		}
+		if v := h.s.Snapshot().Find("givenup"); v.Restarts != 2 {
+			t.Errorf("givenup: %d restarts, want 2", v.Restarts)
+		}
+		// The back-off goes on where it was: 60 s from its failure.
+		h.pass(42 * time.Second)
+		h.did("")
+		h.pass(4 * time.Second)
+		h.did("spawn backoff")
+	})
+}
+
+// A server of a later version has written: what it added is understood as far as
+// possible, and what is not is still there for the next of that version.
+func TestTheStateOfALaterVersionIsKept(t *testing.T) {
+	m := stateOf1(t)
+	for key, text := range m.kept {
+		if !strings.HasPrefix(key, stateKey) {
+			continue
+		}
+		text = bytes.Replace(text, []byte(`{"v":1,"machine":{`), []byte(`{"v":99,"tomorrow":{"x":[1]},"machine":{"phase_of_moon":"full",`), 1)
+		m.kept[key] = text
+	}
+	takeover1(t, m, func(h *house) {
+		h.did("")
+		h.ok(h.s.Stop("web"))
+		h.pass(10 * ms)
+		h.did("TERM web")
+		for _, word := range []string{`"v":99`, `"tomorrow":{"x":[1]}`, `"phase_of_moon":"full"`} {
+			if text := m.kept[stateKey+"web"]; !bytes.Contains(text, []byte(word)) {
+				t.Errorf("lost %s: %s", word, text)
+			}
+		}
+	})
+}
