@@ -31,9 +31,11 @@ var arrows = map[string]string{
 	"supervise/logs":      "supervise/logs/pump",
 	"supervise/logs/pump": "golang.org/x/sys/unix",
 	"depgraph":            "",
-	"reap":                "golang.org/x/sys/unix",
-	"reap/reaptest":       "reap",
-	"sock":                "golang.org/x/sys/unix",
+	"reap":                "reap/cgroup golang.org/x/sys/unix",
+	// By path alone: the keeper, which ends them, and the server, which makes them.
+	"reap/cgroup":   "golang.org/x/sys/unix",
+	"reap/reaptest": "reap",
+	"sock":          "golang.org/x/sys/unix",
 }
 
 // goFiles calls f for every Go file of the module.
