@@ -14,6 +14,7 @@ func list() []Applet {
 		{Name: "zinit-pid1", Summary: "the same as process 1 of a machine or container", Main: pid1.Main},
 		{Name: "init", Summary: "zinit-pid1 with the flags of zinit 0.2", Main: pid1.Main},
 		{Name: "zinit-child", Hidden: true, Main: server.Main},
+		{Name: pid1.RehearsalApplet, Hidden: true, Main: pid1.Rehearse},
 	}
 }
 

@@ -150,6 +150,33 @@ func (a *sigaction) install(sig syscall.Signal) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(a)), 0, 8, 0, 0)
 }
 
+// deadly are the signals that Go's runtime does not let a thread block, whatever mask
+// it was started with: a program that begins is open to them before it has handlers.
+var deadly = [...]syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGTERM}
+
+// ignoreDeadly has the kernel drop them, also while the next program begins: one that
+// is lost can be sent again, one that waits would end that program at its birth. The
+// runtime leaves it so for SIGHUP and SIGINT until they are asked for, and for the
+// others until it has set itself up.
+func ignoreDeadly() (restore func()) {
+	var before [len(deadly)]sigaction
+	for i, sig := range deadly {
+		if !before[i].of(sig) {
+			continue
+		}
+		ignoring := before[i]
+		ignoring[0] = sigIgn
+		ignoring.install(sig)
+	}
+	return func() {
+		for i, sig := range deadly {
+			if before[i] != (sigaction{}) {
+				before[i].install(sig)
+			}
+		}
+	}
+}
+
 // holdSignals keeps the runtime from changing masks when blockEverywhere begins and
 // ends to listen.
 func holdSignals() { signal.Notify(make(chan os.Signal, 1), unix.SIGCONT) }

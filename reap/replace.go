@@ -17,6 +17,9 @@ const restTime = 2 * time.Second
 // arguments and environment. Replace returns only if it cannot be done; then the
 // keeper goes on as if nothing had happened.
 //
+// A SIGHUP, SIGINT, SIGQUIT, SIGABRT or SIGTERM that comes in the moment of the exec, a
+// few milliseconds, is lost; other signals wait.
+//
 // notes is called when nothing moves any more, for the Notes of the heritage. Signals
 // from outside wait in the kernel by then, and those that came before are in the
 // channels that were given to signal.Notify. It must not wait.
@@ -143,6 +146,8 @@ func (h *holder) become(list []message, files []int, execute func(variable strin
 	}
 	unblock := blockHere() // what is blocked stays so until the next runtime has handlers
 	defer unblock()
+	restore := ignoreDeadly()
+	defer restore()
 	return execute(heritageEnv + "=" + strconv.Itoa(fd))
 }
 

@@ -133,8 +133,7 @@ func TestAServerIsReplacedWhateverHappensToTheBinary(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			p.await("zinit: cannot start server " + path + ": " + name + ": started from the file that the keeper itself runs")
-			p.await("ready")
+			p.awaitAll("zinit: cannot start server "+path+": "+name+": started from the file that the keeper itself runs", "ready")
 			p.send(unix.SIGTERM)
 			p.ends(0)
 		})

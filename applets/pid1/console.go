@@ -20,6 +20,7 @@ type console struct {
 type line struct {
 	text    string
 	written chan<- struct{} // closed when everything before it is written
+	resume  <-chan struct{} // when the writer goes on after that
 }
 
 // newConsole starts the writer.
@@ -54,6 +55,45 @@ func (c *console) flush(bound time.Duration) {
 	}
 }
 
+// pause stops the writer after what it is writing now, and waits for that up to the
+// bound. What is said afterwards is written after resume.
+func (c *console) pause(bound time.Duration) (resume func()) {
+	written, resumed := make(chan struct{}), make(chan struct{})
+	// Ahead of all others, which wait.
+	before := c.takeBack()
+	select {
+	case c.lines <- line{written: written, resume: resumed}:
+	default: // others were faster; the last line may lose its end
+		close(written)
+	}
+	for _, text := range before {
+		c.printf("%s", text)
+	}
+	late := time.NewTimer(bound)
+	defer late.Stop()
+	select {
+	case <-written:
+	case <-late.C:
+	}
+	return func() { close(resumed) }
+}
+
+// takeBack takes out what is not being written yet.
+func (c *console) takeBack() (texts []string) {
+	for {
+		select {
+		case l := <-c.lines:
+			if l.written != nil {
+				close(l.written)
+				continue
+			}
+			texts = append(texts, l.text)
+		default:
+			return texts
+		}
+	}
+}
+
 func (c *console) write(out io.Writer) {
 	// In the background of a terminal that stops its writers the kernel would send
 	// SIGTTOU, which is caught, and have the write repeated for ever. To a thread
@@ -61,16 +101,20 @@ func (c *console) write(out io.Writer) {
 	runtime.LockOSThread()
 	var set unix.Sigset_t
 	set.Val[0] |= 1 << (unix.SIGTTOU - 1)
-	// If it is refused, the signal is merely not blocked.
-	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil)
 	for l := range c.lines {
 		if l.written != nil {
 			close(l.written)
+			if l.resume != nil {
+				<-l.resume
+			}
 			continue
 		}
 		if n := c.lost.Swap(0); n > 0 {
 			l.text = fmt.Sprintf("%s\nzinit: %d more messages did not get through", l.text, n)
 		}
+		// Each time, since an exec that failed unblocks. If it is refused, the signal is
+		// merely not blocked.
+		_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil)
 		// There is nobody to tell that nobody can be told.
 		_, _ = io.WriteString(out, "zinit: "+l.text+"\n")
 	}

@@ -15,6 +15,11 @@
 // as it is, killed if it does not within five seconds, and followed at once by one
 // of the file that is at the path of this program now.
 //
+// SIGUSR2 replaces the program of the keeper itself by that file (replace.go says
+// when, execute.go how). The file is started as a child first, with all that it would
+// be left, and has to answer what it has understood (rehearse.go). What the next
+// program is told of this package is notes: values by name (notes.go).
+//
 // It promises, in this order: to keep running; to reap; to end within a bound that
 // is fixed when a shutdown begins; to respawn the server. As process 1 it never
 // exits but at the end of a container; no signal and no panic ends it; nothing that

@@ -22,6 +22,11 @@ type keeper struct {
 	argv   []string // of the server
 	births chan any // how the start that is under way ended: started or notStarted
 
+	applet     []string // the name under which this program was found, and its arguments
+	rehearsals chan rehearsal
+	candidate  *reap.Candidate // that has rehearsed well
+	unheard    unheard
+
 	console   *console
 	signals   <-chan os.Signal
 	terminals []int // standard descriptors that were terminals at the start
@@ -33,11 +38,16 @@ type keeper struct {
 	code int
 }
 
-// run lives that life. It returns the exit code.
-func (k *keeper) run() int {
+// run lives that life, from where an earlier program left it. It returns the exit
+// code.
+func (k *keeper) run(left *reap.Heritage) int {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	k.guard(func() { k.feed(begun{}) })
+	if left == nil {
+		k.guard(func() { k.feed(begun{}) })
+	} else {
+		k.guard(func() { k.takeUp(left.Notes) })
+	}
 	for !k.over {
 		if due, ok := k.due(); ok {
 			timer.Reset(time.Until(due))
@@ -55,6 +65,11 @@ func (k *keeper) run() int {
 			k.guard(func() {
 				k.feed(b)
 				k.advance()
+			})
+		case r := <-k.rehearsals:
+			k.guard(func() {
+				k.candidate = r.candidate
+				k.feed(rehearsed{r.err})
 			})
 		case n := <-notices:
 			k.guard(func() { k.noticed(n) })
@@ -110,6 +125,12 @@ func (k *keeper) perform(action any) {
 		k.reap.Forward(a.sig)
 	case endServer:
 		k.reap.Tell(unix.SIGUSR1)
+	case rehearse:
+		k.rehearse()
+	case execute:
+		k.execute()
+	case refuse:
+		k.reap.RefuseReexec(a.why)
 	case refuseSpawns:
 		k.reap.SetStage(reap.StageDrain)
 	case stopServices:
@@ -162,6 +183,9 @@ func (k *keeper) signalled(sig os.Signal) {
 	}
 	switch s {
 	case unix.SIGTERM, unix.SIGINT, unix.SIGUSR1:
+	case unix.SIGUSR2:
+		k.feed(replaceWanted{})
+		return
 	case unix.SIGHUP:
 		if k.life.role != machine && hungUp(k.terminals) {
 			s = unix.SIGTERM
@@ -179,6 +203,8 @@ func (k *keeper) noticed(n reap.Notice) {
 		k.feed(ready{})
 	case reap.ServerExited:
 		k.feed(ended{n.Status, n.WasReady, n.Draining})
+	case reap.ReexecWanted:
+		k.feed(replaceWanted{})
 	case reap.Draining:
 		_, worst := k.reap.Plan()
 		k.feed(draining{worst})

@@ -186,18 +186,29 @@ func TestNoSignalEndsTheKeeper(t *testing.T) {
 			p.send(sig)
 		}
 	}
-	p.awaitAll("server got signal 1", "server got signal 10", "ready")
+	p.awaitAll("server got signal 1", "server got signal 10", "ready", "zinit: this keeper is zinit")
 	p.send(unix.SIGTERM)
 	p.ends(0)
 }
 
 // A hang-up is told from a reload by the terminal.
 func TestAClosedTerminalStopsTheServer(t *testing.T) {
+	p, master := onTerminal(t)
+	p.send(unix.SIGHUP)
+	p.await("server got signal 1")
+	master.Close()
+	p.await("b stops")
+	p.ends(0)
+}
+
+// onTerminal enters a keeper whose standard input is a terminal of its own.
+func onTerminal(t *testing.T) (*play, *os.File) {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Skipf("no terminals here: %v", err)
 	}
-	defer master.Close()
+	t.Cleanup(func() { master.Close() }) // it is closed already, nearly always
 	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
 	if err == nil {
 		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
@@ -214,11 +225,7 @@ func TestAClosedTerminalStopsTheServer(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	}))
 	slave.Close()
-	p.send(unix.SIGHUP)
-	p.await("server got signal 1")
-	master.Close()
-	p.await("b stops")
-	p.ends(0)
+	return p, master
 }
 
 func TestProcess1OfAContainer(t *testing.T) {

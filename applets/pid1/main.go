@@ -15,10 +15,18 @@ import (
 // It returns an exit code at the end of a container, and never on a machine.
 // Started as any other process it is a standalone keeper.
 func Main(e *env.Env) int {
-	if e.Name() == "init" {
-		return start(e, env.DialectInit, ways{roleOf, patienceOf})
+	return start(e, dialectOf(e.Name()), ways{roleOf, patienceOf})
+}
+
+// dialectOf is how the flags of an applet are read.
+func dialectOf(name string) env.Dialect {
+	switch name {
+	case "init":
+		return env.DialectInit
+	case "zinit-server":
+		return env.DialectServer
 	}
-	return start(e, env.DialectPid1, ways{roleOf, patienceOf})
+	return env.DialectPid1
 }
 
 // Standalone is the applet zinit-server: a server with a keeper above it. As
@@ -33,9 +41,10 @@ type ways struct {
 
 func start(e *env.Env, d env.Dialect, w ways) int {
 	signals := catchSignals()
+	left, lost := reap.Inherit()
 	flags, err := e.ParseServerFlags(d)
 	r := w.role(os.Getpid(), flags, e.Getenv)
-	if r != machine {
+	if r != machine && left == nil {
 		switch {
 		case err != nil:
 			fmt.Fprintf(e.Stderr, "%s: %v\n\n%s", e.Name(), err, e.ServerUsage(d))
@@ -48,21 +57,35 @@ func start(e *env.Env, d env.Dialect, w ways) int {
 	}
 	console := newConsole(e.Stderr)
 	defer console.flush(time.Second)
-	if err != nil {
+	if err != nil && left == nil {
 		// The kernel hands on what it does not know of its own command line.
 		console.printf("not understood, going on: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	if d != env.DialectServer && r == standalone {
+	if d != env.DialectServer && r == standalone && left == nil {
 		console.printf("this is not process 1: running as any other server")
 	}
-	flags.Container = r == container
-	flags.Pid1Mode = flags.Pid1Mode || r == machine
-	k, err := newKeeper(life{role: r, patience: w.patience(r)}, flags, console, signals)
+	if lost != nil {
+		console.printf("%v: beginning anew", lost)
+	}
+	l := life{role: r}
+	if left != nil {
+		if l, err = lifeOf(left.Notes, time.Now()); err != nil {
+			console.printf("%v", err) // it was rehearsed; the rest is understood
+		}
+		if _, told := left.Notes[noteRole]; !told {
+			l.role = r
+		}
+	}
+	l.patience = w.patience(l.role)
+	flags.Container = l.role == container
+	flags.Pid1Mode = flags.Pid1Mode || l.role == machine
+	k, err := newKeeper(l, flags, console, signals, left)
 	if err != nil {
 		console.printf("%v", err)
 		return env.ExitFailed
 	}
-	return k.run()
+	k.applet = append([]string{e.Name()}, e.Args[min(1, len(e.Args)):]...)
+	return k.run(left)
 }
 
 // roleOf decides what ends with this process.
@@ -83,23 +106,30 @@ func answer(out io.Writer, text string) int {
 	return env.ExitDone
 }
 
-// newKeeper sets the real keeper up. As process 1 it does not give up.
-func newKeeper(l life, flags env.ServerFlags, console *console, signals <-chan os.Signal) (*keeper, error) {
+// newKeeper sets the real keeper up. As process 1, or with children that an earlier
+// program left, it does not give up.
+func newKeeper(l life, flags env.ServerFlags, console *console, signals <-chan os.Signal, left *reap.Heritage) (*keeper, error) {
 	k := &keeper{
-		life:      l,
-		console:   console,
-		signals:   signals,
-		terminals: terminals(),
-		binary:    thisBinary(),
-		argv:      append([]string{"zinit-child"}, flags.Args()...),
-		births:    make(chan any, 1),
+		life:       l,
+		console:    console,
+		signals:    signals,
+		terminals:  terminals(),
+		binary:     thisBinary(),
+		argv:       append([]string{"zinit-child"}, flags.Args()...),
+		births:     make(chan any, 1),
+		rehearsals: make(chan rehearsal, 1),
 	}
 	for {
 		var err error
-		if k.reap, err = reap.NewKeeper(console.printf); err == nil {
+		if left == nil {
+			k.reap, err = reap.NewKeeper(console.printf)
+		} else {
+			k.reap, err = reap.Resume(left, console.printf)
+		}
+		if err == nil {
 			return k, nil
 		}
-		if l.role == standalone {
+		if l.role == standalone && left == nil {
 			return nil, err
 		}
 		console.printf("%v: trying again in a second", err)

@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 	switch name := os.Args[0]; {
 	case name == "play-keeper":
 		os.Exit(playKeeper())
+	case name == RehearsalApplet:
+		os.Exit(Rehearse(surroundings(RehearsalApplet)))
 	case name == "zinit-child":
 		os.Exit(playServer(os.Getenv("ZINIT_PLAY")))
 	case strings.HasPrefix(name, "play-"):
@@ -39,8 +41,7 @@ func tell(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
 // playKeeper is the real thing, less patient.
 func playKeeper() int {
-	e := &env.Env{Args: append([]string{"zinit-server"}, os.Args[1:]...),
-		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, UID: os.Geteuid()}
+	e := surroundings("zinit-server")
 	w := ways{role: roleOf, patience: func(role) patience {
 		return patience{soft: 500 * time.Millisecond, answer: 300 * time.Millisecond, spare: 200 * time.Millisecond, own: 3 * time.Second, sweep: 3 * time.Second}
 	}}
@@ -48,6 +49,11 @@ func playKeeper() int {
 		w.role = func(int, env.ServerFlags, func(string) string) role { return machine }
 	}
 	return start(e, env.DialectServer, w)
+}
+
+func surroundings(name string) *env.Env {
+	return &env.Env{Args: append([]string{name}, os.Args[1:]...),
+		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, UID: os.Geteuid()}
 }
 
 // playServer is a server that runs two services, b on top of a, unless its part
@@ -274,7 +280,7 @@ func (p *play) await(words string) string {
 				return rest
 			}
 		case <-late:
-			p.t.Fatalf("no %q:\n%s", words, strings.Join(p.seen, "\n"))
+			p.t.Fatalf("no %q, state %v:\n%s", words, p.cmd.ProcessState, strings.Join(p.seen, "\n"))
 		}
 	}
 }

@@ -91,6 +91,8 @@ type life struct {
 	soft   bool
 	softBy time.Time
 
+	replacing replacing // of the keeper's own program
+
 	// From drain on. The three moments are fixed when the shutdown begins.
 	goal       goal
 	answerBy   time.Time // the server has said Draining, or is hung
@@ -113,8 +115,11 @@ type (
 		status          reap.Status
 		ready, draining bool
 	}
-	draining struct{ worst time.Duration } // the server has begun a shutdown by itself
-	asked    struct {                      // a signal came; worst as the plan says
+	draining      struct{ worst time.Duration } // the server has begun a shutdown by itself
+	replaceWanted struct{}                      // this process is to become the program at its path
+	rehearsed     struct{ err error }           // that program was tried
+	refused       struct{ err error }           // the kernel would not execute it
+	asked         struct {                      // a signal came; worst as the plan says
 		sig   syscall.Signal
 		worst time.Duration
 	}
@@ -128,6 +133,9 @@ type (
 	killServer   struct{}
 	tellServer   struct{ sig syscall.Signal }
 	endServer    struct{}                  // ask it to end and leave the services alone
+	rehearse     struct{}                  // try the program at the path; rehearsed follows
+	execute      struct{}                  // it, in this process; refused follows if it fails
+	refuse       struct{ why string }      // tell whoever asked for another program
 	refuseSpawns struct{}                  // tell package reap that this is a drain
 	stopServices struct{ endBy time.Time } // in the waves of the plan
 	killAll      struct{}                  // whatever is left, and reap it
@@ -164,9 +172,15 @@ func (l *life) step(event any, now time.Time) []any {
 		l.first = true
 		return l.start(now)
 	case started:
-		return l.started(now)
+		return append(l.started(now), l.afterStart()...)
 	case notStarted:
-		return l.notStarted(e.err, now)
+		return append(l.notStarted(e.err, now), l.afterStart()...)
+	case replaceWanted:
+		return l.replaceWanted()
+	case rehearsed:
+		return l.rehearsed(e.err)
+	case refused:
+		return l.refused(e.err)
 	case ready:
 		return l.ready()
 	case ended:

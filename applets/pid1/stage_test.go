@@ -166,6 +166,88 @@ func TestASoftRestartIsNoFailure(t *testing.T) {
 	})
 }
 
+func TestAKeeperBecomesAnotherProgram(t *testing.T) {
+	late := errors.New("it did not answer")
+	no := func(why string) []any { return does(refuse{why}) }
+	live(t, []tale{
+		{"after it was tried", standalone, append(serves[:3:3],
+			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
+			at{2 * s, replaceWanted{}, serve, nil},
+			at{3 * s, rehearsed{}, serve, does(execute{})})},
+		{"not if it cannot take over; then it may be asked again", standalone, append(serves[:3:3],
+			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
+			at{3 * s, rehearsed{late}, serve, no("it did not answer")},
+			at{4 * s, replaceWanted{}, serve, does(rehearse{})})},
+		{"an exec that fails is no end", machine, append(serves[:3:3],
+			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
+			at{3 * s, rehearsed{}, serve, does(execute{})},
+			at{3 * s, refused{late}, serve, no("it did not answer")},
+			at{4 * s, replaceWanted{}, serve, does(rehearse{})})},
+		{"a server that is on its way comes first", container, append(serves[:3:3],
+			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
+			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, rehearsed{}, respawn, nil},
+			at{4 * s, replaceWanted{}, respawn, nil},
+			at{5 * s, started{6}, respawn, does(execute{})})},
+		{"or one that does not come", container, append(serves[:3:3],
+			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
+			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, rehearsed{}, respawn, nil},
+			at{5 * s, notStarted{late}, respawn, does(execute{})})},
+		{"and the one that is to end is asked before", container, append(serves[:3:3],
+			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
+			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, asked{syscall.SIGUSR1, 0}, respawn, nil},
+			at{3 * s, rehearsed{}, respawn, nil},
+			at{5 * s, started{6}, respawn, does(endServer{}, execute{})})},
+		{"not in a shutdown", standalone, append(serves[:3:3],
+			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, rehearsed{}, drain, no("a shutdown is under way")},
+			at{3 * s, replaceWanted{}, drain, no("a shutdown is under way")})},
+		{"nor when one begins while it waits for a server", standalone, append(serves[:3:3],
+			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
+			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, rehearsed{}, respawn, nil},
+			at{3 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
+			at{5 * s, started{6}, drain, no("a shutdown is under way")})},
+	})
+}
+
+func TestALifeGoesOnInAnotherProgram(t *testing.T) {
+	lives := []life{
+		{},
+		{role: standalone, stage: boot, running: true, first: true},
+		{role: container, stage: serve, running: true, soft: true, softBy: dawn.Add(3 * s)},
+		{role: machine, stage: respawn, delay: 400 * ms, startAt: dawn.Add(100 * ms)},
+		{role: machine, stage: respawn, delay: lastDelay, startAt: dawn.Add(-s)},
+	}
+	for _, l := range lives {
+		notes := l.notes(dawn)
+		notes["news"] = "of tomorrow"
+		got, err := lifeOf(notes, dawn.Add(time.Hour))
+		if err != nil {
+			t.Errorf("%+v: %v", l, err)
+		}
+		for _, at := range []*time.Time{&l.startAt, &l.softBy} {
+			if !at.IsZero() {
+				*at = at.Add(time.Hour) // as long from now as it was then
+			}
+		}
+		if got != l {
+			t.Errorf("%+v became %+v", l, got)
+		}
+	}
+	if got, err := lifeOf(nil, dawn); err != nil || got != (life{}) {
+		t.Errorf("of nothing: %+v, %v", got, err)
+	}
+	for name, value := range map[string]string{noteStage: "drain", noteRole: "king", noteDelay: "long", noteRunning: "1", noteSoftIn: "soon"} {
+		if _, err := lifeOf(map[string]string{name: value}, dawn); err == nil {
+			t.Errorf("%s %s is understood", name, value)
+		}
+	}
+}
+
 func TestAStartThatHangsHoldsNothingUp(t *testing.T) {
 	live(t, []tale{
 		{"signals are handed on while a server starts", standalone, []at{
@@ -360,7 +442,7 @@ func FuzzLife(f *testing.F) {
 		for _, b := range events {
 			now = now.Add(time.Duration(b>>4) * 100 * time.Millisecond)
 			all := []any{begun{}, started{5}, ready{}, code(3), killed(true, false), ended{reap.ExitCode(0), true, true},
-				draining{time.Second}, asked{term, time.Second}, asked{intr, time.Second}, ticked{}, emptied{}, asked{syscall.SIGUSR1, 0}, notStarted{errors.New("no")}}
+				draining{time.Second}, asked{term, time.Second}, asked{intr, time.Second}, ticked{}, emptied{}, asked{syscall.SIGUSR1, 0}, replaceWanted{}, rehearsed{}, refused{errors.New("no")}, notStarted{errors.New("no")}}
 			before, event := l.stage, all[int(b&15)%len(all)]
 			switch event.(type) {
 			case started, notStarted:
