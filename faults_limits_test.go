@@ -32,13 +32,28 @@ func threads(uid int) (n int) {
 	return n
 }
 
+// limitProcesses limits the processes and threads of a user for one of them.
+func limitProcesses(pid, user, n int) error {
+	// Only its own user may always do this.
+	cmd := exec.Command("prlimit", "--pid", strconv.Itoa(pid), fmt.Sprintf("--nproc=%d:", n))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+// enough is a limit on processes that nobody reaches.
+const enough = 10_000
+
 // Fault 3: no thread can be made while services start and a server dies.
 func TestFault3WithoutThreadsTheServicesRunOn(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to run a server as a user without other processes")
 	}
 	t.Parallel()
-	const user = aUser + 1 // no other test has it
+	user := aUser - 10_000 + os.Getpid()%10_000 // no other test has it, nor another run of this one
 	in := newInstance(t, map[string]string{
 		"before": file("before", quiet),
 		"late":   file("late", quiet, stopped, lifecycle, "restart_delay_ms = 50", "max_restarts = 0"),
@@ -47,42 +62,50 @@ func TestFault3WithoutThreadsTheServicesRunOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.alter = func(cmd *exec.Cmd) {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: user, Gid: user}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}
 	}
 	in.launch()
 	in.waitState("before", "running")
-	check, server := in.untouched("before"), in.serverPID()
-	limit := func(pid, n int) {
+	check, first := in.untouched("before"), in.serverPID()
+	// A server that is at its limit may end whenever it wants another thread.
+	limitServer := func(n int) (server int) {
 		t.Helper()
-		cmd := exec.Command("prlimit", "--pid", strconv.Itoa(pid), fmt.Sprintf("--nproc=%d:", n))
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+		in.until("a limited server", func() (string, bool) {
+			server = in.serverPID()
+			err := limitProcesses(server, user, n)
+			return fmt.Sprint(err), err == nil
+		})
+		return server
+	}
+	limitKeeper := func(n int) {
+		t.Helper()
+		if err := limitProcesses(in.keeperPID(), user, n); err != nil {
+			t.Fatal(err)
 		}
 	}
 	full := threads(user)
-	limit(in.keeperPID(), full)
-	limit(server, full)
+	limitKeeper(full)
+	limitServer(full)
 	in.zinit("start", "late")
 	in.until("a start that fails for want of a process", func() (string, bool) {
 		s := in.status("late")
 		return s.Reason, s.Run >= 2 && strings.Contains(s.Reason, "the limit on processes is reached")
 	})
 	// A server can be forked in its place, but can have no more than two threads.
+	limitKeeper(enough)
+	server := limitServer(enough)
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", server)) // the pattern is good
-	limit(in.keeperPID(), full-len(tasks)+2)
-	if err := signalChild(in.keeperPID(), server, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	limitKeeper(threads(user) - len(tasks) + 2)
+	in.send(server, syscall.SIGKILL)
 	for _, delay := range []string{"100ms", "200ms"} {
 		in.until("a server that does not come up, and a pause of "+delay, func() (string, bool) {
 			return in.log.String(), in.log.contains("starting it again in " + delay)
 		})
 	}
-	limit(in.keeperPID(), 10_000)
+	limitKeeper(enough)
 	in.waitState("late", "running")
 	check()
-	if in.serverPID() == server {
+	if now := in.serverPID(); now == server || now == first {
 		t.Error("the server did not die")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -274,8 +275,12 @@ func TestFault14TheKeeperBacksOffAndTheServicesRunOn(t *testing.T) {
 	})
 	check()
 	in.lived("a", d, 1)
-	if n := strings.Count(in.log.String(), "before it was ready"); n > 6 {
-		t.Errorf("the server was started %d times", n)
+	want := 100 * time.Millisecond
+	for _, m := range regexp.MustCompile(`before it was ready: starting it again in (\S+)`).FindAllStringSubmatch(in.log.String(), -1) {
+		if m[1] != want.String() {
+			t.Errorf("it was started again in %s, want %v", m[1], want)
+		}
+		want *= 2
 	}
 }
 
