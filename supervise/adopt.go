@@ -115,7 +115,7 @@ func (c *core) missed(r *record, asked uint64, exit reap.Exited) {
 	case exit.Run == uint64(run):
 		c.spawnedUnseen(r, starting, isStarting)
 		c.step(r, machine.ProcessGone{Run: run, Outcome: outcomeOf(exit.Status)})
-	case isStarting && !starting.Up:
+	case isStarting && starting.Stage == machine.Spawning:
 		c.step(r, machine.SpawnFailed{Run: run, Text: "how its start failed is not known: the server ended meanwhile"})
 	default:
 		c.step(r, machine.ProcessGone{Run: run, Outcome: machine.Outcome{Unknown: true}})
@@ -124,7 +124,7 @@ func (c *core) missed(r *record, asked uint64, exit reap.Exited) {
 
 // spawnedUnseen is for a process that came up while nobody was there to be told.
 func (c *core) spawnedUnseen(r *record, st machine.Starting, starting bool) {
-	if starting && !st.Up {
+	if starting && st.Stage == machine.Spawning {
 		c.step(r, machine.Spawned{Run: st.Run})
 	}
 }
@@ -195,7 +195,7 @@ func (c *core) adoptProbe(ch reap.Child, service string) {
 	r.probe.alive = true
 	h := r.cfg.Health
 	_, running := r.m.State.(machine.Running)
-	if st, starting := r.m.State.(machine.Starting); starting && st.Up {
+	if st, starting := r.m.State.(machine.Starting); starting && st.Stage == machine.Checking {
 		running = true
 	}
 	if !running || h == nil || h.Kind != config.ProbeExec {

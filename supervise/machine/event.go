@@ -67,6 +67,39 @@ type (
 	// GroupGone: the last process of the run's group has ended.
 	GroupGone struct{ Run Run }
 
+	// MainFound: the main process of a forking service is another one from now on.
+	MainFound struct{ Run Run }
+	// MainMissing: it could not be found out which, because of Text.
+	MainMissing struct {
+		Run  Run
+		Text string
+	}
+
+	// HooksDone: a hook has run to its end, or was ended after TimedOut. Err is
+	// empty when nothing failed that counts.
+	HooksDone struct {
+		Run      Run
+		Hook     Hook
+		Err      string
+		TimedOut time.Duration
+	}
+	// ReloadAsked: it is to read its own configuration again.
+	ReloadAsked struct{}
+
+	// Notified: the service says something about itself.
+	Notified struct {
+		Run       Run
+		Ready     bool // it is ready, or has read its configuration again
+		Reloading bool
+		Stopping  bool
+		Alive     bool          // a sign of life, for the watchdog
+		Trigger   bool          // the watchdog is to act at once
+		Extend    time.Duration // what it is about takes at least as long, from now on
+		Period    time.Duration // the watchdog's, from now on in this run
+	}
+	// Resumed: what the service says is heard again; for a while nobody listened.
+	Resumed struct{ Run Run }
+
 	// Ticked: the time may have come for what Deadline announced.
 	Ticked struct{}
 )
@@ -88,6 +121,12 @@ func (ProbeLost) isEvent()   {}
 func (Probed) isEvent()      {}
 func (ProcessGone) isEvent() {}
 func (GroupGone) isEvent()   {}
+func (MainFound) isEvent()   {}
+func (MainMissing) isEvent() {}
+func (HooksDone) isEvent()   {}
+func (ReloadAsked) isEvent() {}
+func (Notified) isEvent()    {}
+func (Resumed) isEvent()     {}
 func (Ticked) isEvent()      {}
 
 // runOf is the run that an event concerns; ok is false when it concerns none.
@@ -107,6 +146,16 @@ func runOf(ev Event) (run Run, ok bool) {
 		return e.Run, true
 	case GroupGone:
 		return e.Run, true
+	case MainFound:
+		return e.Run, true
+	case MainMissing:
+		return e.Run, true
+	case HooksDone:
+		return e.Run, true
+	case Notified:
+		return e.Run, true
+	case Resumed:
+		return e.Run, true
 	}
 	return 0, false
 }
@@ -117,7 +166,7 @@ type Action interface{ isAction() }
 type (
 	// Spawn: start the main process as Run.
 	Spawn struct{ Run Run }
-	// Signal: send Sig to the process of Run, or to its group.
+	// Signal: send Sig to the process of Run, or to more of its processes.
 	Signal struct {
 		Run   Run
 		Sig   syscall.Signal
@@ -125,8 +174,21 @@ type (
 	}
 	// Probe: check the health of Run once and answer with Probed.
 	Probe struct{ Run Run }
+	// FindMain: find the process that the one of Run has left to do its work, and
+	// answer with MainFound or MainMissing, within bounds.
+	FindMain struct{ Run Run }
+	// RunHooks: run a hook, each command bounded, and answer with HooksDone.
+	RunHooks struct {
+		Run  Run
+		Hook Hook
+	}
+	// EndHooks: end the one that is under way; no answer is needed.
+	EndHooks struct{ Run Run }
 )
 
-func (Spawn) isAction()  {}
-func (Signal) isAction() {}
-func (Probe) isAction()  {}
+func (Spawn) isAction()    {}
+func (Signal) isAction()   {}
+func (Probe) isAction()    {}
+func (FindMain) isAction() {}
+func (RunHooks) isAction() {}
+func (EndHooks) isAction() {}

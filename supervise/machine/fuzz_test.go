@@ -19,6 +19,8 @@ type history struct {
 	up      bool // its process executes
 	gone    bool // its main process ended, its group lives on
 	highest Run
+	hook    Hook // under way
+	finding bool // somebody looks for a main process
 	steps   int
 }
 
@@ -34,16 +36,27 @@ func (h *history) next() int {
 // rules are small numbers, so that their limits are met.
 func (h *history) rules() *Rules {
 	r := &Rules{
-		Target: h.next()%8 == 0, Oneshot: h.next()%4 == 0, Policy: Policy(h.next() % 3),
+		Target: h.next()%8 == 0, Oneshot: h.next()%4 == 0, Policy: Policy(h.next() % 5),
+		Remain: h.next()%2 == 0, Readiness: Readiness(h.next() % 3), Hooks: h.someHooks(),
+		Watchdog: time.Duration(h.next()%4) * 300 * ms, ReloadSignal: syscall.SIGHUP,
+		Succeeds: Statuses{}.With(h.next() % 4), Prevents: Statuses{}.With(1 + h.next()%4),
 		Delay: time.Duration(h.next()%4) * 50 * ms, DelayMax: time.Duration(1+h.next()%8) * 100 * ms,
 		MaxRestarts: h.next() % 4, Stability: time.Duration(h.next()) * 10 * ms,
 		StartTimeout: time.Duration(1+h.next()) * 10 * ms, StopTimeout: time.Duration(1+h.next()) * 10 * ms,
-		StopSignal: syscall.SIGTERM, StopScope: Scope(h.next() % 2), KillScope: Scope(h.next() % 2),
+		StopSignal: syscall.SIGTERM, StopScope: Scope(h.next() % 3), KillScope: Scope(h.next() % 3),
+	}
+	if r.Oneshot || r.Target {
+		r.Readiness, r.Watchdog = AtSpawn, 0
 	}
 	if h.next()%2 == 0 && !r.Target {
 		r.Health = &Health{Interval: time.Duration(1+h.next()%16) * 50 * ms, Retries: 1 + h.next()%4, ReportOnly: h.next()%3 == 0}
 	}
 	return r
+}
+
+func (h *history) someHooks() Hooks {
+	mask := h.next()
+	return Hooks(h.next()&mask) &^ 1
 }
 
 // event is what may happen next; now and then it concerns a run that is over.
@@ -52,7 +65,7 @@ func (h *history) event() Event {
 	if h.next()%8 == 0 {
 		run = Run(h.next() % 4)
 	}
-	switch h.next() % 20 {
+	switch h.next() % 28 {
 	case 0, 1:
 		return Wanted{}
 	case 2:
@@ -89,15 +102,43 @@ func (h *history) event() Event {
 	case 18:
 		return GroupGone{Run: run}
 	}
+	return h.eventOfItsOwn(run)
+}
+
+// eventOfItsOwn is one that not every service knows.
+func (h *history) eventOfItsOwn(run Run) Event {
+	failed := map[bool]string{true: "x"}[h.next()%4 == 0]
+	switch h.next() % 9 {
+	case 0:
+		return MainFound{Run: run}
+	case 1:
+		return MainMissing{Run: run, Text: "x"}
+	case 2, 3, 4:
+		return HooksDone{Run: h.l.Run(), Hook: h.hook, Err: failed, TimedOut: time.Duration(h.next()%2) * time.Second}
+	case 5:
+		return ReloadAsked{}
+	case 6:
+		b := h.next()
+		return Notified{Run: run, Ready: b&1 > 0, Reloading: b&2 > 0, Stopping: b&4 > 0, Alive: b&8 > 0, Trigger: b&48 == 48, Extend: time.Duration(b>>6) * time.Second, Period: time.Duration(h.next()%3) * 300 * ms}
+	case 7:
+		return Resumed{Run: run}
+	}
 	return Ticked{}
 }
 
 // possible keeps a keeper's word: for one run Spawned or SpawnFailed comes first
-// and once, then the end, then the end of the group.
+// and once, then the end, then the end of the group; and that of those who run
+// hooks and look for processes.
 func (h *history) possible(ev Event) bool {
 	run, concerns := runOf(ev)
+	switch ev.(type) {
+	case HooksDone:
+		return h.hook != NoHook
+	case MainFound, MainMissing:
+		return run == h.l.Run() && h.finding
+	}
 	if !concerns || run != h.alive {
-		return true
+		return !concerns || run != h.l.Run()
 	}
 	switch ev := ev.(type) {
 	case Spawned:
@@ -110,8 +151,8 @@ func (h *history) possible(ev Event) bool {
 			return false
 		}
 		h.alive = 0
-	case Probed:
-		return h.up
+	case Probed, Notified:
+		return h.up && !h.gone
 	case ProcessGone:
 		if !h.up || h.gone {
 			return false
@@ -139,31 +180,16 @@ func (h *history) step(ev Event) {
 	if h.steps++; h.steps%4 == 0 {
 		l.Service = remembered(h.t, l.Service) // another server goes on with it
 	}
+	h.heard(ev)
 	for _, a := range actions {
-		switch a := a.(type) {
-		case Spawn:
-			if h.alive != 0 {
-				h.t.Fatalf("%T: run %d while run %d lives", ev, a.Run, h.alive)
-			}
-			if a.Run <= h.highest {
-				h.t.Fatalf("%T: run %d after run %d", ev, a.Run, h.highest)
-			}
-			if !l.Want || l.Broken || l.Perm != Go {
-				h.t.Fatalf("%T: spawned, and %s", ev, describe(l.Service))
-			}
-			h.alive, h.highest, h.up, h.gone = a.Run, a.Run, false, false
-		case Signal:
-			if a.Run != h.alive {
-				h.t.Fatalf("%T: a signal to run %d, alive is %d", ev, a.Run, h.alive)
-			}
-		case Probe:
-			if a.Run != h.alive || !h.up {
-				h.t.Fatalf("%T: a probe of run %d, alive is %d", ev, a.Run, h.alive)
-			}
-		}
+		h.ordered(ev, a)
 	}
-	if l.Run() != h.alive {
+	h.finding = h.finding && l.finding()
+	if h.alive != 0 && l.Run() != h.alive || h.alive == 0 && l.Run() != 0 && l.Hook() == NoHook && !h.finding && !l.remaining() {
 		h.t.Fatalf("%T: %s -> %s, and alive is run %d", ev, describe(before), describe(l.Service), h.alive)
+	}
+	if l.Hook() != h.hook {
+		h.t.Fatalf("%T: %s -> %s, and under way is %q", ev, describe(before), describe(l.Service), h.hook)
 	}
 	if l.Last < before.Last {
 		h.t.Fatalf("%T: run numbers fall from %d to %d", ev, before.Last, l.Last)
@@ -178,6 +204,73 @@ func (h *history) step(ev Event) {
 		if next := l.Deadline(); !next.IsZero() && !next.After(l.now) && !l.dueTwice(before) {
 			h.t.Fatalf("a tick at %s leaves the deadline %s: %s -> %s", moment(l.now), moment(next), describe(before), describe(l.Service))
 		}
+	}
+}
+
+// finding reports a service that waits for its main process to be found.
+func (l *live) finding() bool {
+	switch st := l.State.(type) {
+	case Starting:
+		return st.Stage == Finding
+	case Stopping:
+		return st.Finding
+	}
+	return false
+}
+
+// remaining reports a oneshot that has done its work and stays.
+func (l *live) remaining() bool {
+	st, ok := l.State.(Running)
+	return ok && st.Gone && st.Empty
+}
+
+// heard is what events mean to those who do what they are ordered.
+func (h *history) heard(ev Event) {
+	switch ev.(type) {
+	case HooksDone:
+		h.hook = NoHook
+	case MainFound:
+		h.alive, h.up, h.gone, h.finding = h.l.Last, true, false, false
+	case MainMissing:
+		h.finding = false
+	}
+}
+
+// ordered checks one action.
+func (h *history) ordered(ev Event, a Action) {
+	l := h.l
+	switch a := a.(type) {
+	case Spawn:
+		if h.alive != 0 {
+			h.t.Fatalf("%T: run %d while run %d lives", ev, a.Run, h.alive)
+		}
+		if a.Run <= h.highest {
+			h.t.Fatalf("%T: run %d after run %d", ev, a.Run, h.highest)
+		}
+		if _, prepared := ev.(HooksDone); !prepared && (!l.Want || l.Broken || l.Perm != Go) {
+			h.t.Fatalf("%T: spawned, and %s", ev, describe(l.Service))
+		}
+		h.alive, h.highest, h.up, h.gone = a.Run, a.Run, false, false
+	case Signal:
+		if a.Run != h.alive {
+			h.t.Fatalf("%T: a signal to run %d, alive is %d", ev, a.Run, h.alive)
+		}
+	case Probe:
+		if a.Run != h.alive || !h.up {
+			h.t.Fatalf("%T: a probe of run %d, alive is %d", ev, a.Run, h.alive)
+		}
+	case FindMain:
+		h.finding = true
+	case RunHooks:
+		if h.hook != NoHook || a.Run != l.Run() || !l.Rules.Hooks.Has(a.Hook) {
+			h.t.Fatalf("%T: %s of run %d while %q runs: %s", ev, a.Hook, a.Run, h.hook, describe(l.Service))
+		}
+		h.hook = a.Hook
+	case EndHooks:
+		if h.hook == NoHook {
+			h.t.Fatalf("%T: there is no hook to end: %s", ev, describe(l.Service))
+		}
+		h.hook = NoHook
 	}
 }
 
@@ -222,17 +315,23 @@ func (h *history) run() {
 	h.end()
 }
 
-// end stops the service: it takes a stop, and its process's end, and no more.
+// end stops the service: it takes a stop, the end of what was ordered for it, and
+// its process's end, and no more.
 func (h *history) end() {
 	h.step(Dropped{})
-	if h.alive != 0 && !h.up {
-		h.step(Spawned{Run: h.alive})
-	}
-	if h.alive != 0 && !h.gone {
-		h.step(ProcessGone{Run: h.alive})
-	}
-	if h.alive != 0 {
-		h.step(GroupGone{Run: h.alive})
+	for n := 0; n < 8 && h.l.Active(); n++ {
+		switch {
+		case h.hook != NoHook:
+			h.step(HooksDone{Run: h.l.Run(), Hook: h.hook})
+		case h.finding:
+			h.step(MainMissing{Run: h.l.Run(), Text: "x"})
+		case !h.up:
+			h.step(Spawned{Run: h.alive})
+		case !h.gone:
+			h.step(ProcessGone{Run: h.alive})
+		default:
+			h.step(GroupGone{Run: h.alive})
+		}
 	}
 	if h.l.Active() || !h.l.Deadline().IsZero() {
 		h.t.Fatalf("stopped and ended, it is %s, with a deadline at %s", describe(h.l.Service), moment(h.l.Deadline()))

@@ -96,6 +96,32 @@ var variants = []variant{
 		l.give(Probed{Run: 1, Err: "refused"})
 		return l
 	}},
+	{"starting, exec_start_pre runs", func() *live { l := begin(plain(hooked)); l.give(Wanted{}, DepsMet{}); return l }},
+	{"starting, of notify, not ready", func() *live {
+		l := begin(plain(notify))
+		l.give(Wanted{}, DepsMet{}, Spawned{Run: 1})
+		return l
+	}},
+	{"starting, of forking, its main process is looked for", func() *live {
+		l := begin(plain(forking))
+		l.give(Wanted{}, DepsMet{}, Spawned{Run: 1}, ProcessGone{Run: 1, Lingers: true})
+		return l
+	}},
+	{"starting, exec_start_post runs", func() *live {
+		l := begin(plain(hooked))
+		l.give(Wanted{}, DepsMet{}, HooksDone{Run: 1, Hook: ExecStartPre}, Spawned{Run: 1})
+		return l
+	}},
+	{"running, of notify, with watchdog", func() *live { return begin(plain(notify)).up() }},
+	{"running, with hooks, exec_reload runs", func() *live { l := begin(plain(hooked)).up(); l.give(ReloadAsked{}); return l }},
+	{"running oneshot, its work is done", func() *live { l := begin(plain(remain)).up(); l.ends(0); return l }},
+	{"stopping, exec_stop runs", func() *live { l := begin(plain(hooked)).up(); l.give(Dropped{}); return l }},
+	{"stopping, exec_stop_post runs", func() *live { l := begin(plain(hooked)).up(); l.ends(3); return l }},
+	{"stopping, of forking, its main process is looked for", func() *live {
+		l := begin(plain(forking))
+		l.give(Wanted{}, DepsMet{}, Spawned{Run: 1}, ProcessGone{Run: 1}, Dropped{})
+		return l
+	}},
 	{"exited as asked", func() *live { l := begin(plain()).up(); l.give(Dropped{}); l.ends(0); return l }},
 	{"exited, restart pending", func() *live {
 		l := begin(plain(func(r *Rules) { r.Policy = Always })).up()
@@ -122,7 +148,7 @@ var variants = []variant{
 
 // matrixEvents is every event, those of a run for the living one and for one that
 // is over.
-func matrixEvents(run Run, rules *Rules) []struct {
+func matrixEvents(run Run, hook Hook, rules *Rules) []struct {
 	name string
 	ev   Event
 } {
@@ -155,6 +181,19 @@ func matrixEvents(run Run, rules *Rules) []struct {
 		{"ProcessGone, signal 9", ProcessGone{Run: run, Outcome: Outcome{Signal: syscall.SIGKILL}}},
 		{"ProcessGone, lingers", ProcessGone{Run: run, Outcome: Outcome{Code: 1}, Lingers: true}},
 		{"GroupGone", GroupGone{Run: run}},
+		{"MainFound", MainFound{Run: run}},
+		{"MainMissing", MainMissing{Run: run, Text: "no pid file"}},
+		{"HooksDone", HooksDone{Run: run, Hook: hook}},
+		{"HooksDone, failed", HooksDone{Run: run, Hook: hook, Err: "exit code 1"}},
+		{"HooksDone of another hook", HooksDone{Run: run, Hook: hook%ExecStopPost + 1}},
+		{"ReloadAsked", ReloadAsked{}},
+		{"Notified, ready", Notified{Run: run, Ready: true}},
+		{"Notified, alive", Notified{Run: run, Alive: true}},
+		{"Notified, trigger", Notified{Run: run, Trigger: true}},
+		{"Notified, reloading", Notified{Run: run, Reloading: true}},
+		{"Notified, stopping", Notified{Run: run, Stopping: true}},
+		{"Notified, extend 1m", Notified{Run: run, Extend: time.Minute}},
+		{"Resumed", Resumed{Run: run}},
 		{"Ticked", Ticked{}},
 	}
 }
@@ -170,7 +209,7 @@ func TestEveryEventInEveryState(t *testing.T) {
 		seen[l.State.String()] = true
 		fmt.Fprintf(&text, "\n== %s\n   %s at %s\n", v.name, describe(l.Service), moment(l.now))
 		quiet := []string{}
-		for _, row := range matrixEvents(l.Run(), l.Rules) {
+		for _, row := range matrixEvents(l.Run(), l.Hook(), l.Rules) {
 			_, concerns := runOf(row.ev)
 			l := v.make()
 			before := describe(l.Service)
@@ -210,7 +249,8 @@ the service is told from outside: whether it is wanted, and what the graph says.
 
 The rules, where the name of the block does not say otherwise: restart on failure
 after 200 ms, doubled up to 1 s, given up after 4 restarts; a run of 10 s is a good
-one; start timeout 30 s, stop timeout 2 s; health checked every 1 s, 3 retries.
+one; start timeout 30 s, stop timeout 2 s; health checked every 1 s, 3 retries;
+watchdog 5 s; reload by SIGHUP.
 `
 
 // TestOldRunsAreRefused gives every state every event of a run that is over.
@@ -218,7 +258,7 @@ func TestOldRunsAreRefused(t *testing.T) {
 	for _, v := range variants {
 		l := v.make()
 		for _, run := range []Run{0, l.Run() + 1, l.Run() + 100} {
-			for _, row := range matrixEvents(run, l.Rules) {
+			for _, row := range matrixEvents(run, l.Hook(), l.Rules) {
 				if _, concerns := runOf(row.ev); !concerns {
 					continue
 				}

@@ -26,27 +26,38 @@ type Memo struct {
 	Quick   int           `json:"quick,omitempty"`
 	Total   int           `json:"total,omitempty"`
 
-	Up        bool         `json:"up,omitempty"`
-	ReadyBy   int64        `json:"ready_by,omitempty"`
-	Probe     *probingMemo `json:"probe,omitempty"`
-	Since     int64        `json:"since,omitempty"`
-	Unhealthy bool         `json:"unhealthy,omitempty"`
-	Why       *causeMemo   `json:"why,omitempty"`
-	KillAt    int64        `json:"kill_at,omitempty"`
-	Kills     int          `json:"kills,omitempty"`
-	Gone      bool         `json:"gone,omitempty"`
-	Outcome   *outcomeMemo `json:"outcome,omitempty"`
-	Again     bool         `json:"again,omitempty"`
-	At        int64        `json:"at,omitempty"`
-	RestartAt int64        `json:"restart_at,omitempty"`
-	Stopped   bool         `json:"stopped,omitempty"`
-	GivenUp   bool         `json:"given_up,omitempty"`
+	Up        bool          `json:"up,omitempty"`
+	Stage     string        `json:"stage,omitempty"` // none: see stageOut
+	Told      bool          `json:"told,omitempty"`
+	ReadyBy   int64         `json:"ready_by,omitempty"`
+	Probe     *probingMemo  `json:"probe,omitempty"`
+	Since     int64         `json:"since,omitempty"`
+	Unhealthy bool          `json:"unhealthy,omitempty"`
+	Watchdog  int64         `json:"watchdog_at,omitempty"`
+	Period    time.Duration `json:"watchdog_period,omitempty"`
+	Reloading bool          `json:"reloading,omitempty"`
+	Leaving   bool          `json:"leaving,omitempty"`
+	Hook      Hook          `json:"hook,omitempty"`
+	Why       *causeMemo    `json:"why,omitempty"`
+	KillAt    int64         `json:"kill_at,omitempty"`
+	Kills     int           `json:"kills,omitempty"`
+	Gone      bool          `json:"gone,omitempty"`
+	Empty     bool          `json:"empty,omitempty"`
+	Finding   bool          `json:"finding,omitempty"`
+	Outcome   *outcomeMemo  `json:"outcome,omitempty"`
+	Again     bool          `json:"again,omitempty"`
+	At        int64         `json:"at,omitempty"`
+	RestartAt int64         `json:"restart_at,omitempty"`
+	Stopped   bool          `json:"stopped,omitempty"`
+	GivenUp   bool          `json:"given_up,omitempty"`
 }
 
 type outcomeMemo struct {
 	Code    int  `json:"code,omitempty"`
 	Signal  int  `json:"signal,omitempty"`
 	Unknown bool `json:"unknown,omitempty"`
+	OOM     bool `json:"oom,omitempty"`
+	Counts  bool `json:"counts,omitempty"`
 }
 
 type causeMemo struct {
@@ -100,12 +111,17 @@ func (s Service) Memo(clock Clock) Memo {
 	}
 	switch st := s.State.(type) {
 	case Starting:
-		m.Up, m.ReadyBy, m.Probe = st.Up, clock.nanos(st.ReadyBy), st.Probe.out(clock)
+		m.Up, m.Stage = stageOut(st.Stage)
+		m.ReadyBy, m.Probe = clock.nanos(st.ReadyBy), st.Probe.out(clock)
+		m.Told, m.Empty = st.Told, st.Empty
 	case Running:
 		m.Since, m.Unhealthy, m.Probe = clock.nanos(st.Since), st.Unhealthy, st.Probe.out(clock)
+		m.Watchdog, m.Period, m.Reloading, m.Leaving = clock.nanos(st.WatchdogAt), st.Period, st.Reloading, st.Leaving
+		m.Hook, m.Gone, m.Empty, m.Outcome = st.Hook, st.Gone, st.Empty, outcomeOut(st.Outcome)
 	case Stopping:
 		m.Why, m.Since, m.KillAt, m.Kills = causeOut(st.Why), clock.nanos(st.Since), clock.nanos(st.KillAt), st.Kills
-		m.Gone, m.Again, m.Outcome = st.Gone, st.Again, outcomeOut(st.Outcome)
+		m.Hook, m.Gone, m.Empty, m.Outcome = st.Hook, st.Gone, st.Empty, outcomeOut(st.Outcome)
+		m.Finding, m.Again = st.Finding, st.Again
 	case Exited:
 		m.Outcome, m.At, m.RestartAt = outcomeOut(st.Outcome), clock.nanos(st.At), clock.nanos(st.RestartAt)
 		m.Stopped, m.GivenUp = st.Stopped, st.GivenUp
@@ -129,13 +145,20 @@ func (m *Memo) Service(rules *Rules, clock Clock) (Service, error) {
 	case Blocked{}.String():
 		s.State = Blocked{}
 	case Starting{}.String():
-		s.State = Starting{Run: run, Up: m.Up, ReadyBy: clock.time(m.ReadyBy), Probe: m.Probe.in(clock)}
+		s.State = Starting{
+			Run: run, Stage: stageIn(m.Up, m.Stage), ReadyBy: clock.time(m.ReadyBy), Probe: m.Probe.in(clock),
+			Told: m.Told, Empty: m.Empty,
+		}
 	case Running{}.String():
-		s.State = Running{Run: run, Since: clock.time(m.Since), Unhealthy: m.Unhealthy, Probe: m.Probe.in(clock)}
+		s.State = Running{
+			Run: run, Since: clock.time(m.Since), Unhealthy: m.Unhealthy, Probe: m.Probe.in(clock),
+			WatchdogAt: clock.time(m.Watchdog), Period: m.Period, Reloading: m.Reloading, Leaving: m.Leaving,
+			Hook: m.Hook, Gone: m.Gone, Empty: m.Empty, Outcome: m.Outcome.in(),
+		}
 	case Stopping{}.String():
 		s.State = Stopping{
 			Run: run, Why: m.Why.in(), Since: clock.time(m.Since), KillAt: clock.time(m.KillAt), Kills: m.Kills,
-			Gone: m.Gone, Outcome: m.Outcome.in(), Again: m.Again,
+			Hook: m.Hook, Gone: m.Gone, Empty: m.Empty, Outcome: m.Outcome.in(), Finding: m.Finding, Again: m.Again,
 		}
 	case Exited{}.String():
 		s.State = Exited{
@@ -164,24 +187,52 @@ func (s Service) check() error {
 		return fmt.Errorf("cannot use the state: run %d of a %s", s.Run(), map[bool]string{true: "target", false: "service"}[s.Rules.Target])
 	case s.Run() > s.Last:
 		return fmt.Errorf("cannot use the state: run %d after the last one, %d", s.Run(), s.Last)
+	case s.Hook() > ExecStopPost:
+		return fmt.Errorf("cannot use the state: there is no hook %d", s.Hook())
 	case s.Perm > Lost || s.Delay < 0 || s.Quick < 0 || s.Total < 0:
 		return fmt.Errorf("cannot use the state: a number is out of range")
 	}
 	return nil
 }
 
+// stageOut writes a stage down. A memo without a word is of one of the two that
+// there always were.
+func stageOut(stage Stage) (up bool, word string) {
+	switch stage {
+	case Spawning:
+		return false, ""
+	case Checking:
+		return true, ""
+	}
+	return stage > Spawning, stageMemos[stage]
+}
+
+func stageIn(up bool, word string) Stage {
+	for stage, w := range stageMemos {
+		if w == word {
+			return stage
+		}
+	}
+	if up {
+		return Checking
+	}
+	return Spawning
+}
+
+var stageMemos = map[Stage]string{Preparing: "preparing", Coming: "coming", Finding: "finding", Finishing: "finishing"}
+
 func outcomeOut(o Outcome) *outcomeMemo {
 	if o == (Outcome{}) {
 		return nil
 	}
-	return &outcomeMemo{o.Code, int(o.Signal), o.Unknown}
+	return &outcomeMemo{o.Code, int(o.Signal), o.Unknown, o.OOM, o.Counts}
 }
 
 func (m *outcomeMemo) in() Outcome {
 	if m == nil {
 		return Outcome{}
 	}
-	return Outcome{m.Code, syscall.Signal(m.Signal), m.Unknown}
+	return Outcome{m.Code, syscall.Signal(m.Signal), m.Unknown, m.OOM, m.Counts}
 }
 
 func causeOut(c Cause) *causeMemo {

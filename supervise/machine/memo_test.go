@@ -49,6 +49,9 @@ func filled(v reflect.Value) {
 	case reflect.TypeFor[Perm]():
 		v.SetUint(uint64(Lost))
 		return
+	case reflect.TypeFor[Stage]():
+		v.SetInt(int64(Finding))
+		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:
@@ -94,9 +97,30 @@ func TestAMemoThatCannotBeIsRefused(t *testing.T) {
 		{`{"state":"running","run":4,"last":3}`, service, "after the last one"},
 		{`{"state":"inactive","perm":9}`, service, "out of range"},
 		{`{"state":"inactive","quick":-1}`, service, "out of range"},
+		{`{"state":"running","run":2,"last":2,"hook":99}`, service, "no hook 99"},
 	} {
 		if _, err := decode([]byte(c.text), c.rules); err == nil || !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%s: %v, want %s", c.text, err, c.why)
+		}
+	}
+}
+
+// TestStagesAreWrittenDown: the two that there always were as ever, the others by
+// their words.
+func TestStagesAreWrittenDown(t *testing.T) {
+	for stage := Preparing; stage <= Finishing; stage++ {
+		s := Service{Rules: &Rules{}, Last: 1, State: Starting{Run: 1, Stage: stage}}
+		if back := remembered(t, s); back.State.(Starting).Stage != stage {
+			t.Errorf("stage %d comes back as %s", stage, describe(back))
+		}
+	}
+	for text, stage := range map[string]Stage{
+		`{"state":"starting","run":2,"last":2,"up":true}`:                      Checking,
+		`{"state":"starting","run":2,"last":2}`:                                Spawning,
+		`{"state":"starting","run":2,"last":2,"up":true,"stage":"to be made"}`: Checking,
+	} {
+		if s, err := decode([]byte(text), &Rules{}); err != nil || s.State.(Starting).Stage != stage {
+			t.Errorf("%s: %s, %v", text, describe(s), err)
 		}
 	}
 }

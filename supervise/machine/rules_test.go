@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,138 @@ func TestRestartPolicies(t *testing.T) {
 		if got := describe(l.Service); got != tc.want+" [wanted, may start]" {
 			t.Errorf("%s: %s", tc.name, got)
 		}
+	}
+}
+
+// TestRestartMatrix: every policy with every kind of end, as a table.
+func TestRestartMatrix(t *testing.T) {
+	succeeds, prevents := Statuses{}.With(75).WithSignal(syscall.SIGUSR1), Statuses{}.With(9).With(0).WithSignal(syscall.SIGSEGV)
+	ends := []struct {
+		name string
+		why  Cause
+	}{
+		{"exit 0", Cause{Kind: Ended}},
+		{"exit 75, which counts as success", Cause{Kind: Ended, Outcome: Outcome{Code: 75, Counts: true}}},
+		{"exit 1", Cause{Kind: Ended, Outcome: Outcome{Code: 1}}},
+		{"SIGTERM", Cause{Kind: Ended, Outcome: Outcome{Signal: syscall.SIGTERM}}},
+		{"SIGKILL", Cause{Kind: Ended, Outcome: Outcome{Signal: syscall.SIGKILL}}},
+		{"out of memory", Cause{Kind: Ended, Outcome: Outcome{Code: 1, OOM: true}}},
+		{"start timeout", Cause{Kind: StartTimeout}},
+		{"watchdog", Cause{Kind: WatchdogTimeout}},
+		{"unhealthy", Cause{Kind: HealthFailed}},
+		{"spawn error", Cause{Kind: SpawnError}},
+		{"hook failed", Cause{Kind: HookFailed}},
+		{"hook timed out", Cause{Kind: HookFailed, After: time.Second}},
+		{"not ready", Cause{Kind: Unready}},
+	}
+	want := map[Policy]string{
+		Never:      ".............",
+		OnSuccess:  "rr...........",
+		OnFailure:  "..rrrrrrrrrrr",
+		OnAbnormal: "....rrrrr..r.",
+		Always:     "rrrrrrrrrrrrr",
+	}
+	for policy, row := range want {
+		for n, end := range ends {
+			r := Rules{Policy: policy}
+			if got := r.restarts(end.why); got != (row[n] == 'r') {
+				t.Errorf("policy %d, %s: restarts is %v", policy, end.name, got)
+			}
+			r.Prevents = r.Prevents.With(end.why.Outcome.Code).WithSignal(end.why.Outcome.Signal)
+			if end.why.Kind == Ended && r.restarts(end.why) {
+				t.Errorf("policy %d, %s: restarts, though that is prevented", policy, end.name)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		set  Statuses
+		o    Outcome
+		want bool
+	}{
+		{succeeds, Outcome{Code: 75}, true},
+		{succeeds, Outcome{Signal: syscall.SIGUSR1}, true},
+		{succeeds, Outcome{Code: 10}, false}, // SIGUSR1 is 10
+		{prevents, Outcome{}, true},
+		{prevents, Outcome{Unknown: true}, false},
+		{prevents, Outcome{Signal: 9}, false},
+		{prevents, Outcome{Signal: 200}, false},
+		{Statuses{}.With(256).With(-1).WithSignal(0).WithSignal(65), Outcome{}, false},
+	} {
+		if got := tc.set.Has(tc.o); got != tc.want {
+			t.Errorf("%+v in %+v: %v", tc.o, tc.set, got)
+		}
+	}
+}
+
+// TestWhatCountsAsSuccess is judged when a process ends, by the rules of then.
+func TestWhatCountsAsSuccess(t *testing.T) {
+	l := begin(plain(oneshot, func(r *Rules) { r.Succeeds = r.Succeeds.With(75) })).up()
+	l.ends(75)
+	if !l.Satisfied() || l.State.String() != "exited" {
+		t.Errorf("a oneshot that ended with a code that counts as success: %s", describe(l.Service))
+	}
+	l.give(Configured{Rules: plain(oneshot)})
+	if !l.Satisfied() {
+		t.Error("other rules take its success away")
+	}
+	l.give(Wanted{}, Spawned{Run: 2}, ProcessGone{Run: 2, Outcome: Outcome{Code: 75}})
+	if l.Satisfied() {
+		t.Error("it counts under rules that do not say so")
+	}
+}
+
+// TestExtensionsEnd: a service cannot put off its time limits for ever.
+func TestExtensionsEnd(t *testing.T) {
+	l := begin(plain(notify))
+	l.give(Wanted{}, DepsMet{}, Spawned{Run: 1})
+	for l.State.String() == "starting" {
+		l.give(Notified{Run: 1, Extend: time.Minute})
+		l.after(30 * time.Second)
+	}
+	if took := l.now.Sub(epoch); took != extendMax {
+		t.Errorf("it starts for %s", took)
+	}
+	begun := l.now
+	for l.State.(Stopping).Kills == 0 {
+		l.give(Notified{Run: 1, Extend: time.Minute})
+		l.after(30 * time.Second)
+	}
+	if took := l.now.Sub(begun); took != extendMax {
+		t.Errorf("it stops for %s", took)
+	}
+	before := l.Deadline()
+	l.give(Notified{Run: 1, Extend: time.Minute})
+	if !l.Deadline().Equal(before) {
+		t.Error("after SIGKILL there is nothing to extend")
+	}
+}
+
+// TestPhases puts into words how far a start or a stop is.
+func TestPhases(t *testing.T) {
+	var got []string
+	for _, v := range variants {
+		if p := v.make().Phase(); p != "" {
+			got = append(got, v.name+": "+p)
+		}
+	}
+	want := []string{
+		"starting, spawn under way: being spawned",
+		"starting, up, probe due: not healthy yet",
+		"starting, at its time limit: not healthy yet",
+		"stopping, stuck: killed",
+		"stopping, group lingers: its main process has ended, others live on",
+		"starting, exec_start_pre runs: exec_start_pre runs",
+		"starting, of notify, not ready: not ready yet",
+		"starting, of forking, its main process is looked for: its main process is looked for",
+		"starting, exec_start_post runs: exec_start_post runs",
+		"running, with hooks, exec_reload runs: exec_reload runs",
+		"running oneshot, its work is done: its work is done",
+		"stopping, exec_stop runs: exec_stop runs",
+		"stopping, exec_stop_post runs: exec_stop_post runs",
+		"stopping, of forking, its main process is looked for: its main process is looked for",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the phases are\n%s", strings.Join(got, "\n"))
 	}
 }
 

@@ -6,74 +6,6 @@ import (
 	"time"
 )
 
-// A Policy says after which ends a service is started again.
-type Policy uint8
-
-const (
-	// Never: no end is followed by a restart.
-	Never Policy = iota
-	// OnFailure: an exit code other than 0, a signal, a failed start.
-	OnFailure
-	// Always: every end that nobody asked for.
-	Always
-)
-
-// A Scope says whom a signal is for.
-type Scope uint8
-
-const (
-	// Main is the main process alone.
-	Main Scope = iota
-	// Group is its process group.
-	Group
-)
-
-// Rules is what the configuration says about the life of a service. It is shared
-// and never changed; a reload brings another one.
-type Rules struct {
-	Target  bool // no process: runs when what it requires is satisfied
-	Oneshot bool // satisfied by ending well
-
-	Policy      Policy
-	Delay       time.Duration // before the first restart; 0: at once
-	DelayMax    time.Duration
-	MaxRestarts int           // quick ends in a row until it is given up; 0: never
-	Stability   time.Duration // a run of this length is not a quick one
-
-	StartTimeout time.Duration // counts with Health
-	StopTimeout  time.Duration
-	StopSignal   syscall.Signal
-	StopScope    Scope
-	KillScope    Scope
-
-	Health *Health // nil: ready as soon as it is spawned
-}
-
-// Health is what the configuration says about health checks. The first pass makes
-// a service Running; Retries failures in a row make it unhealthy.
-type Health struct {
-	Interval    time.Duration
-	StartPeriod time.Duration // before the first probe
-	Retries     int
-	ReportOnly  bool // show it, stop nothing
-}
-
-// firstGap is how soon a starting service is probed again after a failed probe;
-// the gap doubles up to the interval. Only one failure per interval counts, so
-// that a quick look does not use up the retries.
-const firstGap = 50 * time.Millisecond
-
-// spawnPause is the least back-off after a spawn that failed: with a delay of 0 a
-// missing program would otherwise keep a processor busy and start nothing.
-const spawnPause = 100 * time.Millisecond
-
-// StuckAfter is how long after the first SIGKILL a run that is still there is
-// called stuck. It is also the pause before the next SIGKILL to it, which doubles
-// up to killAgainMax.
-const StuckAfter = 5 * time.Second
-
-const killAgainMax = time.Minute
-
 // A Perm is what the graph allows.
 type Perm uint8
 
@@ -127,16 +59,16 @@ func (s Service) Run() Run {
 	return 0
 }
 
-// Active reports a main process, or the rest of one, that is alive or about to
-// be.
+// Active reports a run that is not over: there is a main process, or the rest of
+// one, or there is about to be one, or something is left to do for it.
 func (s Service) Active() bool { return s.Run() != 0 }
 
-// Satisfied reports that others that require it may run: it is Running, or it is
-// a oneshot that ended with success.
+// Satisfied reports that others that require it may run: it is Running (a oneshot:
+// after its work), or it is a oneshot that ended with success.
 func (s Service) Satisfied() bool {
 	switch st := s.State.(type) {
 	case Running:
-		return !s.Rules.Oneshot
+		return !s.Rules.Oneshot || st.Gone && st.Hook == NoHook
 	case Exited:
 		return s.Rules.Oneshot && st.Outcome.Success()
 	}
@@ -166,7 +98,7 @@ func (s Service) Deadline() time.Time {
 	case Starting:
 		return earlier(st.ReadyBy, st.Probe.At)
 	case Running:
-		return st.Probe.At
+		return earlier(st.Probe.At, st.WatchdogAt)
 	case Stopping:
 		return st.KillAt
 	}
@@ -195,8 +127,11 @@ func (s Service) Reason() string {
 	case Starting:
 		return st.Probe.LastErr
 	case Running:
-		if st.Unhealthy {
+		switch {
+		case st.Unhealthy:
 			return "unhealthy: " + st.Probe.LastErr
+		case st.Leaving:
+			return "stopping itself"
 		}
 	case Stopping:
 		return st.Why.String()
@@ -217,6 +152,39 @@ func stopped(o Outcome) string {
 		return "stopped"
 	}
 	return "stopped (" + o.String() + ")"
+}
+
+// Phase says how far a start or a stop is, and what else is under way, for people;
+// empty when there is nothing to say.
+func (s Service) Phase() string {
+	if h := s.Hook(); h != NoHook {
+		return h.String() + " runs"
+	}
+	switch st := s.State.(type) {
+	case Starting:
+		return stageWords[st.Stage]
+	case Running:
+		switch {
+		case st.Reloading:
+			return "reloading"
+		case st.Gone:
+			return "its work is done"
+		}
+	case Stopping:
+		switch {
+		case st.Finding:
+			return stageWords[Finding]
+		case st.Gone:
+			return "its main process has ended, others live on"
+		case st.Kills > 0:
+			return "killed"
+		}
+	}
+	return ""
+}
+
+var stageWords = map[Stage]string{
+	Spawning: "being spawned", Coming: "not ready yet", Finding: "its main process is looked for", Checking: "not healthy yet",
 }
 
 func ended(text string, givenUp bool, r *Rules) string {

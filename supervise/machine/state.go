@@ -22,13 +22,14 @@ type (
 	// Blocked wants to start and may not; Service.On says why.
 	Blocked struct{}
 
-	// Starting has been spawned (or is about to be) and is not ready.
+	// Starting is on its way up.
 	Starting struct {
-		Run Run
-		// Up: the process runs; before that the spawn is under way.
-		Up      bool
+		Run     Run
+		Stage   Stage
 		ReadyBy time.Time // zero: no limit
 		Probe   Probing
+		Told    bool // it has said that it is ready
+		Empty   bool // of Finding: nothing is left of the run, as far as is known
 	}
 
 	// Running is up and ready. A target that runs has run 0 and no process.
@@ -38,6 +39,19 @@ type (
 		Probe Probing
 		// Unhealthy: the probes say no, and the service only reports it.
 		Unhealthy bool
+		// WatchdogAt is when the next sign of life must have come; zero: none is
+		// asked for. Period is what the service itself asked for; 0: as the rules say.
+		WatchdogAt time.Time
+		Period     time.Duration
+		// Reloading and Leaving are what it says about itself: that it reads its
+		// configuration, that it is about to end.
+		Reloading, Leaving bool
+		// Hook is one that is under way: ExecReload, or ExecStartPost of a oneshot.
+		Hook Hook
+		// Gone: it is a oneshot that has ended well with Outcome. Empty: it has left
+		// no other process behind.
+		Gone, Empty bool
+		Outcome     Outcome
 	}
 
 	// Stopping has been told to end. Why survives until the process is gone.
@@ -45,14 +59,19 @@ type (
 		Run   Run
 		Why   Cause
 		Since time.Time
+		// Hook is one that is under way: ExecStop, before the stop signal, or
+		// ExecStopPost, when nothing is left.
+		Hook Hook
 		// KillAt is when SIGKILL is sent. It moves on after each: a process
 		// stuck in the kernel gets another, and the loop does not spin.
 		KillAt time.Time
 		Kills  int
-		// Gone: the main process has ended with Outcome; others of its group
-		// live on, and the run is over when they have ended too.
-		Gone    bool
-		Outcome Outcome
+		// Gone: the main process has ended with Outcome. Empty: so have the others
+		// of its group; the run is over as soon as no hook is left.
+		Gone, Empty bool
+		Outcome     Outcome
+		// Finding: whether there is another main process is not known yet.
+		Finding bool
 		// Again: somebody asked for it to be up while it was stopping; it starts
 		// again whatever the policy says.
 		Again bool
@@ -87,6 +106,9 @@ type Probing struct {
 	Gap      time.Duration // to the next probe while starting
 	LastErr  string        // of the last failed probe; empty after a pass
 }
+
+// Up reports that the process of a start runs.
+func (st Starting) Up() bool { return st.Stage > Spawning && st.Stage != Finding }
 
 func (Inactive) isState() {}
 func (Blocked) isState()  {}

@@ -46,6 +46,18 @@ func Step(s Service, ev Event, now time.Time) (Service, []Action) {
 		l.processGone(e)
 	case GroupGone:
 		l.groupGone()
+	case MainFound:
+		l.mainFound()
+	case MainMissing:
+		l.mainMissing(e.Text)
+	case HooksDone:
+		l.hooksDone(e)
+	case ReloadAsked:
+		l.reloadAsked()
+	case Notified:
+		l.notified(e)
+	case Resumed:
+		l.resumed()
 	case Ticked:
 		l.ticked()
 	}
@@ -72,19 +84,8 @@ func (l *life) attempt() {
 			l.State = Running{Since: l.now}
 		}
 	default:
-		l.spawn()
+		l.begin()
 	}
-}
-
-func (l *life) spawn() {
-	l.Last++
-	l.Started = l.now
-	st := Starting{Run: l.Last}
-	if l.Rules.Health != nil {
-		st.ReadyBy = l.now.Add(l.Rules.StartTimeout)
-	}
-	l.State = st
-	l.do(Spawn{Run: l.Last})
 }
 
 func (l *life) wanted() {
@@ -213,12 +214,12 @@ func (l *life) configured(r *Rules) {
 	switch st := l.State.(type) {
 	case Starting:
 		switch {
-		case r.Health == nil && st.Up:
-			l.State = Running{Run: st.Run, Since: l.now}
-		case r.Health == nil:
+		case st.Stage == Checking && r.Health == nil:
+			l.proceed(st)
+		case !r.waits():
 			st.ReadyBy = time.Time{}
 			l.State = st
-		case !had:
+		case st.ReadyBy.IsZero() && st.Stage >= Spawning && st.Stage <= Checking:
 			st.ReadyBy = l.now.Add(r.StartTimeout)
 			l.State = st
 		}
@@ -226,8 +227,14 @@ func (l *life) configured(r *Rules) {
 		switch {
 		case r.Health == nil:
 			st.Probe, st.Unhealthy = Probing{}, false
-		case !had && !r.Target:
+		case !had && !r.Target && !st.Gone:
 			st.Probe = Probing{At: l.now}
+		}
+		switch {
+		case l.period(st) == 0:
+			st.WatchdogAt = time.Time{}
+		case st.WatchdogAt.IsZero():
+			st = l.watched(st)
 		}
 		l.State = st
 	case Exited:
@@ -243,99 +250,35 @@ func (l *life) configured(r *Rules) {
 	}
 }
 
-// adopted takes over a process that an earlier server started. It was up, so it
-// is Running; with a health check the next probe is due at once.
-func (l *life) adopted(e Adopted) {
-	if l.Active() || l.Rules.Target || e.Run == 0 {
-		return
-	}
-	if e.Started.IsZero() {
-		e.Started = l.now
-	}
-	l.Want = true
-	l.Last = max(l.Last, e.Run)
-	l.Started = e.Started
-	st := Running{Run: e.Run, Since: e.Started}
-	if l.Rules.Health != nil {
-		st.Probe.At = l.now
-	}
-	l.State = st
-}
-
-func (l *life) spawned() {
-	st, ok := l.State.(Starting)
-	if !ok {
-		return
-	}
-	h := l.Rules.Health
-	if h == nil {
-		l.State = Running{Run: st.Run, Since: l.now}
-		return
-	}
-	st.Up = true
-	st.Probe = Probing{At: l.now.Add(h.StartPeriod), Gap: firstGap}
-	l.State = st
-}
-
-// unspawned waits for the graph to allow a start again: much may have happened
-// since it did.
-func (l *life) unspawned() {
-	if st, ok := l.State.(Starting); ok && !st.Up {
-		l.State, l.Perm = Blocked{}, Hold
-	}
-}
-
-// probeLost has the next probe be due at once.
-func (l *life) probeLost() {
-	if l.Rules.Health == nil {
-		return
-	}
+// ticked does what has become due.
+func (l *life) ticked() {
 	switch st := l.State.(type) {
 	case Starting:
-		if st.Up && st.Probe.At.IsZero() {
-			st.Probe.At = l.now
+		switch {
+		case due(st.ReadyBy, l.now):
+			l.stop(Cause{Kind: StartTimeout, After: l.Rules.StartTimeout})
+		case due(st.Probe.At, l.now):
+			st.Probe.At = time.Time{}
 			l.State = st
+			l.do(Probe{Run: st.Run})
 		}
 	case Running:
-		if st.Probe.At.IsZero() {
-			st.Probe.At = l.now
+		switch {
+		case due(st.WatchdogAt, l.now):
+			l.unfed(false)
+		case due(st.Probe.At, l.now):
+			st.Probe.At = time.Time{}
 			l.State = st
+			l.do(Probe{Run: st.Run})
 		}
-	}
-}
-
-func (l *life) spawnFailed(text string) {
-	why := Cause{Kind: SpawnError, Text: text}
-	if st, ok := l.State.(Stopping); ok && !st.Why.Failure() {
-		why = st.Why
-	}
-	l.over(why, Outcome{Unknown: true})
-}
-
-func (l *life) processGone(e ProcessGone) {
-	st, stopping := l.State.(Stopping)
-	switch {
-	case stopping && st.Gone:
-		return
-	case !stopping:
-		st = Stopping{Run: l.Run(), Why: Cause{Kind: Ended, Outcome: e.Outcome}, Since: l.now}
-	}
-	if !e.Lingers {
-		l.over(st.Why, e.Outcome)
-		return
-	}
-	st.Gone, st.Outcome = true, e.Outcome
-	if !stopping {
-		// The main process ended by itself: what it left behind is debris, and
-		// may hold the port that the next run needs.
-		st.KillAt = l.now
-	}
-	l.State = st
-	l.kill()
-}
-
-func (l *life) groupGone() {
-	if st, ok := l.State.(Stopping); ok && st.Gone {
-		l.over(st.Why, st.Outcome)
+	case Stopping:
+		l.kill()
+	case Exited, Failed:
+		if due(l.RestartAt(), l.now) {
+			l.attempt()
+			if l.Active() {
+				l.Total++
+			}
+		}
 	}
 }

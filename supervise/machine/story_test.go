@@ -132,10 +132,54 @@ func (s *story) command(word string, args []string) ([]string, error) {
 		return s.exit(word, args)
 	case "killed": // killed SIGNAL [lingers] [run N]
 		return s.exit(word, args)
+	case "hook-ok": // the hook under way has run
+		return s.event(word, HooksDone{Run: s.l.Run(), Hook: s.l.Hook()}), nil
+	case "hook-failed": // hook-failed TEXT
+		return s.event(word, HooksDone{Run: s.l.Run(), Hook: s.l.Hook(), Err: first}), nil
+	case "hook-late": // hook-late DURATION: it took longer than it may
+		d, err := time.ParseDuration(first)
+		return s.event(word, HooksDone{Run: s.l.Run(), Hook: s.l.Hook(), Err: "not done after " + first, TimedOut: d}), err
+	case "reload":
+		return s.event(word, ReloadAsked{}), nil
+	case "found": // the main process of a forking service
+		return s.event(word, MainFound{Run: s.l.Run()}), nil
+	case "not-found": // not-found TEXT
+		return s.event(word, MainMissing{Run: s.l.Run(), Text: first}), nil
+	case "says": // says ready|alive|reloading|stopping|trigger|extend=DURATION|every=DURATION...: a notice
+		ev, err := notice(args)
+		ev.Run = s.l.Run()
+		return s.event(word, ev), err
+	case "resumed":
+		return s.event(word, Resumed{Run: s.l.Run()}), nil
 	case "group-gone":
 		return s.event(word, GroupGone{Run: s.l.Run()}), nil
 	}
 	return nil, fmt.Errorf("no such command")
+}
+
+func notice(words []string) (ev Notified, err error) {
+	for _, word := range words {
+		word, value, _ := strings.Cut(word, "=")
+		switch word {
+		case "ready":
+			ev.Ready = true
+		case "alive":
+			ev.Alive = true
+		case "reloading":
+			ev.Reloading = true
+		case "stopping":
+			ev.Stopping = true
+		case "trigger":
+			ev.Trigger = true
+		case "every":
+			ev.Period, err = time.ParseDuration(value)
+		case "extend":
+			ev.Extend, err = time.ParseDuration(value)
+		default:
+			err = fmt.Errorf("no such notice: %s", word)
+		}
+	}
+	return ev, err
 }
 
 func (s *story) exit(word string, args []string) ([]string, error) {
@@ -217,8 +261,25 @@ func setRule(r *Rules, key, value string) (err error) {
 		return r.Health
 	}
 	switch key {
+	case "hooks": // hooks=pre,post,reload,stop,stop-post
+		names := map[string]Hook{"pre": ExecStartPre, "post": ExecStartPost, "reload": ExecReload, "stop": ExecStop, "stop-post": ExecStopPost}
+		for _, name := range strings.Split(value, ",") {
+			h, ok := names[name]
+			if r.Hooks = r.Hooks.With(h); !ok {
+				return fmt.Errorf("no such hook")
+			}
+		}
+	case "notify":
+		r.Readiness = ByNotice
+	case "forking":
+		r.Readiness = ByFork
+	case "remain":
+		r.Oneshot, r.Remain = true, true
+	case "watchdog":
+		r.Watchdog, err = time.ParseDuration(value)
 	case "restart":
-		policy, ok := map[string]Policy{"never": Never, "on-failure": OnFailure, "always": Always}[value]
+		policies := map[string]Policy{"never": Never, "on-success": OnSuccess, "on-failure": OnFailure, "on-abnormal": OnAbnormal, "always": Always}
+		policy, ok := policies[value]
 		if r.Policy = policy; !ok {
 			return fmt.Errorf("no such policy")
 		}

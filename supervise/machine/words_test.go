@@ -24,6 +24,7 @@ func plain(change ...func(*Rules)) *Rules {
 		MaxRestarts: 4, Stability: 10 * time.Second,
 		StartTimeout: 30 * time.Second, StopTimeout: 2 * time.Second,
 		StopSignal: syscall.SIGTERM, StopScope: Group, KillScope: Group,
+		ReloadSignal: syscall.SIGHUP,
 	}
 	for _, f := range change {
 		f(r)
@@ -34,7 +35,14 @@ func plain(change ...func(*Rules)) *Rules {
 // checked adds a health check to the rules.
 func checked(r *Rules) { r.Health = &Health{Interval: time.Second, Retries: 3} }
 
-func target(r *Rules)  { r.Target = true }
+func target(r *Rules) { r.Target = true }
+func hooked(r *Rules) {
+	r.Hooks = Hooks(0).With(ExecStartPre).With(ExecStartPost).With(ExecReload).With(ExecStop).With(ExecStopPost)
+}
+func notify(r *Rules)  { r.Readiness, r.Watchdog = ByNotice, 5*time.Second }
+func forking(r *Rules) { r.Readiness = ByFork }
+func remain(r *Rules)  { r.Oneshot, r.Remain, r.Policy = true, true, Never }
+
 func oneshot(r *Rules) { r.Oneshot, r.Policy = true, Never }
 
 // describe puts a service into words: its state with all that the state holds,
@@ -47,8 +55,12 @@ func describe(s Service) string {
 	}
 	switch st := s.State.(type) {
 	case Starting:
-		if st.Up {
-			add(", up")
+		add("%s", map[Stage]string{Preparing: ", prepares", Coming: ", coming", Finding: ", looks for its main process", Checking: ", up", Finishing: ", finishes"}[st.Stage])
+		if st.Told {
+			add(", told")
+		}
+		if st.Empty {
+			add(", nothing left")
 		}
 		if !st.ReadyBy.IsZero() {
 			add(", ready by %s", moment(st.ReadyBy))
@@ -59,12 +71,32 @@ func describe(s Service) string {
 		if st.Unhealthy {
 			add(", unhealthy")
 		}
+		if !st.WatchdogAt.IsZero() {
+			add(", watchdog at %s", moment(st.WatchdogAt))
+		}
+		if st.Reloading {
+			add(", reloads")
+		}
+		if st.Leaving {
+			add(", leaves")
+		}
+		if st.Hook != NoHook {
+			add(", %s runs", st.Hook)
+		}
+		describeGone(add, st.Gone, st.Empty, st.Outcome)
 		text += describeProbing(st.Probe)
 	case Stopping:
-		add(" (%s), kill at %s", st.Why, moment(st.KillAt))
-		if st.Gone {
-			add(", main process gone: %s", st.Outcome)
+		add(" (%s)", st.Why)
+		if !st.KillAt.IsZero() {
+			add(", kill at %s", moment(st.KillAt))
 		}
+		if st.Hook != NoHook {
+			add(", %s runs", st.Hook)
+		}
+		if st.Finding {
+			add(", looks for its main process")
+		}
+		describeGone(add, st.Gone, st.Empty, st.Outcome)
 		if st.Again {
 			add(", then again")
 		}
@@ -86,6 +118,15 @@ func describe(s Service) string {
 		add(", given up")
 	}
 	return text + " [" + describeOrders(s) + "]"
+}
+
+func describeGone(add func(string, ...any), gone, empty bool, o Outcome) {
+	switch {
+	case empty:
+		add(", nothing left: %s", o)
+	case gone:
+		add(", main process gone: %s", o)
+	}
 }
 
 func describeProbing(p Probing) string {
@@ -130,11 +171,14 @@ func describeActions(actions []Action) string {
 			words = append(words, fmt.Sprintf("SPAWN run %d", a.Run))
 		case Probe:
 			words = append(words, fmt.Sprintf("PROBE run %d", a.Run))
+		case FindMain:
+			words = append(words, fmt.Sprintf("FIND the main process of run %d", a.Run))
+		case RunHooks:
+			words = append(words, fmt.Sprintf("RUN %s of run %d", a.Hook, a.Run))
+		case EndHooks:
+			words = append(words, fmt.Sprintf("END the hook of run %d", a.Run))
 		case Signal:
-			scope := "main process"
-			if a.Scope == Group {
-				scope = "group"
-			}
+			scope := [...]string{"main process", "group", "cgroup"}[a.Scope]
 			words = append(words, fmt.Sprintf("%s to the %s of run %d", signalWord(a.Sig), scope, a.Run))
 		}
 	}
@@ -149,6 +193,10 @@ func signalWord(sig syscall.Signal) string {
 		return "INT"
 	case syscall.SIGKILL:
 		return "KILL"
+	case syscall.SIGABRT:
+		return "ABRT"
+	case syscall.SIGHUP:
+		return "HUP"
 	}
 	return fmt.Sprintf("signal %d", int(sig))
 }
@@ -197,12 +245,28 @@ func (l *live) give(events ...Event) []Action {
 // up brings a service to Running.
 func (l *live) up() *live {
 	l.give(Wanted{}, DepsMet{})
+	l.hookEnds("")
 	l.give(Spawned{Run: l.Run()})
+	switch l.Rules.Readiness {
+	case ByNotice:
+		l.give(Notified{Run: l.Run(), Ready: true})
+	case ByFork:
+		l.give(ProcessGone{Run: l.Run()}, MainFound{Run: l.Run()})
+	}
 	if l.Rules.Health != nil && l.Run() != 0 {
 		l.after(l.Rules.Health.StartPeriod)
 		l.give(Probed{Run: l.Run()})
 	}
+	l.hookEnds("")
 	return l
+}
+
+// hookEnds ends the hook that is under way.
+func (l *live) hookEnds(err string) []Action {
+	if l.Hook() == NoHook {
+		return nil
+	}
+	return l.give(HooksDone{Run: l.Run(), Hook: l.Hook(), Err: err})
 }
 
 // ends has the main process exit with a code.

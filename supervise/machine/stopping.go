@@ -1,0 +1,201 @@
+package machine
+
+import (
+	"syscall"
+	"time"
+)
+
+// StuckAfter is how long after the first SIGKILL a run that is still there is
+// called stuck. It is also the pause before the next SIGKILL to it, which doubles
+// up to killAgainMax.
+const StuckAfter = 5 * time.Second
+
+const killAgainMax = time.Minute
+
+// stop tells the living run to end. The hook that is under way is given up.
+func (l *life) stop(why Cause) {
+	if l.Hook() != NoHook {
+		l.do(EndHooks{Run: l.Run()})
+	}
+	l.goDown(why)
+}
+
+// goDown begins the way down: exec_stop, for what was Running; the stop signal;
+// SIGKILL; exec_stop_post.
+func (l *life) goDown(why Cause) {
+	next := Stopping{Run: l.Run(), Why: why, Since: l.now}
+	orderly := false
+	switch st := l.State.(type) {
+	case Starting:
+		switch st.Stage {
+		case Preparing:
+			next.Gone, next.Empty, next.Outcome = true, true, Outcome{Unknown: true}
+		case Finding:
+			// Until it is known whether there is a main process nothing can be told
+			// to end, unless nobody looks any more.
+			next.Gone, next.Empty, next.Finding = true, st.Empty, why.Kind != NoMain
+		}
+	case Running:
+		next.Gone, next.Empty, next.Outcome = st.Gone, st.Empty, st.Outcome
+		orderly = why.Kind != WatchdogTimeout && why.Kind != HookFailed
+	}
+	l.State = next
+	if orderly && l.Rules.Hooks.Has(ExecStop) {
+		l.stopHook(ExecStop)
+		return
+	}
+	l.terminate()
+}
+
+// terminate sends the stop signal to what is there.
+func (l *life) terminate() {
+	st := l.State.(Stopping)
+	if st.Empty && !st.Finding {
+		l.empty(st.Outcome)
+		return
+	}
+	st.KillAt = l.now.Add(l.Rules.StopTimeout)
+	l.State = st
+	if !st.Finding {
+		l.do(l.StopOrder())
+	}
+}
+
+// StopOrder is the stop signal of a service that is Stopping.
+func (s Service) StopOrder() Signal {
+	if st, ok := s.State.(Stopping); ok && st.Why.Kind == WatchdogTimeout {
+		// It hangs: a core shows where.
+		return Signal{Run: s.Run(), Sig: syscall.SIGABRT, Scope: Main}
+	}
+	return Signal{Run: s.Run(), Sig: s.Rules.StopSignal, Scope: s.Rules.StopScope}
+}
+
+// kill sends SIGKILL when it is due.
+func (l *life) kill() {
+	st, ok := l.State.(Stopping)
+	if !ok || !due(st.KillAt, l.now) {
+		return
+	}
+	if st.Finding {
+		st.Finding = false // nobody can tell: what is known has to do
+		if l.State = st; st.Empty {
+			l.empty(st.Outcome)
+			return
+		}
+	}
+	l.do(Signal{Run: st.Run, Sig: syscall.SIGKILL, Scope: l.Rules.KillScope})
+	st.KillAt = l.now.Add(min(StuckAfter<<min(st.Kills, 8), killAgainMax))
+	st.Kills++
+	l.State = st
+}
+
+// processGone takes in the end of the main process. For a forking service that is
+// the beginning of its work, for a oneshot the end of it.
+func (l *life) processGone(e ProcessGone) {
+	o := e.Outcome
+	o.Counts = l.Rules.Succeeds.Has(o)
+	switch st := l.State.(type) {
+	case Starting:
+		switch {
+		case st.Stage == Preparing || st.Stage == Finding:
+			return // there is no main process
+		case l.Rules.Readiness == ByFork && st.Stage == Coming && o.Success():
+			l.find(st, e.Lingers)
+			return
+		}
+	case Running:
+		switch {
+		case st.Gone:
+			return
+		case l.Rules.Oneshot && o.Success() && (l.Rules.Remain || l.Rules.Hooks.Has(ExecStartPost)):
+			l.remains(st, o, e.Lingers)
+			return
+		}
+	case Stopping:
+		if !st.Gone {
+			st.Gone, st.Outcome = true, o
+			l.State = st
+			l.rest(e.Lingers)
+		}
+		return
+	}
+	l.ended(o, e.Lingers)
+}
+
+// remains lets a oneshot that has done its work stay Running, at least until what
+// follows the start has run. What it left behind stays with it.
+func (l *life) remains(st Running, o Outcome, lingers bool) {
+	if st.Hook != NoHook {
+		l.do(EndHooks{Run: st.Run})
+	}
+	st = Running{Run: st.Run, Since: st.Since, Gone: true, Empty: !lingers, Outcome: o}
+	if l.Rules.Hooks.Has(ExecStartPost) {
+		st.Hook = ExecStartPost
+		l.do(RunHooks{Run: st.Run, Hook: ExecStartPost})
+	}
+	l.State = st
+}
+
+// ended is the way down of a run whose main process ended by itself.
+func (l *life) ended(o Outcome, lingers bool) {
+	why := Cause{Kind: Ended, Outcome: o}
+	if st, ok := l.State.(Starting); ok && l.Rules.Readiness == ByNotice && st.Stage < Checking && o.Success() {
+		why.Kind = Unready
+	}
+	if l.Hook() != NoHook {
+		l.do(EndHooks{Run: l.Run()})
+	}
+	// What it left behind is debris, and may hold the port that the next run needs.
+	l.State = Stopping{Run: l.Run(), Why: why, Since: l.now, Gone: true, Outcome: o, KillAt: l.now}
+	l.rest(lingers)
+}
+
+// rest goes on when the main process is gone: others of the run live on, or none.
+// After exec_stop has its turn.
+func (l *life) rest(lingers bool) {
+	st := l.State.(Stopping)
+	switch {
+	case !lingers:
+		l.empty(st.Outcome)
+	case st.Hook == NoHook:
+		l.kill()
+	}
+}
+
+func (l *life) groupGone() {
+	switch st := l.State.(type) {
+	case Starting:
+		st.Empty = st.Stage == Finding
+		l.State = st
+	case Running:
+		st.Empty = st.Gone
+		l.State = st
+	case Stopping:
+		if st.Gone && !st.Empty {
+			l.empty(st.Outcome)
+		}
+	}
+}
+
+// empty goes on when nothing is left of the run.
+func (l *life) empty(o Outcome) {
+	st := l.State.(Stopping)
+	st.Gone, st.Empty, st.Outcome = true, true, o
+	l.State = st
+	switch {
+	case st.Hook == ExecStop || st.Finding: // hooksDone, mainFound and mainMissing go on
+	case l.Rules.Hooks.Has(ExecStopPost):
+		l.stopHook(ExecStopPost)
+	default:
+		l.over(st.Why, o)
+	}
+}
+
+// stopHook has a hook run on the way down. While it does there is no deadline: who
+// runs hooks bounds them.
+func (l *life) stopHook(h Hook) {
+	st := l.State.(Stopping)
+	st.Hook, st.KillAt = h, time.Time{}
+	l.State = st
+	l.do(RunHooks{Run: st.Run, Hook: h})
+}
