@@ -37,7 +37,7 @@ func TestTheFileAtThePathComesFirst(t *testing.T) {
 	for _, c := range cases {
 		b := &binary{path: "path", kept: []string{"exe", "fd"}}
 		var tried, said []string
-		pid, err := b.start(func(path string) (int, error) {
+		pid, _, err := b.start(false, func(path string) (int, error) {
 			tried = append(tried, path)
 			if errno, ok := c.fails[path]; ok {
 				return 0, fmt.Errorf("cannot start server %s: %w", path, errno)

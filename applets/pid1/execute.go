@@ -93,6 +93,9 @@ func (k *keeper) leave() map[string]string {
 func (k *keeper) takeUp(notes map[string]string) {
 	r := reader{notes: notes}
 	k.terminals = r.numbers(noteTerminals)
+	if pid, ready := k.reap.Server(); ready {
+		k.binary.adopt(pid) // no other is replaced while it is on trial
+	}
 	u := unheard{messages: r.list(noteMessages)}
 	for _, n := range r.numbers(noteSignals) {
 		u.signals = append(u.signals, syscall.Signal(n))

@@ -118,7 +118,9 @@ func (k *keeper) perform(action any) {
 	case say:
 		k.console.printf("%s", a.text)
 	case startServer:
-		k.startServer()
+		k.startServer(a.back)
+	case prove:
+		k.binary.prove()
 	case killServer:
 		k.signalServer(unix.SIGKILL)
 	case tellServer:
@@ -148,7 +150,7 @@ func (k *keeper) perform(action any) {
 // startServer begins to start a server. What the last one had asked for is carried
 // out first, and an exec of that, or the server's own, can hang; signals and
 // deadlines are obeyed meanwhile.
-func (k *keeper) startServer() {
+func (k *keeper) startServer(back bool) {
 	go func() {
 		result := any(notStarted{errors.New("cannot start server: the attempt failed")})
 		defer func() {
@@ -159,14 +161,14 @@ func (k *keeper) startServer() {
 		}()
 		// Standard input is not handed on: the keeper's terminal is not the server's.
 		stdio := [3]*os.File{nil, os.Stdout, os.Stderr}
-		pid, err := k.binary.start(func(path string) (int, error) {
+		pid, fresh, err := k.binary.start(back, func(path string) (int, error) {
 			return k.reap.StartServer(path, k.argv, os.Environ(), stdio)
 		}, k.console.printf)
 		if err != nil {
 			result = notStarted{err}
 			return
 		}
-		result = started{pid}
+		result = started{pid, fresh}
 	}()
 }
 
@@ -201,6 +203,9 @@ func (k *keeper) noticed(n reap.Notice) {
 	switch n := n.(type) {
 	case reap.ServerReady:
 		k.feed(ready{})
+		if !k.life.trial.on {
+			k.binary.prove()
+		}
 	case reap.ServerExited:
 		k.feed(ended{n.Status, n.WasReady, n.Draining})
 	case reap.ReexecWanted:

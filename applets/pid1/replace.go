@@ -11,6 +11,7 @@ import (
 // softly replaces the server by one of the file that is at its path now. It is no
 // failure of the server's, so the back-off neither applies nor changes.
 func (l *life) softly(now time.Time) []any {
+	l.back = false
 	switch {
 	case l.stage >= drain || l.soft:
 		return nil // it ends anyhow
@@ -20,6 +21,7 @@ func (l *life) softly(now time.Time) []any {
 		l.soft = true
 		return nil
 	}
+	l.trial = trial{}
 	return l.start(now)
 }
 
@@ -34,7 +36,7 @@ type replacing uint8
 const (
 	asItIs    replacing = iota
 	trying              // the program rehearses
-	postponed           // it can take over; a server is on its way and comes first
+	postponed           // it can take over; a server is on its way, or on trial, and comes first
 )
 
 // replaceWanted begins to replace the keeper's own program. Who asks while that is
@@ -43,8 +45,11 @@ func (l *life) replaceWanted() []any {
 	if l.replacing != asItIs {
 		return nil
 	}
-	if l.stage >= drain {
+	switch {
+	case l.stage >= drain:
 		return l.refused(errShutdown)
+	case l.back:
+		return l.refused(errFailed)
 	}
 	l.replacing = trying
 	return []any{rehearse{}}
@@ -59,14 +64,17 @@ func (l *life) rehearsed(err error) []any {
 		return l.refused(err)
 	case l.stage >= drain:
 		return l.refused(errShutdown)
-	case l.starting:
+	case l.back:
+		return l.refused(errFailed)
+	case l.starting || l.trial.on:
 		l.replacing = postponed
 		return nil
 	}
 	return []any{execute{}}
 }
 
-// afterStart is called when no server is on its way any more.
+// afterStart is called when no server is on its way any more, and when one is not on
+// trial any more.
 func (l *life) afterStart() []any {
 	if l.replacing != postponed {
 		return nil

@@ -91,6 +91,10 @@ type life struct {
 	soft   bool
 	softBy time.Time
 
+	// trial is of the program at the path; back: it has failed one.
+	trial trial
+	back  bool
+
 	replacing replacing // of the keeper's own program
 
 	// From drain on. The three moments are fixed when the shutdown begins.
@@ -107,8 +111,11 @@ type life struct {
 
 // What happens to a life.
 type (
-	begun      struct{}            // the keeper is set up
-	started    struct{ pid int }   // a server was forked; nothing comes from it before
+	begun   struct{} // the keeper is set up
+	started struct { // a server was forked; nothing comes from it before
+		pid   int
+		fresh bool // of another program than the one that proved itself last
+	}
 	notStarted struct{ err error } // it could not be
 	ready      struct{}            // the server has taken over
 	ended      struct {            // the server was reaped
@@ -129,7 +136,8 @@ type (
 
 // What a life wants done.
 type (
-	startServer  struct{} // without waiting for it; started or notStarted follows
+	startServer  struct{ back bool } // without waiting for it; started or notStarted follows
+	prove        struct{}            // the program that was started last has proved itself
 	killServer   struct{}
 	tellServer   struct{ sig syscall.Signal }
 	endServer    struct{}                  // ask it to end and leave the services alone
@@ -148,11 +156,16 @@ type (
 
 // deadline is when ticked is due; the zero time is never.
 func (l *life) deadline() time.Time {
+	verdict := l.verdictDue()
 	switch {
 	case l.stage < drain && l.running && l.soft:
 		return l.softBy
+	case l.stage == respawn && !l.running && !verdict.IsZero() && verdict.Before(l.startAt):
+		return verdict
 	case l.stage < drain && l.starting, l.stage == respawn && !l.running:
 		return l.startAt
+	case l.stage < drain:
+		return verdict
 	case l.stage == drain && l.alone:
 		return time.Time{} // the waves have their own
 	case l.stage == drain && !l.answered:
@@ -172,6 +185,7 @@ func (l *life) step(event any, now time.Time) []any {
 		l.first = true
 		return l.start(now)
 	case started:
+		l.tryOut(e.fresh, now)
 		return append(l.started(now), l.afterStart()...)
 	case notStarted:
 		return append(l.notStarted(e.err, now), l.afterStart()...)
@@ -182,7 +196,7 @@ func (l *life) step(event any, now time.Time) []any {
 	case refused:
 		return l.refused(e.err)
 	case ready:
-		return l.ready()
+		return l.ready(now)
 	case ended:
 		l.running = false
 		return l.ended(e, now)
@@ -201,9 +215,12 @@ func (l *life) step(event any, now time.Time) []any {
 	return nil
 }
 
-func (l *life) ready() []any {
+func (l *life) ready(now time.Time) []any {
 	l.first = false
 	l.delay = 0
+	if l.trial.on {
+		l.trial.proved = now.Add(probation)
+	}
 	if l.stage == respawn {
 		l.stage = serve
 		return []any{say{"the server has taken over again"}}
@@ -221,7 +238,7 @@ func (l *life) start(now time.Time) []any {
 	}
 	l.starting = true
 	l.startAt = now.Add(slowStart)
-	return []any{startServer{}}
+	return []any{startServer{l.back}}
 }
 
 // started does away with a server that comes after the keeper has begun to stop
@@ -265,18 +282,26 @@ func (l *life) ended(e ended, now time.Time) []any {
 	case l.stage == drain:
 		return l.takeOver(how + " in the shutdown")
 	case l.soft:
-		l.soft, l.first, l.stage = false, false, respawn
+		l.soft, l.first, l.stage, l.trial = false, false, respawn, trial{}
 		return append([]any{say{how + " to be replaced: starting the next"}}, l.start(now)...)
 	case l.first && !e.ready && exited && l.role == standalone:
 		// It has said why: nobody is helped by the same again and again.
 		l.code = code
 		return l.sweep(now)
-	case e.ready:
-		l.first = false
-		l.stage = respawn
-		return append([]any{say{how + ": starting it again"}}, l.start(now)...)
 	}
-	return l.respawn(how+" before it was ready", now)
+	var actions []any
+	if l.trial.on {
+		var decided bool
+		if actions, decided = l.failed(e, now); decided {
+			return actions
+		}
+	}
+	if !e.ready {
+		return append(actions, l.respawn(how+" before it was ready", now)...)
+	}
+	l.first = false
+	l.stage = respawn
+	return append(append(actions, say{how + ": starting it again"}), l.start(now)...)
 }
 
 // respawn plans the next server.
@@ -330,7 +355,7 @@ func (l *life) usual() goal {
 
 // drain begins a shutdown and fixes its end.
 func (l *life) drain(g goal, worst time.Duration, now time.Time) {
-	l.stage, l.goal, l.soft = drain, g, false
+	l.stage, l.goal, l.soft, l.trial = drain, g, false, trial{}
 	p := l.patience
 	worst = min(worst, endless)
 	answer, handOver := p.answer, max(p.answer, worst+p.spare)
@@ -354,12 +379,14 @@ func (l *life) ticked(now time.Time) []any {
 		return nil
 	}
 	switch {
-	case l.stage < drain && l.running:
+	case l.stage < drain && l.running && l.soft:
 		l.softBy = time.Time{}
 		return []any{say{fmt.Sprintf("the server was asked to end and did not within %v: killing it", l.patience.soft)}, killServer{}}
 	case l.stage < drain && l.starting:
 		l.startAt = time.Time{}
 		return []any{say{"the server cannot be started yet: a program is being executed and its file system does not answer: the start goes on when that does"}}
+	case l.stage < drain && !l.verdictDue().IsZero() && !now.Before(l.verdictDue()):
+		return l.verdict(now)
 	case l.stage == respawn:
 		return l.start(now)
 	case l.stage == drain && l.starting:

@@ -42,11 +42,11 @@ const (
 )
 
 var (
-	boots  = []at{{0, begun{}, boot, does(startServer{})}, {0, started{5}, boot, nil}}
+	boots  = []at{{0, begun{}, boot, does(startServer{false})}, {0, started{5, false}, boot, nil}}
 	serves = append(boots[:2:2], at{s, ready{}, serve, nil})
 	// late: a shutdown begins while the second server is on its way.
 	late = append(serves[:3:3],
-		at{2 * s, killed(true, false), respawn, does(startServer{})},
+		at{2 * s, killed(true, false), respawn, does(startServer{false})},
 		at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})})
 
 	done   = ended{reap.ExitCode(0), true, true}
@@ -83,37 +83,37 @@ func TestAServerIsStartedAndReplaced(t *testing.T) {
 		{"a first server that was killed is replaced", standalone, append(boots[:2:2],
 			at{s, killed(false, false), respawn, nil},
 			at{s + 99*ms, ticked{}, respawn, nil},
-			at{s + 100*ms, ticked{}, respawn, does(startServer{})},
-			at{s + 100*ms, started{6}, respawn, nil},
+			at{s + 100*ms, ticked{}, respawn, does(startServer{false})},
+			at{s + 100*ms, started{6, false}, respawn, nil},
 			at{2 * s, code(7), respawn, nil},
 			at{2*s + 199*ms, ticked{}, respawn, nil},
-			at{2*s + 200*ms, ticked{}, respawn, does(startServer{})})},
+			at{2*s + 200*ms, ticked{}, respawn, does(startServer{false})})},
 		{"the back-off begins anew after a server that was ready", standalone, append(boots[:2:2],
 			at{s, killed(false, false), respawn, nil},
-			at{2 * s, ticked{}, respawn, does(startServer{})},
-			at{2 * s, started{6}, respawn, nil},
+			at{2 * s, ticked{}, respawn, does(startServer{false})},
+			at{2 * s, started{6, false}, respawn, nil},
 			at{3 * s, ready{}, serve, nil},
-			at{3 * s, killed(true, false), respawn, does(startServer{})},
-			at{3 * s, started{7}, respawn, nil},
+			at{3 * s, killed(true, false), respawn, does(startServer{false})},
+			at{3 * s, started{7, false}, respawn, nil},
 			at{4 * s, code(1), respawn, nil},
-			at{4*s + 100*ms, ticked{}, respawn, does(startServer{})})},
+			at{4*s + 100*ms, ticked{}, respawn, does(startServer{false})})},
 		{"a server that was ready is replaced at once, whatever its code", standalone, append(serves[:3:3],
-			at{2 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{})},
-			at{2 * s, started{6}, respawn, nil},
+			at{2 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{false})},
+			at{2 * s, started{6, false}, respawn, nil},
 			at{3 * s, ready{}, serve, nil})},
 		{"process 1 of a container replaces the first server too", container, append(boots[:2:2],
 			at{s, code(7), respawn, nil})},
 		{"a server that cannot be forked ends a standalone keeper", standalone, []at{
-			{0, begun{}, boot, does(startServer{})},
+			{0, begun{}, boot, does(startServer{false})},
 			{0, notStarted{errors.New("no")}, sweep, sweeps},
 			{0, emptied{}, halt, does(finish{exit, 1})}}},
 		{"and is tried again by process 1", machine, []at{
-			{0, begun{}, boot, does(startServer{})},
+			{0, begun{}, boot, does(startServer{false})},
 			{0, notStarted{errors.New("no")}, respawn, nil},
-			{100 * ms, ticked{}, respawn, does(startServer{})},
+			{100 * ms, ticked{}, respawn, does(startServer{false})},
 			{100 * ms, notStarted{errors.New("no")}, respawn, nil},
 			{299 * ms, ticked{}, respawn, nil},
-			{300 * ms, ticked{}, respawn, does(startServer{})}}},
+			{300 * ms, ticked{}, respawn, does(startServer{false})}}},
 	})
 }
 
@@ -123,8 +123,8 @@ func TestASoftRestartIsNoFailure(t *testing.T) {
 		{"the server ends when it is asked, and the next one starts at once", standalone, append(serves[:3:3],
 			at{2 * s, usr1, serve, does(endServer{})},
 			at{2 * s, usr1, serve, nil},
-			at{3 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{})},
-			at{3 * s, started{6}, respawn, nil},
+			at{3 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{false})},
+			at{3 * s, started{6, false}, respawn, nil},
 			at{4 * s, ticked{}, respawn, nil},
 			at{4 * s, ready{}, serve, nil},
 			at{9 * s, ticked{}, serve, nil})},
@@ -133,31 +133,31 @@ func TestASoftRestartIsNoFailure(t *testing.T) {
 			at{2*s + 4999*ms, ticked{}, serve, nil},
 			at{7 * s, ticked{}, serve, does(killServer{})},
 			at{9 * s, ticked{}, serve, nil},
-			at{9 * s, killed(true, false), respawn, does(startServer{})})},
+			at{9 * s, killed(true, false), respawn, does(startServer{false})})},
 		{"one that was not ready counts as little", standalone, append(boots[:2:2],
 			at{s, usr1, boot, does(endServer{})},
-			at{s, code(7), respawn, does(startServer{})},
-			at{s, started{6}, respawn, nil},
+			at{s, code(7), respawn, does(startServer{false})},
+			at{s, started{6, false}, respawn, nil},
 			at{2 * s, code(7), respawn, nil},
-			at{2*s + 100*ms, ticked{}, respawn, does(startServer{})})},
+			at{2*s + 100*ms, ticked{}, respawn, does(startServer{false})})},
 		{"one that is on its way is replaced too: it may be of the old file", standalone, []at{
-			{0, begun{}, boot, does(startServer{})},
+			{0, begun{}, boot, does(startServer{false})},
 			{s, usr1, boot, nil},
-			{2 * s, started{5}, boot, does(endServer{})},
-			{3 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{})}}},
+			{2 * s, started{5, false}, boot, does(endServer{})},
+			{3 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{false})}}},
 		{"unless it does not come", container, []at{
-			{0, begun{}, boot, does(startServer{})},
+			{0, begun{}, boot, does(startServer{false})},
 			{s, usr1, boot, nil},
 			{2 * s, notStarted{errors.New("no")}, respawn, nil},
-			{3 * s, ticked{}, respawn, does(startServer{})},
-			{3 * s, started{5}, respawn, nil}}},
+			{3 * s, ticked{}, respawn, does(startServer{false})},
+			{3 * s, started{5, false}, respawn, nil}}},
 		{"it ends the wait for the next attempt, and leaves the back-off as it is", standalone, append(boots[:2:2],
 			at{s, killed(false, false), respawn, nil},
-			at{s, usr1, respawn, does(startServer{})},
-			at{s, started{6}, respawn, nil},
+			at{s, usr1, respawn, does(startServer{false})},
+			at{s, started{6, false}, respawn, nil},
 			at{2 * s, code(7), respawn, nil},
 			at{2*s + 199*ms, ticked{}, respawn, nil},
-			at{2*s + 200*ms, ticked{}, respawn, does(startServer{})})},
+			at{2*s + 200*ms, ticked{}, respawn, does(startServer{false})})},
 		{"a shutdown comes first", standalone, append(serves[:3:3],
 			at{2 * s, usr1, serve, does(endServer{})},
 			at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})},
@@ -185,21 +185,21 @@ func TestAKeeperBecomesAnotherProgram(t *testing.T) {
 			at{4 * s, replaceWanted{}, serve, does(rehearse{})})},
 		{"a server that is on its way comes first", container, append(serves[:3:3],
 			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
-			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, killed(true, false), respawn, does(startServer{false})},
 			at{3 * s, rehearsed{}, respawn, nil},
 			at{4 * s, replaceWanted{}, respawn, nil},
-			at{5 * s, started{6}, respawn, does(execute{})})},
+			at{5 * s, started{6, false}, respawn, does(execute{})})},
 		{"or one that does not come", container, append(serves[:3:3],
 			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
-			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, killed(true, false), respawn, does(startServer{false})},
 			at{3 * s, rehearsed{}, respawn, nil},
 			at{5 * s, notStarted{late}, respawn, does(execute{})})},
 		{"and the one that is to end is asked before", container, append(serves[:3:3],
 			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
-			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, killed(true, false), respawn, does(startServer{false})},
 			at{3 * s, asked{syscall.SIGUSR1, 0}, respawn, nil},
 			at{3 * s, rehearsed{}, respawn, nil},
-			at{5 * s, started{6}, respawn, does(endServer{}, execute{})})},
+			at{5 * s, started{6, false}, respawn, does(endServer{}, execute{})})},
 		{"not in a shutdown", standalone, append(serves[:3:3],
 			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
 			at{2 * s, draining{s}, drain, nil},
@@ -207,10 +207,10 @@ func TestAKeeperBecomesAnotherProgram(t *testing.T) {
 			at{3 * s, replaceWanted{}, drain, no("a shutdown is under way")})},
 		{"nor when one begins while it waits for a server", standalone, append(serves[:3:3],
 			at{2 * s, replaceWanted{}, serve, does(rehearse{})},
-			at{3 * s, killed(true, false), respawn, does(startServer{})},
+			at{3 * s, killed(true, false), respawn, does(startServer{false})},
 			at{3 * s, rehearsed{}, respawn, nil},
 			at{3 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
-			at{5 * s, started{6}, drain, no("a shutdown is under way")})},
+			at{5 * s, started{6, false}, drain, no("a shutdown is under way")})},
 	})
 }
 
@@ -251,33 +251,33 @@ func TestALifeGoesOnInAnotherProgram(t *testing.T) {
 func TestAStartThatHangsHoldsNothingUp(t *testing.T) {
 	live(t, []tale{
 		{"signals are handed on while a server starts", standalone, []at{
-			{0, begun{}, boot, does(startServer{})},
+			{0, begun{}, boot, does(startServer{false})},
 			{s, asked{syscall.SIGHUP, 0}, boot, does(tellServer{syscall.SIGHUP})},
 			{10 * s, ticked{}, boot, nil}, // that it takes long is told
 			{60 * s, ticked{}, boot, nil},
-			{61 * s, started{5}, boot, nil},
+			{61 * s, started{5, false}, boot, nil},
 			{62 * s, ready{}, serve, nil}}},
 		{"at most one server starts at a time", standalone, append(serves[:3:3],
-			at{2 * s, killed(true, false), respawn, does(startServer{})},
+			at{2 * s, killed(true, false), respawn, does(startServer{false})},
 			at{12 * s, ticked{}, respawn, nil},
 			at{99 * s, ticked{}, respawn, nil},
 			at{99 * s, notStarted{errors.New("no")}, respawn, nil},
-			at{99*s + 100*ms, ticked{}, respawn, does(startServer{})},
+			at{99*s + 100*ms, ticked{}, respawn, does(startServer{false})},
 			at{99*s + 200*ms, ticked{}, respawn, nil})},
 		{"a server that comes up early in a shutdown carries it out", standalone, append(late[:5:5],
-			at{3 * s, started{6}, drain, nil},
+			at{3 * s, started{6, false}, drain, nil},
 			at{3 * s, draining{10 * s}, drain, nil},
 			at{9 * s, done, sweep, sweeps})},
 		{"one that comes up after the keeper took over is killed", standalone, append(late[:5:5],
 			at{6 * s, ticked{}, drain, nil},
 			at{7 * s, ticked{}, drain, does(refuseSpawns{}, stopServices{dawn.Add(19 * s)})},
-			at{8 * s, started{6}, drain, does(killServer{})},
+			at{8 * s, started{6, false}, drain, does(killServer{})},
 			at{8 * s, killed(false, false), drain, nil},
 			at{9 * s, emptied{}, sweep, sweeps})},
 		{"so is one that comes up in the sweep", standalone, append(late[:5:5],
 			at{7 * s, ticked{}, drain, does(refuseSpawns{}, stopServices{dawn.Add(19 * s)})},
 			at{8 * s, emptied{}, sweep, sweeps},
-			at{8 * s, started{6}, sweep, does(killServer{})},
+			at{8 * s, started{6, false}, sweep, does(killServer{})},
 			at{11 * s, ticked{}, halt, does(finish{exit, 0})})},
 		{"one that cannot be started leaves the shutdown to the keeper", standalone, append(late[:5:5],
 			at{3 * s, notStarted{errors.New("no")}, drain, does(refuseSpawns{}, stopServices{dawn.Add(19 * s)})},
@@ -416,7 +416,7 @@ func TestTheBackOffIsLimited(t *testing.T) {
 	now := dawn
 	l.step(begun{}, now)
 	for range 20 {
-		l.step(started{5}, now)
+		l.step(started{5, false}, now)
 		l.step(code(1), now)
 		if wait := l.deadline().Sub(now); wait < firstDelay || wait > lastDelay {
 			t.Fatalf("a delay of %v", wait)
@@ -441,9 +441,9 @@ func FuzzLife(f *testing.F) {
 		starts := 0
 		for _, b := range events {
 			now = now.Add(time.Duration(b>>4) * 100 * time.Millisecond)
-			all := []any{begun{}, started{5}, ready{}, code(3), killed(true, false), ended{reap.ExitCode(0), true, true},
+			all := []any{begun{}, started{5, false}, started{5, true}, ready{}, code(3), killed(true, false), ended{reap.ExitCode(0), true, true},
 				draining{time.Second}, asked{term, time.Second}, asked{intr, time.Second}, ticked{}, emptied{}, asked{syscall.SIGUSR1, 0}, replaceWanted{}, rehearsed{}, refused{errors.New("no")}, notStarted{errors.New("no")}}
-			before, event := l.stage, all[int(b&15)%len(all)]
+			before, event := l.stage, all[int(b)%len(all)]
 			switch event.(type) {
 			case started, notStarted:
 				starts = 0
@@ -452,6 +452,9 @@ func FuzzLife(f *testing.F) {
 				if _, ok := a.(startServer); ok {
 					starts++
 				}
+			}
+			if l.trial.on && !l.soft && !l.starting && l.stage < drain && l.deadline().IsZero() {
+				t.Fatalf("on trial for ever: %+v", l)
 			}
 			if starts > 1 {
 				t.Fatalf("%d servers are started at once", starts)
