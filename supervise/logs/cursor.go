@@ -35,9 +35,12 @@ type place struct {
 // JSON libraries can hold (53 bits).
 const toldShift = 50
 
+// toldStreams is how many streams can be told ahead: the others have whole lines only.
+const toldStreams = 3
+
 func (p place) cursor() int64 {
 	c := p.off
-	for s, told := range p.told {
+	for s, told := range p.told[:toldStreams] {
 		if told {
 			c |= 1 << (toldShift + s)
 		}
@@ -48,11 +51,11 @@ func (p place) cursor() int64 {
 // placeOf is the place that a cursor stands for, one past everything when it
 // stands for none.
 func placeOf(cursor int64) (p place) {
-	if cursor < 0 || cursor>>(toldShift+pump.Streams) != 0 {
+	if cursor < 0 || cursor>>(toldShift+toldStreams) != 0 {
 		return place{off: math.MaxInt64}
 	}
 	p.off = cursor & (1<<toldShift - 1)
-	for s := range p.told {
+	for s := range toldStreams {
 		p.told[s] = cursor>>(toldShift+s)&1 != 0
 	}
 	return p
@@ -62,7 +65,7 @@ func placeOf(cursor int64) (p place) {
 const nowhere = math.MaxInt64
 
 // noBegins is when no stream has begun a line.
-var noBegins = [pump.Streams]int64{nowhere, nowhere, nowhere}
+var noBegins = [pump.Streams]int64{nowhere, nowhere, nowhere, nowhere}
 
 // pass goes behind the pieces, which are in the order of their ends, and gives each
 // its cursor. begins is where the text of each stream goes on behind them.

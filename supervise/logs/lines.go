@@ -11,14 +11,16 @@ import (
 // into pieces of this length.
 const MaxLine = 64 << 10
 
-// A Stream says where a line came from. Its String is stdout, stderr or zinit.
+// A Stream says where a line came from. Its String is stdout, stderr, zinit or
+// syslog.
 type Stream = pump.Stream
 
 // The streams.
 const (
 	Stdout = pump.Stdout
 	Stderr = pump.Stderr
-	Zinit  = pump.Zinit // a line of our own
+	Zinit  = pump.Zinit  // a line of our own
+	Syslog = pump.Syslog // sent to the socket of the system log
 )
 
 // A Line is one line of a service's log.
@@ -116,6 +118,26 @@ func (j *joiner) feed(seg pump.Segment, b []byte, emit func(piece)) {
 		off += int64(len(text)) + 1
 		b = rest
 	}
+}
+
+// render appends the bytes of a segment as they are written to files. It does what
+// feed does: but whole lines that need no change go as they are, all at once.
+func (j *joiner) render(out []byte, seg pump.Segment, b []byte) []byte {
+	emit := func(p piece) { out = format(out, p) }
+	if p := &j.pend[seg.Stream]; len(p.text) > 0 || p.torn || seg.Fresh {
+		first := b[:firstLine(b)]
+		j.feed(seg, first, emit)
+		b = b[len(first):]
+		seg.Off += int64(len(first))
+		seg.Fresh = false
+	}
+	if end := bytes.LastIndexByte(b, '\n') + 1; end > 0 && len(b) <= MaxLine && seg.Stream != Zinit {
+		out = append(out, b[:end]...)
+		b = b[end:]
+		seg.Off += int64(end)
+	}
+	j.feed(seg, b, emit)
+	return out
 }
 
 // emit passes on what is pending of a stream, and text behind it.

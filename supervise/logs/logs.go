@@ -23,9 +23,23 @@ const DefaultLines = 1000
 
 // Options are the settings of one service. The zero Options are the defaults.
 type Options struct {
-	BufferLines int    // lines that Tail returns at most; 0: DefaultLines
-	BufferBytes int64  // bytes that the store keeps; 0: 4 MiB; at least 64 KiB are kept
-	File        string // every line is appended to this file; empty: to none
+	BufferLines int   // lines that Tail returns at most; 0: DefaultLines
+	BufferBytes int64 // bytes that the store keeps; 0: 4 MiB; at least 64 KiB are kept
+
+	// File is a file that every line is appended to; empty: to none. With FileMax
+	// (bytes) or FileAge it becomes FILE.1 when a line would make it larger, or when a
+	// line comes and it is older; FILE.1 becomes FILE.2, and so on, and FileKeep (at
+	// least 1) of them stay, compressed with Compress.
+	File     string
+	FileMax  int64
+	FileAge  time.Duration
+	FileKeep int
+	Compress bool
+}
+
+// target is the log file.
+func (o *Options) target() target {
+	return target{o.File, rotation{max(0, o.FileMax), max(0, o.FileAge), max(1, o.FileKeep), o.Compress}}
 }
 
 // Pipes are the output pipes of one run.
@@ -46,6 +60,9 @@ type Logs struct {
 	// turns are taken by followers while they read, so that however many there are,
 	// half of the processors are left to the pump and who writes.
 	turns chan struct{}
+	// presses is held by the sink that compresses.
+	presses chan struct{}
+	disk    disk
 
 	mu       sync.Mutex
 	services map[string]*service // guarded by mu
@@ -79,6 +96,7 @@ func Open(dir string, released func(name string)) (*Logs, error) {
 		}
 	}
 	l := &Logs{dir: dir, released: released, services: map[string]*service{}}
+	l.disk, l.presses = osDisk{}, make(chan struct{}, 1)
 	l.turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	var err error
 	if l.pump, err = pump.New(dir, l.restore); err != nil {
@@ -110,9 +128,9 @@ func (l *Logs) Configure(service string, o Options) {
 	}
 	s.store.Limit(o.BufferBytes, s.lines)
 	if s.sink == nil && o.File != "" {
-		s.sink = newSink(s.store, l.position(service), o.File)
+		s.sink = l.newSink(s.store, l.position(service), o.target())
 	} else if s.sink != nil {
-		s.sink.setPath(o.File)
+		s.sink.aim(o.target())
 	}
 }
 

@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "logs-child" {
 		logsChild(os.Args[2], os.Args[3])
 	}
+	if len(os.Args) > 1 && os.Args[1] == "rotate-child" {
+		rotateChild(os.Args[2], os.Args[3])
+	}
 	os.Exit(m.Run())
 }
 

@@ -11,12 +11,14 @@ import (
 )
 
 // A record is how far a sink has come: all lines that ended before cursor are in
-// the first size bytes of the file.
+// the first file.size bytes of the file, or in older ones; and so are the first skip
+// bytes of the lines that follow, when the file was begun in the midst of them.
 type record struct {
-	cursor  int64
-	size    int64
-	dev     uint64
-	ino     uint64
+	cursor int64
+	skip   int64
+	file   fileInfo
+	born   int64 // when the file was begun, in Unix milliseconds
+	gap
 	pending [pump.Streams]begun
 }
 
@@ -30,25 +32,35 @@ const (
 	// maxBegun bounds a record to one page: a kill leaves the old or the new one.
 	maxBegun   = 1300
 	notHere    = 0xffff
-	recordHead = 4 + 8*4 // checksum, fixed fields
+	recordHead = 4 + 7*8 + 1 // checksum, fixed fields, flags
+	recordSeed = "2"         // of the checksum: the format
 )
 
-func (r record) encode() []byte {
+func (r *record) encode() []byte {
 	b := make([]byte, 4, 256)
-	for _, v := range [...]uint64{uint64(r.cursor), uint64(r.size), r.dev, r.ino} {
+	for _, v := range [...]uint64{uint64(r.cursor), uint64(r.skip), uint64(r.file.size), r.file.dev, r.file.ino, uint64(r.born), uint64(r.lost)} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	for _, p := range r.pending {
+	flags := byte(0)
+	if r.midline {
+		flags = 1
+	}
+	b = append(b, flags)
+	for s, p := range r.pending {
 		b = binary.LittleEndian.AppendUint64(b, uint64(p.off))
-		if len(p.text) > maxBegun || p.text == nil {
+		if len(p.text) > maxBegun || p.text == nil || s >= toldStreams && len(p.text) > 0 {
 			b = binary.LittleEndian.AppendUint16(b, notHere)
 			continue
 		}
 		b = binary.LittleEndian.AppendUint16(b, uint16(len(p.text)))
 		b = append(b, p.text...)
 	}
-	binary.LittleEndian.PutUint32(b, crc32.ChecksumIEEE(b[4:]))
+	binary.LittleEndian.PutUint32(b, sumOf(b[4:]))
 	return b
+}
+
+func sumOf(b []byte) uint32 {
+	return crc32.Update(crc32.ChecksumIEEE([]byte(recordSeed)), crc32.IEEETable, b)
 }
 
 // decodeRecord understands what encode made, with anything behind it, and refuses
@@ -57,14 +69,16 @@ func decodeRecord(b []byte) (r record, ok bool) {
 	if len(b) < recordHead {
 		return r, false
 	}
-	at := func(i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
-	r = record{cursor: int64(at(4)), size: int64(at(12)), dev: at(20), ino: at(28)}
+	at := func(i int) uint64 { return binary.LittleEndian.Uint64(b[4+8*i:]) }
+	r = record{cursor: int64(at(0)), skip: int64(at(1)), born: int64(at(5))}
+	r.file = fileInfo{size: int64(at(2)), dev: at(3), ino: at(4)}
+	r.gap = gap{int64(at(6)), b[recordHead-1] == 1}
 	end := recordHead
 	for i := range r.pending {
 		if len(b)-end < 10 {
 			return r, false
 		}
-		p := begun{off: int64(at(end))}
+		p := begun{off: int64(binary.LittleEndian.Uint64(b[end:]))}
 		n := int(binary.LittleEndian.Uint16(b[end+8:]))
 		if end += 10; n != notHere {
 			if n > maxBegun || n > len(b)-end {
@@ -78,7 +92,7 @@ func decodeRecord(b []byte) (r record, ok bool) {
 		}
 		r.pending[i] = p
 	}
-	ok = r.cursor >= 0 && r.size >= 0 && crc32.ChecksumIEEE(b[4:end]) == binary.LittleEndian.Uint32(b)
+	ok = min(r.cursor, r.skip, r.file.size, r.lost) >= 0 && sumOf(b[4:end]) == binary.LittleEndian.Uint32(b)
 	return r, ok
 }
 
@@ -95,6 +109,8 @@ func (r *record) held() int64 {
 
 // A position is the file that keeps a record for the next server.
 type position struct {
+	disk disk
+
 	mu   sync.Mutex // guards all below: drop is called from outside of the sink
 	path string     // empty: none is kept
 	f    *os.File
@@ -115,20 +131,20 @@ func (p *position) load() (record, bool) {
 
 // store is best effort: without it the next server may repeat or miss lines in the
 // file, never in the store.
-func (p *position) store(r record) {
+func (p *position) store(r *record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.path == "" {
 		return
 	}
 	if p.f == nil {
-		f, err := os.OpenFile(p.path, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+		f, err := p.disk.open(p.path, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return
 		}
 		p.f = f
 	}
-	_, _ = p.f.WriteAt(r.encode(), 0)
+	_ = p.disk.writeAt(p.f, r.encode(), 0)
 }
 
 func (p *position) close() {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
 	"sync"
 
 	"zinit/supervise/logs/pump"
@@ -19,8 +18,10 @@ type sink struct {
 	more  chan struct{} // there may be something to do
 	done  chan struct{} // closed when the goroutine has ended
 
+	press press // of old files
+
 	mu      sync.Mutex
-	path    string          // guarded by mu; empty: no file
+	to      target          // guarded by mu
 	anew    bool            // guarded by mu: open the file anew
 	mode    mode            // guarded by mu
 	left    func()          // guarded by mu: called at the end, when finishing
@@ -32,7 +33,15 @@ type sink struct {
 	join   joiner
 	holds  bool
 	cursor int64
+	skip   int64 // of the lines behind the cursor, so many bytes are in files
 	hint   int64
+	rec    record // as it was noted down last
+}
+
+// A target is where lines go.
+type target struct {
+	path string // empty: to no file
+	rotation
 }
 
 type mode uint8
@@ -45,10 +54,12 @@ const (
 
 // newSink starts a sink. posPath is where it keeps how far it has come, empty for
 // nowhere.
-func newSink(st *pump.Store, posPath, path string) *sink {
-	s := &sink{store: st, more: make(chan struct{}, 1), done: make(chan struct{}), path: path}
-	s.pos.path = posPath
-	s.begin(path) // here: what comes from now on is for the file
+func (l *Logs) newSink(st *pump.Store, posPath string, to target) *sink {
+	s := &sink{store: st, more: make(chan struct{}, 1), done: make(chan struct{}), to: to}
+	s.press.disk, s.press.turns = l.disk, l.presses
+	s.file.disk = l.disk
+	s.pos.disk, s.pos.path = l.disk, posPath
+	s.begin(to) // here: what comes from now on is for the file
 	s.wake()
 	go s.loop()
 	return s
@@ -68,9 +79,9 @@ func (s *sink) change(f func()) {
 	s.wake()
 }
 
-func (s *sink) setPath(path string) { s.change(func() { s.path = path }) }
-func (s *sink) reopen()             { s.change(func() { s.anew = true }) }
-func (s *sink) quit()               { s.change(func() { s.mode = quitting }) }
+func (s *sink) aim(to target) { s.change(func() { s.to = to }) }
+func (s *sink) reopen()       { s.change(func() { s.anew = true }) }
+func (s *sink) quit()         { s.change(func() { s.mode = quitting }) }
 
 // finish ends the sink when all is written. Its position is forgotten at once: a
 // new service of the name may come before that. left is called when the store is not
@@ -90,21 +101,20 @@ func (s *sink) caughtUp() <-chan struct{} {
 // loop is the sink's goroutine.
 func (s *sink) loop() {
 	defer close(s.done)
-	if s.file.expected == nil {
-		s.file.prepare()
-		s.commit()
+	if s.file.path != "" && s.file.expected == nil {
+		s.prepare() // ahead of the first line, which reports a failure
 	}
 	for range s.more {
 		for {
 			s.mu.Lock()
-			path, anew, mode, waiters := s.path, s.anew, s.mode, s.waiters
+			to, anew, mode, waiters := s.to, s.anew, s.mode, s.waiters
 			s.anew, s.waiters = false, nil
 			s.mu.Unlock()
 			if anew {
 				s.file.reopen()
 				s.pos.close()
 			}
-			left := mode != quitting && s.round(path)
+			left := mode != quitting && s.round(to)
 			if left {
 				s.change(func() { s.waiters = append(s.waiters, waiters...) })
 				continue
@@ -124,6 +134,7 @@ func (s *sink) loop() {
 func (s *sink) end(m mode) {
 	s.file.close()
 	s.pos.close()
+	<-s.press.stop()
 	if m == finishing {
 		s.mu.Lock()
 		left := s.left
@@ -134,20 +145,22 @@ func (s *sink) end(m mode) {
 
 // round moves one stretch of bytes from the store to the file, and reports whether
 // there may be more.
-func (s *sink) round(path string) bool {
+func (s *sink) round(to target) bool {
 	switch {
-	case path == "" && !s.holds:
+	case to.path == "" && !s.holds:
 		return false
 	case !s.holds:
-		s.begin(path)
+		s.begin(to)
+	case to.path != "":
+		s.file.aim(to)
 	}
 	v, err := s.store.View()
 	if err != nil {
 		return false // no byte yet, or closed
 	}
 	if s.cursor >= v.Size {
-		s.terminate(path, &v)
-		if path == "" {
+		s.terminate(&v)
+		if to.path == "" {
 			s.store.Unhold()
 			s.file.close()
 			s.pos.forget()
@@ -170,20 +183,20 @@ func (s *sink) round(path string) bool {
 	segs, hint := v.Segments(s.cursor, end, s.hint)
 	buf.out = buf.out[:0]
 	for _, seg := range segs {
-		s.join.feed(seg, b[seg.Off-s.cursor:seg.End-s.cursor], func(p piece) { buf.out = format(buf.out, p) })
+		buf.out = s.join.render(buf.out, seg, b[seg.Off-s.cursor:seg.End-s.cursor])
 	}
-	s.write(path, buf.out)
-	s.cursor, s.hint = end, hint
+	s.write(buf.out)
+	s.cursor, s.skip, s.hint = end, 0, hint
 	s.commit()
 	return true
 }
 
 // begin finds out where an earlier server left off, and makes the store wait.
-func (s *sink) begin(path string) {
+func (s *sink) begin(to target) {
 	s.join = joiner{}
-	s.hint = 0
+	s.skip, s.hint = 0, 0
 	s.holds = true
-	s.file.path = path
+	s.file.aim(to)
 	rec, ok := s.pos.load()
 	want := rec.held()
 	if v, err := s.store.View(); !ok && err == nil {
@@ -193,15 +206,15 @@ func (s *sink) begin(path string) {
 	s.cursor = held
 	v, err := s.store.View()
 	if ok && err == nil && held <= rec.cursor && rec.cursor <= v.Size {
-		s.cursor = rec.cursor
-		s.prime(&v, rec, held)
+		s.cursor, s.skip = rec.cursor, rec.skip
+		s.prime(&v, &rec, held)
 		s.file.expect(rec)
 	}
 	s.commit() // or a server that dies before the first line leaves no trace
 }
 
 // prime takes up the lines that were begun, but not ended, before the cursor.
-func (s *sink) prime(v *pump.View, rec record, from int64) {
+func (s *sink) prime(v *pump.View, rec *record, from int64) {
 	b := make([]byte, rec.cursor-from)
 	if _, err := v.ReadAt(b, from); err != nil && err != io.EOF {
 		return
@@ -223,7 +236,7 @@ func (s *sink) prime(v *pump.View, rec record, from int64) {
 
 // terminate ends the lines of streams that will not go on. One that this server
 // has not opened yet may be adopted in a moment.
-func (s *sink) terminate(path string, v *pump.View) {
+func (s *sink) terminate(v *pump.View) {
 	var out []byte
 	for st := range Stream(pump.Streams) {
 		if v.Ended[st] {
@@ -231,37 +244,107 @@ func (s *sink) terminate(path string, v *pump.View) {
 		}
 	}
 	if len(out) > 0 {
-		s.write(path, out)
+		s.write(out)
+		s.skip = 0
 		s.commit()
 	}
 }
 
-// write brings lines to the file and says so in the log when that begins to fail.
-func (s *sink) write(path string, lines []byte) {
-	if path == "" {
-		path = s.file.path // the rest goes where it went until now
+// write brings the lines behind the cursor to the file and says so in the log when
+// that begins to fail. Before anything is written to another file than the one that
+// was noted down, that is noted down.
+func (s *sink) write(lines []byte) {
+	lines = lines[min(s.skip, int64(len(lines))):]
+	if len(lines) == 0 {
+		return
 	}
-	if problem := s.file.write(path, lines); problem != "" {
-		s.say(problem)
+	s.prepare()
+	if s.file.f != nil && s.file.expected != nil {
+		n := s.file.written(lines)
+		s.skip += int64(n)
+		lines = lines[n:]
+		s.note()
+		s.compress()
+	}
+	for len(lines) > 0 {
+		if s.file.due(lines) {
+			s.rotate()
+		}
+		n := s.file.fits(lines)
+		s.sayIf(s.file.write(lines[:n]))
+		lines = s.pass(lines, n)
+	}
+}
+
+// pass goes behind n bytes of the lines. What is behind the last of them is noted
+// down with the cursor.
+func (s *sink) pass(lines []byte, n int) []byte {
+	s.skip += int64(n)
+	if n < len(lines) {
+		s.note()
+	}
+	return lines[n:]
+}
+
+// prepare opens the file if it is not open.
+func (s *sink) prepare() {
+	opened, problem := s.file.ready()
+	s.sayIf(problem)
+	if opened && s.file.expected == nil {
+		s.note()
+		s.compress()
+	}
+}
+
+func (s *sink) rotate() {
+	s.press.names.Lock()
+	problem := s.file.turn()
+	s.press.names.Unlock()
+	s.sayIf(problem)
+	s.note()
+	s.compress()
+}
+
+// compress has the old files compressed that are not.
+func (s *sink) compress() {
+	if r := s.file.rotate; r.wanted() && r.compress {
+		s.press.run(s.file.path, r.keep, s.say)
 	}
 }
 
 func (s *sink) say(text string) { s.store.Append(text) }
 
+func (s *sink) sayIf(problem string) {
+	if problem != "" {
+		s.say(problem)
+	}
+}
+
 // commit remembers how far the file is, and lets the store release what it has.
 func (s *sink) commit() {
-	rec := record{cursor: s.cursor}
-	for st := range rec.pending {
-		rec.pending[st] = begun{off: s.cursor, text: []byte{}}
-		if p := &s.join.pend[st]; len(p.text) > maxBegun {
-			rec.pending[st] = begun{off: p.off}
-		} else if len(p.text) > 0 {
-			rec.pending[st] = begun{off: p.off, text: p.text}
+	s.rec.cursor = s.cursor
+	for st := range s.rec.pending {
+		kept := &s.rec.pending[st]
+		p := &s.join.pend[st]
+		switch {
+		case len(p.text) > maxBegun || st >= toldStreams && len(p.text) > 0:
+			*kept = begun{off: p.off}
+		case len(p.text) > 0:
+			*kept = begun{off: p.off, text: append(kept.text[:0], p.text...)}
+		default:
+			*kept = begun{off: s.cursor, text: kept.text[:0]}
 		}
 	}
-	rec.size, rec.dev, rec.ino = s.file.where()
-	s.pos.store(rec)
-	s.store.Advance(s.cursor, rec.held(), s.hint)
+	s.note()
+	s.store.Advance(s.cursor, s.rec.held(), s.hint)
+}
+
+// note writes down how far the file is. The lines that had begun at the cursor are
+// those of the last commit.
+func (s *sink) note() {
+	s.rec.skip = s.skip
+	s.file.note(&s.rec)
+	s.pos.store(&s.rec)
 }
 
 // format appends a piece as it is written to files: every piece is a line.
@@ -277,9 +360,6 @@ func format(out []byte, p piece) []byte {
 	}
 	return append(out, '\n')
 }
-
-// lostMark is what a file has in place of lines that could not be written.
-func lostMark(n int64) string { return "[zinit: " + strconv.FormatInt(n, 10) + " bytes lost]\n" }
 
 // buffers are shared by all sinks and followers: an idle one holds none.
 var buffers = sync.Pool{New: func() any { return new(buffer) }}

@@ -132,10 +132,9 @@ func TestMissingDirectoryIsSaidOnceAndTriedAgain(t *testing.T) {
 
 func TestPartialWriteIsMended(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	var f file
-	f.path = path
-	f.lost, f.midline = 10, true
-	if problem := f.write(path, []byte("text\n")); problem != "" {
+	f := file{disk: osDisk{}, path: path, gap: gap{lost: 10, midline: true}}
+	f.ready()
+	if problem := f.write([]byte("text\n")); problem != "" {
 		t.Fatal(problem)
 	}
 	f.close()
@@ -181,8 +180,8 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 }
 
 func TestRecordRefusesWhatItDidNotWrite(t *testing.T) {
-	good := record{cursor: 10, size: 99, dev: 3, ino: 4,
-		pending: [3]begun{{off: 1}, {off: 2, text: []byte("text")}, {off: 10, text: []byte{}}}}
+	good := record{cursor: 10, skip: 5, file: fileInfo{size: 99, dev: 3, ino: 4}, born: 12, gap: gap{7, true},
+		pending: [4]begun{{off: 1}, {off: 2, text: []byte("text")}, {off: 10, text: []byte{}}, {off: 3}}}
 	encoded := good.encode()
 	if got, ok := decodeRecord(append(encoded[:len(encoded):len(encoded)], "behind"...)); !ok || !reflect.DeepEqual(got, good) {
 		t.Errorf("decoded %+v, %t", got, ok)

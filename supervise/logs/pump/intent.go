@@ -17,18 +17,22 @@ const (
 	Stderr
 	// Zinit is a line of our own.
 	Zinit
+	// Syslog is what the service sent to the socket of the system log.
+	Syslog
 
 	// Streams is how many there are.
-	Streams = 3
+	Streams = 4
 )
 
-// String is the name that users read: stdout, stderr or zinit.
+// String is the name that users read: stdout, stderr, zinit or syslog.
 func (s Stream) String() string {
 	switch s {
 	case Stderr:
 		return "stderr"
 	case Zinit:
 		return "zinit"
+	case Syslog:
+		return "syslog"
 	}
 	return "stdout"
 }
@@ -85,7 +89,7 @@ func decodeIntent(b []byte) (i intent, ok bool) {
 		fresh:  meta&freshBit != 0,
 		tag:    tag(meta >> tagShift & tagMask),
 	}
-	return i, i.off >= 0 && i.ms != 0 && i.stream < Streams
+	return i, i.off >= 0 && i.ms != 0
 }
 
 // A Segment is a stretch of bytes [Off, End) of one stream.

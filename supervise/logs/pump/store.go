@@ -138,7 +138,10 @@ func (st *Store) limitLocked(bytes int64, lines int) {
 
 // Append writes a line of our own, in order with what was moved before. When the
 // store cannot be written the line counts as lost.
-func (st *Store) Append(text string) {
+func (st *Store) Append(text string) { st.Add(Zinit, text) }
+
+// Add is Append for a line, or several, of a stream that comes by no pipe.
+func (st *Store) Add(stream Stream, text string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.closed {
@@ -147,36 +150,36 @@ func (st *Store) Append(text string) {
 	if st.openLocked(true) == nil {
 		st.settleLocked()
 	}
-	if n := st.appendLocked(text); n <= len(text) {
+	if n := st.appendLocked(stream, text); n <= len(text) {
 		st.lost += int64(len(text) + 1 - n)
 	}
 }
 
-// appendLocked writes a line of our own and returns how many bytes of it.
-func (st *Store) appendLocked(text string) int {
+// appendLocked writes a line that comes by no pipe and returns how many bytes of it.
+func (st *Store) appendLocked(stream Stream, text string) int {
 	line := append([]byte(text), '\n')
-	// Our own lines do not wait for a slow reader, so they may pass the cap by one
+	// Such lines do not wait for a slow reader, so they may pass the cap by one
 	// step; what is more is dropped, or a hanging disk would cost memory.
 	full := !st.roomLocked() && st.size+int64(len(line))-st.freed > st.cap+st.step
 	if st.openLocked(true) != nil || full {
 		return 0
 	}
-	st.intendLocked(Zinit, 0, true)
+	st.intendLocked(stream, 0, true)
 	n, _ := st.log.WriteAt(line, st.size) // n says all that matters
-	st.movedLocked(Zinit, 0, int64(n))
+	st.movedLocked(stream, 0, int64(n))
 	return n
 }
 
 // settleLocked writes what waits to be said, now that the store is open.
 func (st *Store) settleLocked() {
 	for len(st.notes) > 0 {
-		if note := st.notes[0]; st.appendLocked(note) <= len(note) {
+		if note := st.notes[0]; st.appendLocked(Zinit, note) <= len(note) {
 			return
 		}
 		st.notes = st.notes[1:]
 	}
 	if st.lost > 0 {
-		if text := lostText(st.lost); st.appendLocked(text) > len(text) {
+		if text := lostText(st.lost); st.appendLocked(Zinit, text) > len(text) {
 			st.lost = 0
 		}
 	}
