@@ -114,7 +114,7 @@ func (k *Keeper) greet(s *session) {
 	defer k.table.mu.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s.out.add(&helloMessage{k.stage, can})
+	s.out.add(&helloMessage{k.stage})
 	for _, c := range k.table.childrenLocked() {
 		if !own(c.Key) {
 			s.out.add(&c)
@@ -166,21 +166,6 @@ func highest() int {
 		return int(limit.Cur) - 1
 	}
 	return serverTable
-}
-
-// Server is the pid of the running server, 0 if there is none, and whether it has said
-// that it is ready.
-func (k *Keeper) Server() (pid int, ready bool) {
-	s := k.current()
-	if s == nil {
-		return 0, false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.exit != nil || s.over {
-		return 0, false
-	}
-	return s.pid, s.ready
 }
 
 func (s *session) setPid(pid int) {
