@@ -51,6 +51,10 @@ func (s *session) upgrade(file string) error {
 	if err != nil {
 		return err
 	}
+	before, err := os.Stat(s.host.path(old.PID, "exe"))
+	if err != nil {
+		return fmt.Errorf("cannot look at the program that runs now: %s", bareReason(err))
+	}
 	c, err := examine(file, s.host.path(old.PID, "exe"), s.call.value("sha256", ""))
 	if err != nil {
 		return err
@@ -63,16 +67,19 @@ func (s *session) upgrade(file string) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	fresh, err := s.replace(keeper, old.PID, target, limit)
+	fresh, err := s.replace(keeper, old.PID, target, before, limit)
 	if err == nil {
 		s.printf("zinit %s runs (pid %d); the old program is %s.old\n", fresh.Version, fresh.PID, target)
+		if s.call.has("keeper") {
+			return s.replaceKeeper(keeper, target, limit)
+		}
 		return nil
 	}
 	reason := err
 	if err := restore(); err != nil {
 		return fmt.Errorf("%w; and cannot put the old program back: %w: move %s.old to %s", reason, err, target, target)
 	}
-	if _, err = s.replace(keeper, fresh.PID, target, limit); err != nil {
+	if _, err = s.replace(keeper, fresh.PID, target, nil, limit); err != nil {
 		return fmt.Errorf("%w; the old program is back, but: %w", reason, err)
 	}
 	return fmt.Errorf("%w: the old program is back and runs", reason)
@@ -87,12 +94,20 @@ func (s *session) program(server int) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot see what the server runs: %s: be root or its user, or name the file with --to", bareReason(err))
 	}
-	return strings.TrimSuffix(path, " (deleted)"), nil
+	path = strings.TrimSuffix(path, " (deleted)")
+	// The keeper may have gone back to what an upgrade put aside.
+	if name, kept := strings.CutSuffix(path, ".old"); kept {
+		if _, err := os.Stat(name); err == nil {
+			return name, nil
+		}
+	}
+	return path, nil
 }
 
 // replace has the keeper end the server and start what is at target. It returns
-// when a server that runs that has lived through its probation.
-func (s *session) replace(keeper, old int, target string, limit time.Duration) (sock.Ping, error) {
+// when a server that runs that has lived through its probation, or the keeper went
+// back to the program from before, which may be nil.
+func (s *session) replace(keeper, old int, target string, before os.FileInfo, limit time.Duration) (sock.Ping, error) {
 	if err := s.host.kill(keeper, syscall.SIGUSR1); err != nil {
 		return sock.Ping{}, fmt.Errorf("cannot signal the keeper (pid %d): %s: run zinit upgrade as its user", keeper, bareReason(err))
 	}
@@ -101,9 +116,17 @@ func (s *session) replace(keeper, old int, target string, limit time.Duration) (
 	now := sock.Ping{PID: old}
 	for {
 		p, err := s.meet(ctx)
-		if err == nil && p.PID != old && s.runs(p.PID, target) {
-			if err = s.outlives(p.PID); err == nil {
+		if err == nil && p.PID != old {
+			is, _ := os.Stat(s.host.path(p.PID, "exe")) // nil when it has ended
+			reached, back := runs(is, target), is != nil && before != nil && os.SameFile(is, before)
+			if reached || back {
+				err = s.outlives(p.PID)
+			}
+			switch {
+			case err == nil && reached:
 				return p, nil
+			case err == nil && back:
+				return p, fmt.Errorf("no server of %s was ready, so the keeper (pid %d) went back: its log says more", filepath.Base(target), keeper)
 			}
 		}
 		if err == nil {
@@ -127,14 +150,34 @@ func (s *session) meet(ctx context.Context) (sock.Ping, error) {
 	return c.Ping(ctx)
 }
 
-// runs reports whether a process runs the file that is at path now.
-func (s *session) runs(pid int, path string) bool {
-	is, err := os.Stat(s.host.path(pid, "exe"))
-	if err != nil {
-		return false
+// replaceKeeper has the keeper become the program at target, in place.
+func (s *session) replaceKeeper(keeper int, target string, limit time.Duration) error {
+	if err := s.flush(); err != nil {
+		return err
 	}
+	if err := s.host.kill(keeper, syscall.SIGUSR2); err != nil {
+		return fmt.Errorf("cannot signal the keeper (pid %d): %s: run zinit upgrade as its user", keeper, bareReason(err))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	for {
+		is, _ := os.Stat(s.host.path(keeper, "exe")) // nil when it has ended
+		if runs(is, target) {
+			s.printf("the keeper (pid %d) is that program, too\n", keeper)
+			return nil
+		}
+		select {
+		case <-time.After(connectAgain):
+		case <-ctx.Done():
+			return fmt.Errorf("the server is replaced, the keeper (pid %d) did not become %s within %s: its log says why", keeper, filepath.Base(target), limit)
+		}
+	}
+}
+
+// runs reports whether what a process runs is the file that is at path now.
+func runs(is os.FileInfo, path string) bool {
 	want, err := os.Stat(path)
-	return err == nil && os.SameFile(is, want)
+	return err == nil && is != nil && os.SameFile(is, want)
 }
 
 // outlives waits for the end of a server for as long as it is on probation: its

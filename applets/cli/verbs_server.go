@@ -55,13 +55,18 @@ its services are stopped, as by zinit shutdown.
 				{"sha256", "", "HEX", "the checksum that FILE must have"},
 				{"to", "", "PATH", "the file to replace (default: what the server runs)"},
 				{"timeout", "", "D", "how long the new one may take (default: 10s)"},
+				{"keeper", "", "", "replace the program of the keeper, too"},
 			},
 			summary: "replace the program of the running server",
 			help: `FILE must be a static zinit for this processor. It is installed in the place of
 the old program, which is kept beside as PATH.old, and the server is started
 anew from it; no service notices. When the new server has not proved itself in
 time the old program is put back and started again: the exit code is 1 then.
-The keeper above goes on as it is; SIGUSR2 to it replaces it, too.
+The keeper above goes on as it is. With --keeper it becomes the new program,
+too, in place and with all that it keeps, when the server has proved itself;
+SIGUSR2 to the keeper does that alone. When zinit upgrade itself is killed, the
+keeper goes back to the old program unless a server of the new one is ready
+within fifteen seconds.
 `,
 			example: "zinit upgrade ./zinit-0.5.0 --sha256 9f86d081884c7d65...",
 			run:     upgrade,
