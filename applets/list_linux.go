@@ -3,6 +3,7 @@ package applets
 import (
 	"zinit/applets/cli"
 	"zinit/applets/pid1"
+	"zinit/applets/prep"
 	"zinit/applets/server"
 )
 
@@ -14,6 +15,7 @@ func list() []Applet {
 		{Name: "zinit-pid1", Summary: "the same as process 1 of a machine or container", Main: pid1.Main},
 		{Name: "init", Summary: "zinit-pid1 with the flags of zinit 0.2", Main: pid1.Main},
 		{Name: "zinit-child", Hidden: true, Main: server.Main},
+		{Name: prep.Name, Hidden: true, Main: prep.Main},
 		{Name: pid1.RehearsalApplet, Hidden: true, Main: pid1.Rehearse},
 	}
 }

@@ -30,9 +30,9 @@ func (k *Keeper) bequest(rehearsal bool, notes map[string]string) []message {
 func (t *Table) bequest(list []message) []message {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, c := range t.byRun {
-		if c.Key == serverKey || !own(c.Key) {
-			copied := *c
+	for _, e := range t.byRun {
+		if e.Key == serverKey || !own(e.Key) {
+			copied := e.Child
 			list = append(list, &copied)
 		}
 	}
@@ -47,9 +47,12 @@ func (t *Table) bequest(list []message) []message {
 func (k *Keeper) bequestRecords(list []message) []message {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	list = append(list, &helloMessage{k.stage})
+	list = append(list, &helloMessage{k.stage, can})
 	for key, r := range k.records {
 		list = append(list, &knownMessage{runID{key, r.run}})
+		if r.birth.Run == r.run && r.run != 0 {
+			list = append(list, &birthMessage{r.birth})
+		}
 		if r.exit != nil {
 			exit := *r.exit
 			list = append(list, &exit)

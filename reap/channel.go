@@ -63,6 +63,7 @@ const (
 	verbOrphans = 101
 	verbNotice  = 102
 	verbNote    = 103
+	verbBirth   = 104
 )
 
 type message interface {
@@ -107,11 +108,14 @@ type (
 		Worst           time.Duration
 		Steps           []PlanStep
 	}
-	tookMessage     struct{ Signal syscall.Signal }
-	nameMessage     struct{ Name string }
-	keepMessage     struct{ nameMessage }
-	releaseMessage  struct{ nameMessage }
-	helloMessage    struct{ Stage Stage }
+	tookMessage    struct{ Signal syscall.Signal }
+	nameMessage    struct{ Name string }
+	keepMessage    struct{ nameMessage }
+	releaseMessage struct{ nameMessage }
+	helloMessage   struct {
+		Stage Stage
+		Can   uint64 // see dress.go
+	}
 	emptyMessage    struct{}
 	readyMessage    struct{ emptyMessage }
 	drainingMessage struct{ emptyMessage }
@@ -155,6 +159,8 @@ func newMessage(verb byte) message {
 	switch verb {
 	case verbSpawn:
 		return new(spawnMessage)
+	case verbDress:
+		return new(dressMessage)
 	case verbDeclined:
 		return new(declinedMessage)
 	case verbWatch:

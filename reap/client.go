@@ -24,14 +24,21 @@ type Client struct {
 	events   chan []Event
 	wake     chan struct{} // capacity 1
 
+	// answers are the client's own; the listener waits for them before it closes events.
+	answers sync.WaitGroup
+	gone    chan struct{} // closed when the keeper is
+
 	// sending is held from taking what is queued until it is sent, so that nothing
 	// overtakes. Taken before mu.
 	sending sync.Mutex
 
 	mu    sync.Mutex
-	lost  bool // guarded by mu; the keeper is gone, requests are dropped
-	held  bool // guarded by mu; requests wait for Flush
-	drain bool // guarded by mu; a shutdown has begun
+	lost  bool   // guarded by mu; the keeper is gone, requests are dropped
+	held  bool   // guarded by mu; requests wait for Flush
+	drain bool   // guarded by mu; a shutdown has begun
+	can   uint64 // guarded by mu; what the keeper can do
+	// words are for the answers to requests that this client has declined itself.
+	words map[runID]string // guarded by mu
 	// What is not sent yet, guarded by mu. A descriptor must be with the holder
 	// before the process that writes into it is started, so kept is sent before asked
 	// whenever both are taken.
@@ -49,11 +56,13 @@ func Connect(requests, files int) (c *Client, inv Inventory, err error) {
 		requests: requests, files: files,
 		events: make(chan []Event), // no room: what was received is what was delivered
 		wake:   make(chan struct{}, 1),
+		gone:   make(chan struct{}),
+		words:  make(map[runID]string),
 	}
 	inv = Inventory{Runs: make(map[string]uint64), Kept: make(map[string]*os.File)}
 	recv := &receiver{fd: requests}
 	var early []Event
-	if err := readInventory(recv, &inv, &early); err != nil {
+	if c.can, err = readInventory(recv, &inv, &early); err != nil {
 		return nil, Inventory{}, fmt.Errorf("cannot read inventory of the keeper: %w", err)
 	}
 	clock := newStartClock()
@@ -72,15 +81,15 @@ func Connect(requests, files int) (c *Client, inv Inventory, err error) {
 	return c, inv, nil
 }
 
-func readInventory(recv *receiver, inv *Inventory, early *[]Event) error {
+func readInventory(recv *receiver, inv *Inventory, early *[]Event) (can uint64, err error) {
 	for complete := false; !complete; {
 		data, files, _, err := recv.next()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		(&packet{files: files}).close()
 		if data[0] != version {
-			return fmt.Errorf("it speaks version %d of the channel, this program version %d", data[0], version)
+			return 0, fmt.Errorf("it speaks version %d of the channel, this program version %d", data[0], version)
 		}
 		decodePacket(data, func(m message) {
 			if complete {
@@ -89,7 +98,7 @@ func readInventory(recv *receiver, inv *Inventory, early *[]Event) error {
 			}
 			switch m := m.(type) {
 			case *helloMessage:
-				inv.Stage = m.Stage
+				inv.Stage, can = m.Stage, m.Can
 			case *Child:
 				inv.Children = append(inv.Children, *m)
 			case *Exited:
@@ -101,7 +110,7 @@ func readInventory(recv *receiver, inv *Inventory, early *[]Event) error {
 			}
 		})
 	}
-	return nil
+	return can, nil
 }
 
 func readKept(fd int, kept map[string]*os.File) error {
@@ -170,13 +179,48 @@ func (c *Client) listen(recv *receiver, batch []Event) {
 				err = errors.New("the keeper closed the channel")
 			}
 			c.events <- []Event{KeeperLost{Err: err}}
+			close(c.gone)
+			c.answers.Wait()
 			close(c.events)
 			return
 		}
 		(&packet{files: files}).close()
 		batch = nil
-		decodePacket(data, func(m message) { batch = appendEvent(batch, m) })
+		decodePacket(data, func(m message) {
+			c.heed(m)
+			batch = appendEvent(batch, m)
+		})
 	}
+}
+
+// heed takes from an event what concerns the client itself.
+func (c *Client) heed(m message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch m := m.(type) {
+	case *helloMessage:
+		c.can = m.Can // the keeper is another program now
+	case *Reexecuted:
+		if m.Refused == "" {
+			c.can = 0 // until it says
+		}
+	case *SpawnFailed:
+		id := runID{m.Key, m.Run}
+		if text, ok := c.words[id]; ok && m.Refused == "" {
+			m.Text = text
+		}
+		delete(c.words, id)
+	}
+}
+
+// answer delivers an event of the client's own.
+func (c *Client) answer(e Event) {
+	c.answers.Go(func() {
+		select {
+		case c.events <- []Event{e}:
+		case <-c.gone:
+		}
+	})
 }
 
 // confirm tells the keeper which signals need not be handed to another server. It
@@ -346,7 +390,17 @@ func (c *Client) Signal(key string, run uint64, sig syscall.Signal, scope Scope)
 // spawn: the daemon that a forking service has left behind, or another process that
 // the service named. The answer is Watched, also for a process that ended not long
 // ago, whose Exited then follows at once, or WatchFailed.
-func (c *Client) Watch(key string, run uint64, pid int) { c.ask(&watchMessage{key, run, pid}) }
+func (c *Client) Watch(key string, run uint64, pid int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.lost:
+	case c.can&canWatch == 0:
+		c.answer(WatchFailed{key, run, pid, "the keeper is an older program that cannot watch what it has not started: replace the keeper too"})
+	default:
+		c.askLocked(&watchMessage{key, run, pid}, nil)
+	}
+}
 
 // Ack says that the exit of that run, and of earlier ones, need not be repeated
 // to another server.

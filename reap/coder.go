@@ -110,3 +110,37 @@ func (c *coder) status(s *Status) {
 	field(c, &s.signal)
 	c.flag(&s.core)
 }
+
+// optional codes what may be missing.
+func optional[T any](c *coder, v **T, fields func(*T, *coder)) {
+	there := *v != nil
+	c.flag(&there)
+	switch {
+	case !there:
+		*v = nil
+		return
+	case c.reading:
+		*v = new(T)
+	}
+	fields(*v, c)
+}
+
+// repeated codes a list; each element costs at least a byte, which bounds what a false
+// count can make us allocate.
+func repeated[T any](c *coder, v *[]T, fields func(*T, *coder)) {
+	n := uint64(len(*v))
+	c.num(&n)
+	if c.reading {
+		*v = nil
+		if n > uint64(len(c.buf)) {
+			c.bad = true
+		}
+		if c.bad || n == 0 {
+			return
+		}
+		*v = make([]T, n)
+	}
+	for i := range *v {
+		fields(&(*v)[i], c)
+	}
+}

@@ -93,10 +93,14 @@ func (m *PlanStep) fields(c *coder) {
 	field(c, &m.Timeout)
 }
 
-func (m *tookMessage) fields(c *coder)  { field(c, &m.Signal) }
-func (m *nameMessage) fields(c *coder)  { c.str(&m.Name) }
-func (m *helloMessage) fields(c *coder) { field(c, &m.Stage) }
-func (*emptyMessage) fields(*coder)     {}
+func (m *tookMessage) fields(c *coder) { field(c, &m.Signal) }
+func (m *nameMessage) fields(c *coder) { c.str(&m.Name) }
+func (*emptyMessage) fields(*coder)    {}
+
+func (m *helloMessage) fields(c *coder) {
+	field(c, &m.Stage)
+	c.num(&m.Can)
+}
 
 func (m *Child) fields(c *coder) {
 	c.str(&m.Key)
@@ -107,6 +111,8 @@ func (m *Child) fields(c *coder) {
 	c.flag(&m.MainGone)
 	c.flag(&m.Watched)
 	c.str(&m.Cgroup)
+	field(c, &m.leader)
+	field(c, &m.other)
 }
 
 func (m *Spawned) fields(c *coder) {

@@ -74,6 +74,8 @@ type (
 		WasReady, Draining bool
 	}
 	noteMessage struct{ Name, Value string }
+	// birthMessage is the last run of a key as it was born.
+	birthMessage struct{ Child }
 )
 
 func (*heirMessage) verb() byte    { return verbHeir }
@@ -84,6 +86,7 @@ func (*Orphan) verb() byte         { return verbOrphan }
 func (*orphansMessage) verb() byte { return verbOrphans }
 func (*noticeMessage) verb() byte  { return verbNotice }
 func (*noteMessage) verb() byte    { return verbNote }
+func (*birthMessage) verb() byte   { return verbBirth }
 
 func newBequest(verb byte) message {
 	switch verb {
@@ -103,6 +106,8 @@ func newBequest(verb byte) message {
 		return new(noticeMessage)
 	case verbNote:
 		return new(noteMessage)
+	case verbBirth:
+		return new(birthMessage)
 	}
 	return nil
 }
@@ -143,10 +148,13 @@ func decodeHeritage(text []byte) (*Heritage, error) {
 			h.messages = append(h.messages, m)
 		case *Child:
 			// A signal to any of these would be one to many.
-			if m.Pid <= 1 || pids[m.Pid] {
+			if m.Pid <= 1 || pids[m.Pid] && !m.onlyInCgroup() {
 				wrong = fmt.Errorf("it has a child of the pid %d", m.Pid)
 			}
-			pids[m.Pid] = true
+			if m.leader < 0 || m.leader == 1 || m.other < 0 || m.other == 1 {
+				wrong = fmt.Errorf("it has a child of the process groups %d and %d", m.leader, m.other)
+			}
+			pids[m.Pid] = pids[m.Pid] || !m.onlyInCgroup()
 			h.messages = append(h.messages, m)
 		default:
 			h.messages = append(h.messages, m)
@@ -159,6 +167,12 @@ func decodeHeritage(text []byte) (*Heritage, error) {
 		return nil, wrong
 	}
 	return h, nil
+}
+
+// onlyInCgroup reports whether nobody is left but in the cgroup: the number of the main
+// process may be somebody else's by now, and is not used.
+func (c *Child) onlyInCgroup() bool {
+	return c.MainGone && c.Cgroup != "" && c.leader == 0 && c.other == 0
 }
 
 // find is the first record of a kind, nil if there is none.

@@ -47,7 +47,7 @@ func left() []message {
 func bare() *Keeper {
 	return &Keeper{
 		log:     func(string, ...any) {},
-		table:   &Table{byPid: map[int]*Child{}, byRun: map[runID]*Child{}, lingering: map[int]*Child{}},
+		table:   &Table{byPid: map[int]*entry{}, byRun: map[runID]*entry{}, groups: map[int]*entry{}},
 		records: map[string]*life{},
 		notices: make(chan Notice, 64),
 	}
@@ -106,6 +106,8 @@ func TestADamagedHeritageIsRefused(t *testing.T) {
 		"a child that would be the group": {child(0)},
 		"a child that is process 1":       {child(1)},
 		"two children of one pid":         {child(7), child(7)},
+		"a group that is everybody":       {&Child{Key: "a", Run: 1, Pid: 7, leader: 1}},
+		"another that is everybody":       {&Child{Key: "a", Run: 1, Pid: 7, other: -1}},
 	} {
 		if _, err := decodeHeritage(encodeHeritage(list)); err == nil {
 			t.Errorf("accepted: %s", name)

@@ -31,6 +31,7 @@ type Keeper struct {
 	rehearsed chan Exited
 	rehearsal uint64 // number of the last
 	calm      calm
+	oldClone  atomic.Bool // the kernel has no clone3
 
 	// mu is a leaf: it is taken under the table's lock, never around it.
 	mu      sync.Mutex
@@ -39,6 +40,7 @@ type Keeper struct {
 	records map[string]*life // guarded by mu; by key, for ever
 	pending []syscall.Signal // guarded by mu; forwarded, taken by no server yet
 	plan    plan             // guarded by mu
+	self    []string         // guarded by mu; see SetSelf
 }
 
 // A life is what is remembered of a key when its process is gone.
@@ -46,6 +48,8 @@ type life struct {
 	run  uint64  // the highest ever accepted
 	main int     // pid of the main process that is not reaped, or 0
 	exit *Exited // of run, not acknowledged
+	// birth is the last run that came to be as it was then, for Watch.
+	birth Child
 }
 
 type plan struct {
@@ -109,11 +113,13 @@ func newKeeper(log func(format string, args ...any), h *Heritage) (*Keeper, erro
 		records: make(map[string]*life),
 
 		rehearsed: make(chan Exited, 1),
+		self:      []string{"/proc/self/exe"},
 	}
 	k.recv = &receiver{gate: &k.gate}
-	k.table = NewTable(Hooks{Born: k.born, Ended: k.ended, GroupGone: k.groupGone, Settled: k.settled})
+	k.table = NewTable(Hooks{Born: k.born, Unborn: k.unborn, Watched: k.watched, Ended: k.ended, GroupGone: k.groupGone, Settled: k.settled})
 	if h != nil {
 		k.inherit(h)
+		k.table.resume()
 	}
 	go forever(log, "reaper", func() { k.table.Run(nil) })
 	for range spawnWorkers {
@@ -144,6 +150,21 @@ func openNullAt(path string) (int, error) {
 	}
 	unix.Close(ends[1])
 	return ends[0], nil
+}
+
+// SetSelf names the paths at which the program of this process can be executed, the
+// best first: what a process has to do before it executes its program is a step of the
+// same program. Without it that is /proc/self/exe alone.
+func (k *Keeper) SetSelf(paths ...string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.self = paths
+}
+
+func (k *Keeper) paths() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.self
 }
 
 // Stage is how far the keeper is with its own life.
@@ -226,7 +247,8 @@ func (k *Keeper) born(c Child) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.records[c.Key].main = c.Pid
+	r := k.records[c.Key]
+	r.main, r.birth = c.Pid, c
 	k.tellLocked(&Spawned{c.Key, c.Run, c.Pid, c.Start})
 }
 

@@ -22,6 +22,8 @@ type lanes struct {
 type lane struct {
 	key      string
 	requests []func()
+	held     bool // a request of it goes on without a worker
+	parked   bool // no worker has it: it is held
 }
 
 func newLanes() *lanes {
@@ -40,7 +42,7 @@ func (l *lanes) put(key string, request func()) {
 	l.waiting++
 	if n, ok := l.byKey[key]; ok {
 		n.requests = append(n.requests, request)
-		return
+		return // a held lane's count too: nothing more is read ahead of it than of others
 	}
 	n := &lane{key: key, requests: []func(){request}}
 	l.byKey[key] = n
@@ -99,6 +101,10 @@ func (l *lanes) take() *lane {
 func (l *lanes) next(n *lane) (request func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if n.held {
+		n.parked = true
+		return nil
+	}
 	if len(n.requests) == 0 {
 		delete(l.byKey, n.key)
 		if len(l.byKey) == 0 {
@@ -112,6 +118,30 @@ func (l *lanes) next(n *lane) (request func()) {
 		l.changed.Broadcast()
 	}
 	return request
+}
+
+// hold is called by a request that goes on when the worker has left it: the next one
+// of its key waits until free.
+func (l *lanes) hold(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.byKey[key].held = true
+}
+
+// free ends what hold has begun.
+func (l *lanes) free(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.byKey[key]
+	if n == nil || !n.held {
+		return
+	}
+	n.held = false
+	if n.parked {
+		n.parked = false
+		l.ready = append(l.ready, n)
+		l.changed.Broadcast()
+	}
 }
 
 func (l *lanes) left() int {

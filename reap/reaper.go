@@ -61,20 +61,46 @@ func (t *Table) reap(pid int) {
 	}
 }
 
-// reapChildLocked takes the status of a process that Start made.
-func (t *Table) reapChildLocked(c *Child) {
+// reapChildLocked takes the status of a main process.
+func (t *Table) reapChildLocked(e *entry) {
+	t.followLocked(e) // this can only be asked while it is not reaped
 	var info siginfo
-	if errno := waitNow(unix.P_PID, c.Pid, &info, unix.WEXITED); errno != 0 || info.pid() == 0 {
+	if errno := waitNow(unix.P_PID, e.Pid, &info, unix.WEXITED); errno != 0 || info.pid() == 0 {
 		return // it was another one of that number that was seen; this one lives
 	}
-	exit := Exited{Key: c.Key, Run: c.Run, Pid: c.Pid, Status: info.status()}
-	exit.Lingers = c.Group && groupLives(c.Pid)
-	delete(t.byPid, c.Pid)
-	if exit.Lingers {
-		c.MainGone = true
-		t.lingering[c.Pid] = c
-	} else {
-		delete(t.byRun, runID{c.Key, c.Run})
+	status := info.status()
+	delete(t.byPid, e.Pid)
+	switch {
+	case e.prep == nil:
+		t.endedLocked(e, status, false)
+	case e.prep.failed != nil:
+		e.prep.ended = &status
+		t.unbornLocked(e)
+	default:
+		e.prep.ended = &status // it is told when it is known what it got to
+	}
+}
+
+// endedLocked tells of the end of a main process that is not in byPid any more.
+func (t *Table) endedLocked(e *entry, status Status, unknown bool) {
+	exit := Exited{Key: e.Key, Run: e.Run, Pid: e.Pid, Status: status, Unknown: unknown}
+	e.MainGone, e.foreign = true, false
+	for _, group := range [...]*int{&e.leader, &e.other} {
+		switch {
+		case *group == 0:
+		case e.Group && groupLives(*group):
+			t.groups[*group] = e
+			exit.Lingers = true
+		default:
+			delete(t.groups, *group)
+			*group = 0
+		}
+	}
+	if e.Group && t.inhabitedLocked(e) {
+		exit.Lingers = true
+	}
+	if !exit.Lingers {
+		delete(t.byRun, runID{e.Key, e.Run})
 	}
 	if t.hooks.Ended != nil {
 		t.hooks.Ended(exit)
@@ -87,7 +113,7 @@ func (t *Table) reapOrphanLocked(pid int) bool {
 	// Both can only be asked while it is not reaped.
 	o := Orphan{Pid: pid}
 	pgid := 0
-	if len(t.lingering) > 0 {
+	if len(t.groups) > 0 {
 		pgid, _ = unix.Getpgid(pid) // 0 matches no group
 	}
 	o.Start, _ = StartTime(pid) // 0 says unknown
@@ -97,22 +123,32 @@ func (t *Table) reapOrphanLocked(pid int) bool {
 	}
 	o.Status = info.status()
 	t.orphans.add(o)
-	if _, ok := t.lingering[pgid]; ok && !groupLives(pgid) {
-		t.forgetGroupLocked(pgid)
+	if e, ok := t.groups[pgid]; ok && !groupLives(pgid) {
+		t.groupEmptyLocked(e, pgid)
 	}
 	return true
 }
 
-// recheckLocked looks at a few lingering groups, other ones each time: a process
-// that moved to another group empties one without ending in it.
+// recheckLocked looks at a few runs that linger, other ones each time: a process that
+// moved to another group empties one without ending in it, and not every kernel tells
+// of a cgroup that is empty.
 func (t *Table) recheckLocked() {
 	n := 0
-	for pgid := range t.lingering {
+	for pgid, e := range t.groups {
 		if n++; n > recheckGroups {
-			return
+			break
 		}
 		if !groupLives(pgid) {
-			t.forgetGroupLocked(pgid)
+			t.groupEmptyLocked(e, pgid)
+		}
+	}
+	n = 0
+	for e, wd := range t.vacancies.numb {
+		if n++; n > recheckGroups {
+			break
+		}
+		if wd < 0 {
+			t.settleLocked(e)
 		}
 	}
 }

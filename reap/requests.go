@@ -1,7 +1,6 @@
 package reap
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -32,11 +31,16 @@ func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 		case *spawnMessage:
 			r := in.spawn(m)
 			k.lanes.put(m.Key, func() { k.spawn(r) })
+		case *dressMessage:
+			r := in.dress(m)
+			k.lanes.put(m.Key, func() { k.spawn(r) })
+		case *watchMessage:
+			k.lanes.put(m.Key, func() { k.watch(m) })
 		case *declinedMessage:
 			k.lanes.put(m.Key, func() { k.decline(m) })
 		case *signalMessage:
 			do := func() { k.signal(m) }
-			if k.lanes.busy(m.Key) {
+			if k.lanes.busy(m.Key) && !(m.Signal == unix.SIGKILL && k.table.preparing(m.Key, m.Run)) {
 				k.lanes.put(m.Key, do)
 			} else {
 				k.carryOut(do)
@@ -61,13 +65,6 @@ func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 	s.flush()
 }
 
-// A request is a spawn with its descriptors.
-type request struct {
-	spawnMessage
-	stdout, stderr, args int // -1: none
-	missing              bool
-}
-
 // An intake deals the descriptors of a packet out to its requests, in order.
 type intake struct{ files []int }
 
@@ -84,25 +81,9 @@ func (in *intake) take(want bool, missing *bool) int {
 	return fd
 }
 
-func (in *intake) spawn(m *spawnMessage) *request {
-	r := &request{spawnMessage: *m}
-	r.stdout = in.take(m.Stdout, &r.missing)
-	r.stderr = in.take(m.Stderr, &r.missing)
-	r.args = in.take(m.Fd, &r.missing)
-	return r
-}
-
 func (in *intake) close() {
 	for _, fd := range in.files { // a damaged packet's, or of verbs that are not known
 		unix.Close(fd)
-	}
-}
-
-func (r *request) close() {
-	for _, fd := range [...]int{r.stdout, r.stderr, r.args} {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
 	}
 }
 
@@ -116,52 +97,6 @@ func (k *Keeper) carriedOut(waiting int) {
 		k.current().flush()
 	}
 	k.calm.stir()
-}
-
-func (k *Keeper) spawn(r *request) {
-	defer r.close()
-	failed := &SpawnFailed{Key: r.Key, Run: r.Run}
-	failed.Refused = k.accept(r.Key, r.Run, false)
-	if failed.Refused == "" {
-		failed.Errno = k.start(r)
-	}
-	if failed.Refused != "" || failed.Errno != 0 {
-		k.tell(failed)
-	}
-}
-
-func (k *Keeper) start(r *request) syscall.Errno {
-	if r.missing {
-		return unix.EMFILE
-	}
-	if r.args >= 0 {
-		if err := readArgs(r.args, &r.Args); err != nil {
-			return errnoOf(err)
-		}
-	}
-	files := [3]uintptr{uintptr(k.null), uintptr(k.null), uintptr(k.null)}
-	if r.stdout >= 0 {
-		files[1] = uintptr(r.stdout)
-	}
-	if r.stderr >= 0 {
-		files[2] = uintptr(r.stderr)
-	}
-	_, err := k.table.Start(Child{Key: r.Key, Run: r.Run, Group: r.Group}, r.Args.Path, r.Args.Argv, &syscall.ProcAttr{
-		Dir: r.Args.Dir, Env: r.Args.Env, Files: files[:],
-		Sys: &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		return errnoOf(err)
-	}
-	return 0
-}
-
-func errnoOf(err error) syscall.Errno {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return unix.EIO
 }
 
 // accept notes the run number of a key, or says why the keeper will not start it.

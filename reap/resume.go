@@ -59,6 +59,8 @@ func (k *Keeper) inherit(h *Heritage) {
 			}
 		case *knownMessage:
 			k.record(m.Key).run = m.Run
+		case *birthMessage:
+			k.record(m.Key).birth = m.Child
 		case *helloMessage:
 			k.stage = m.Stage
 		case *planMessage:
@@ -98,14 +100,41 @@ func (k *Keeper) record(key string) *life {
 
 func (k *Keeper) inheritChild(c *Child) {
 	t := k.table
-	t.byRun[runID{c.Key, c.Run}] = c
+	e := &entry{Child: *c}
+	if c.leader == 0 && c.Group && !c.Watched && c.Cgroup == "" {
+		e.leader = c.Pid // of a program that did not name it: there was nothing else
+	}
+	t.byRun[runID{c.Key, c.Run}] = e
+	for _, group := range [...]int{e.leader, e.other} {
+		if group != 0 && (group != e.Pid || e.MainGone) {
+			t.groups[group] = e
+		}
+	}
 	if c.MainGone {
-		t.lingering[c.Pid] = c
 		return
 	}
-	t.byPid[c.Pid] = c
+	t.byPid[c.Pid] = e
 	if !own(c.Key) {
-		k.record(c.Key).main = c.Pid
+		r := k.record(c.Key)
+		r.main = c.Pid
+		if r.birth.Run != c.Run { // of a program that did not tell
+			r.birth = e.Child
+		}
+	}
+}
+
+// resume begins to notice what ends without being reaped here.
+func (t *Table) resume() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.byRun {
+		switch {
+		case e.MainGone:
+			t.settleLocked(e)
+		case e.Watched && !childOfOurs(e.Pid):
+			e.foreign = true
+			t.awaitForeign(e, e.Pid)
+		}
 	}
 }
 
@@ -161,6 +190,7 @@ func (k *Keeper) goOn(s *session) {
 		s.asked = false
 		s.out.add(new(Reexecuted))
 	}
+	s.out.add(&helloMessage{k.Stage(), can}) // what this program can do the server does not know
 	notify(s.out.wake)
 }
 

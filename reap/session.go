@@ -114,7 +114,7 @@ func (k *Keeper) greet(s *session) {
 	defer k.table.mu.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s.out.add(&helloMessage{k.stage})
+	s.out.add(&helloMessage{k.stage, can})
 	for _, c := range k.table.childrenLocked() {
 		if !own(c.Key) {
 			s.out.add(&c)

@@ -7,15 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Spawn asks for a process. The answer is Spawned or SpawnFailed. Stdout and
-// Stderr belong to the client from here on; Keep stays with the caller.
+// Spawn asks for a process. The answer is Spawned or SpawnFailed. Stdin, Stdout and
+// Stderr belong to the client from here on; the other files stay with the caller. A
+// keeper that is too old for what is asked starts nothing.
 func (c *Client) Spawn(s Spec) {
-	m := &spawnMessage{
+	m := &dressMessage{spawnMessage{
 		Key: s.Key, Run: s.Run, Group: s.Group,
 		Args: spawnArgs{Path: s.Path, Dir: s.Dir, Argv: s.Argv, Env: s.Env},
-	}
+	}, s.dress()}
 	files, kept, err := m.collect(&s)
-	for _, f := range []*os.File{s.Stdout, s.Stderr} {
+	for _, f := range []*os.File{s.Stdin, s.Stdout, s.Stderr} {
 		if f != nil {
 			f.Close() // what was asked for has copies
 		}
@@ -27,17 +28,31 @@ func (c *Client) Spawn(s Spec) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.dressed() && c.can&canDress == 0 {
+		(&packet{files: append(files, kept[:]...)}).close()
+		c.words[runID{s.Key, s.Run}] = tooOld
+		c.askLocked(&declinedMessage{s.Key, s.Run, unix.EOPNOTSUPP}, nil)
+		return
+	}
 	for i, fd := range kept {
 		if fd >= 0 {
 			c.keepLocked(OutputName(s.Key, s.Run, i+1), fd)
 		}
 	}
-	c.askLocked(m, files)
+	if s.dressed() {
+		c.askLocked(m, files)
+	} else {
+		c.askLocked(&m.spawnMessage, files)
+	}
 }
+
+// tooOld is why an older keeper is not asked.
+const tooOld = "the keeper is an older program that cannot start it with its user, cgroup, terminal, descriptors or limits: " +
+	"replace the keeper too"
 
 // collect makes the descriptors that travel with the request and those that the
 // holder gets, all of them or none.
-func (m *spawnMessage) collect(s *Spec) (files []int, kept [2]int, err error) {
+func (m *dressMessage) collect(s *Spec) (files []int, kept [2]int, err error) {
 	kept = [2]int{-1, -1}
 	defer func() {
 		if err != nil {
@@ -70,7 +85,8 @@ func (m *spawnMessage) collect(s *Spec) (files []int, kept [2]int, err error) {
 		}
 		m.Fd, files = true, append(files, fd)
 	}
-	return files, kept, nil
+	files, err = m.Dress.collect(s, files)
+	return files, kept, err
 }
 
 // duplicate copies a descriptor; -1 with the error otherwise.

@@ -228,6 +228,10 @@ type Child struct {
 	Watched bool
 	// Cgroup is the directory of the run's own cgroup; empty if it has none.
 	Cgroup string
+
+	// leader and other are the numbers of the process groups that are the run's, 0 for
+	// none: the one that it was born with, and the one that a watched process was in.
+	leader, other int
 }
 
 // A Stage is how far the keeper is with its own life.

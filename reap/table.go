@@ -28,10 +28,24 @@ type Table struct {
 	// removal. It is taken after forks; the hooks are called under it, so what they
 	// tell comes in order.
 	mu        sync.Mutex
-	byPid     map[int]*Child   // guarded by mu; main processes that are not reaped
-	byRun     map[runID]*Child // guarded by mu; the same and, with MainGone, lingering groups
-	lingering map[int]*Child   // guarded by mu; by group number
+	byPid     map[int]*entry   // guarded by mu; main processes that are not reaped
+	byRun     map[runID]*entry // guarded by mu; the same and, with MainGone, what lingers
+	groups    map[int]*entry   // guarded by mu; process groups whose first process is not the main process any more
+	vacancies vacancies        // guarded by mu
 	orphans   orphans          // guarded by mu
+}
+
+// An entry is a run that has a process, or had one and has others left.
+type entry struct {
+	Child
+	prep    *preparation // nil: the program was executed
+	foreign bool         // the main process is, as far as is known, a child of somebody else
+}
+
+// A preparation is a process that has not got to its program yet.
+type preparation struct {
+	failed *SpawnFailed // it will not
+	ended  *Status      // it was reaped
 }
 
 // Hooks are what a Table tells its owner, under its lock: they must neither wait
@@ -39,6 +53,10 @@ type Table struct {
 type Hooks struct {
 	// Born: the child runs and is registered.
 	Born func(Child)
+	// Unborn: the child has ended before it got to its program.
+	Unborn func(SpawnFailed)
+	// Watched: the run has another main process.
+	Watched func(Child)
 	// Ended: the main process was reaped; never called for a process that Start did
 	// not make.
 	Ended func(Exited)
@@ -51,20 +69,26 @@ type Hooks struct {
 // NewTable makes an empty table. Nothing is reaped until Run.
 func NewTable(hooks Hooks) *Table {
 	return &Table{
-		hooks:     hooks,
-		clock:     newStartClock(),
-		masked:    maskInherited(),
-		idle:      reaperIdle{spawned: make(chan struct{}, 1)},
-		byPid:     make(map[int]*Child),
-		byRun:     make(map[runID]*Child),
-		lingering: make(map[int]*Child),
+		hooks:  hooks,
+		clock:  newStartClock(),
+		masked: maskInherited(),
+		idle:   reaperIdle{spawned: make(chan struct{}, 1)},
+		byPid:  make(map[int]*entry),
+		byRun:  make(map[runID]*entry),
+		groups: make(map[int]*entry),
 	}
 }
 
-// Start forks and registers a child; Key, Run and Group of c say whose it is, the
-// rest is filled in. attr must ask for a session of its own if Group is set. The
+// Start forks and registers a child; Key, Run, Group and Cgroup of c say whose it is,
+// the rest is filled in. attr must ask for a session of its own if Group is set. The
 // error is what fork or exec answered.
 func (t *Table) Start(c Child, path string, argv []string, attr *syscall.ProcAttr) (Child, error) {
+	return t.start(c, path, argv, attr, false)
+}
+
+// start starts the program of a child or, with preparing set, a step before it: then
+// nobody is told of the child until executed or notExecuted.
+func (t *Table) start(c Child, path string, argv []string, attr *syscall.ProcAttr, preparing bool) (Child, error) {
 	t.forks.RLock()
 	defer t.forks.RUnlock()
 	before := t.clock.now()
@@ -75,7 +99,14 @@ func (t *Table) Start(c Child, path string, argv []string, attr *syscall.ProcAtt
 	t.limits.give(pid)
 	c.Pid, c.MainGone = pid, false
 	c.Start = t.clock.of(pid, before)
-	t.add(c)
+	if c.Group {
+		c.leader = pid
+	}
+	e := &entry{Child: c}
+	if preparing {
+		e.prep = new(preparation)
+	}
+	t.add(e)
 	t.idle.wake()
 	return c, nil
 }
@@ -88,36 +119,82 @@ func (t *Table) fork(path string, argv []string, attr *syscall.ProcAttr) (pid in
 	return syscall.ForkExec(path, argv, attr)
 }
 
-func (t *Table) add(c Child) {
+func (t *Table) add(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.byPid[c.Pid] = &c
-	t.byRun[runID{c.Key, c.Run}] = &c
-	if t.hooks.Born != nil {
-		t.hooks.Born(c)
+	t.provesGoneLocked(e.Pid)
+	t.passOnLocked(&e.Child)
+	t.byPid[e.Pid] = e
+	t.byRun[runID{e.Key, e.Run}] = e
+	if e.prep == nil && t.hooks.Born != nil {
+		t.hooks.Born(e.Child)
 	}
 }
 
-// Signal sends a signal to a child that Start made. ESRCH: it is reaped (for
-// ScopeGroup: and nobody of its group is left).
-func (t *Table) Signal(key string, run uint64, sig syscall.Signal, scope Scope) error {
+// provesGoneLocked forgets what had the number of a process that was made just now: the
+// kernel gives no number that a process or a group still has.
+func (t *Table) provesGoneLocked(pid int) {
+	if e, ok := t.groups[pid]; ok {
+		t.groupEmptyLocked(e, pid)
+	}
+	if e, ok := t.byPid[pid]; ok {
+		t.vanishedLocked(e)
+	}
+}
+
+// executed says that a child has got to its program.
+func (t *Table) executed(key string, run uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c, ok := t.byRun[runID{key, run}]
-	switch {
-	case !ok:
-		return unix.ESRCH
-	case scope == ScopeMain && c.MainGone:
-		return unix.ESRCH
-	case scope == ScopeMain || !c.Group:
-		return unix.Kill(c.Pid, sig)
-	case c.MainGone && !groupLives(c.Pid):
-		// The last one left the group without ending. Asked under the lock, since only
-		// an unreaped member keeps the number from a stranger.
-		t.forgetGroupLocked(c.Pid)
-		return unix.ESRCH
+	e := t.byRun[runID{key, run}]
+	if e == nil || e.prep == nil {
+		return
 	}
-	return unix.Kill(-c.Pid, sig)
+	ended := e.prep.ended
+	e.prep = nil
+	if t.hooks.Born != nil {
+		t.hooks.Born(e.Child)
+	}
+	if ended != nil {
+		t.endedLocked(e, *ended, false)
+	}
+}
+
+// notExecuted says that a child will not get to its program. It is ended, if it did
+// not end by itself; Unborn follows when it was reaped.
+func (t *Table) notExecuted(why SpawnFailed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.byRun[runID{why.Key, why.Run}]
+	if e == nil || e.prep == nil {
+		return
+	}
+	e.prep.failed = &why
+	if e.prep.ended != nil {
+		t.unbornLocked(e)
+		return
+	}
+	_ = unix.Kill(e.Pid, unix.SIGKILL) // it is not reaped
+}
+
+// unbornLocked is the end of a child that was reaped and had not got to its program.
+func (t *Table) unbornLocked(e *entry) {
+	delete(t.byRun, runID{e.Key, e.Run})
+	f := *e.prep.failed
+	if f.Errno == noWord {
+		f.Text = "it ended while it was prepared: " + e.prep.ended.String()
+	}
+	if t.hooks.Unborn != nil {
+		t.hooks.Unborn(f)
+	}
+}
+
+// preparing reports whether a child has not got to its program yet.
+func (t *Table) preparing(key string, run uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.byRun[runID{key, run}]
+	return e != nil && e.prep != nil
 }
 
 // Children lists the children and the lingering groups, in no order.
@@ -129,8 +206,8 @@ func (t *Table) Children() []Child {
 
 func (t *Table) childrenLocked() []Child {
 	list := make([]Child, 0, len(t.byRun))
-	for _, c := range t.byRun {
-		list = append(list, *c)
+	for _, e := range t.byRun {
+		list = append(list, e.Child)
 	}
 	return list
 }
@@ -141,17 +218,4 @@ func (t *Table) Orphans() (count uint64, last []Orphan) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.orphans.count, t.orphans.list()
-}
-
-// forgetGroupLocked ends the record of a lingering group.
-func (t *Table) forgetGroupLocked(pgid int) {
-	c, ok := t.lingering[pgid]
-	if !ok {
-		return
-	}
-	delete(t.lingering, pgid)
-	delete(t.byRun, runID{c.Key, c.Run})
-	if t.hooks.GroupGone != nil {
-		t.hooks.GroupGone(c.Key, c.Run)
-	}
 }

@@ -58,10 +58,3 @@ func waitNow(idType, id int, info *siginfo, options int) syscall.Errno {
 		uintptr(unsafe.Pointer(info)), uintptr(options|unix.WNOHANG), 0, 0)
 	return errno
 }
-
-// groupLives reports whether a child of ours, dead or alive but not reaped, is in
-// the process group. While one is, the number cannot belong to another group.
-func groupLives(pgid int) bool {
-	var info siginfo
-	return waitNow(unix.P_PGID, pgid, &info, unix.WEXITED|unix.WNOWAIT) == 0
-}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,6 +128,8 @@ func newKeeper(l life, flags env.ServerFlags, console *console, signals <-chan o
 			k.reap, err = reap.Resume(left, console.printf)
 		}
 		if err == nil {
+			// The file that this process runs comes first: the step speaks with it.
+			k.reap.SetSelf(append(slices.Clone(k.binary.kept), k.binary.path)...)
 			return k, nil
 		}
 		if l.role == standalone && left == nil {
