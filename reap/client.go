@@ -42,7 +42,7 @@ type Client struct {
 	// What is not sent yet, guarded by mu. A descriptor must be with the holder
 	// before the process that writes into it is started, so kept is sent before asked
 	// whenever both are taken.
-	unsent []packet // taken already, and left over; before all others
+	unsent []packet // to be sent by whoever comes first; before all others
 	asked  []packet
 	kept   []packet
 	plan   []packet // the last plan, replaced as a whole; before what is asked after it
@@ -230,12 +230,12 @@ func (c *Client) confirm(batch []Event) {
 	took := false
 	for _, e := range batch {
 		if s, ok := e.(Signaled); ok {
-			c.ask(&tookMessage{s.Signal})
+			c.askNow(&tookMessage{s.Signal})
 			took = true
 		}
 	}
 	if took {
-		c.sendQueued()
+		c.sendQueued() // what waits for Flush goes on waiting
 	}
 }
 
@@ -268,6 +268,10 @@ func (c *Client) Hold() {
 // Flush sends what is queued as far as that does not mean waiting; the rest is
 // sent by somebody else.
 func (c *Client) Flush() {
+	c.mu.Lock()
+	c.unsent = append(append(c.unsent, c.plan...), c.asked...)
+	c.plan, c.asked = nil, nil
+	c.mu.Unlock()
 	if !c.sending.TryLock() {
 		notify(c.wake) // who sends just now looks again
 		return
@@ -287,19 +291,24 @@ func (c *Client) Flush() {
 func (c *Client) leave(kept, asked []packet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.kept, c.unsent = append(kept, c.kept...), asked
+	c.kept, c.unsent = append(kept, c.kept...), append(asked, c.unsent...)
 	if c.lost {
 		c.dropLocked()
 	}
 	notify(c.wake)
 }
 
-// take empties the queues.
+// take empties the queues, but for what waits for Flush: who flushes writes down
+// before what is going to be asked, and that must not be overtaken because a
+// descriptor is released meanwhile.
 func (c *Client) take() (kept, asked []packet, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept, asked = c.kept, append(append(c.unsent, c.plan...), c.asked...)
-	c.kept, c.unsent, c.asked, c.plan = nil, nil, nil, nil
+	kept, asked = c.kept, append(c.unsent, c.plan...)
+	c.kept, c.unsent, c.plan = nil, nil, nil
+	if !c.held {
+		asked, c.asked = append(asked, c.asked...), nil
+	}
 	return kept, asked, c.lost
 }
 
@@ -369,6 +378,16 @@ func (c *Client) ask(m message) {
 	c.askLocked(m, nil)
 }
 
+// askNow queues a request that does not wait for Flush, nor for what does.
+func (c *Client) askNow(m message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.lost {
+		c.unsent = appendMessage(c.unsent, m, nil)
+		notify(c.wake)
+	}
+}
+
 func (c *Client) askLocked(m message, files []int) {
 	if c.lost {
 		(&packet{files: files}).close()
@@ -408,8 +427,7 @@ func (c *Client) Ack(key string, run uint64) { c.ask(&ackMessage{runID{key, run}
 
 // Ready says that this server has taken over.
 func (c *Client) Ready() {
-	c.ask(new(readyMessage))
-	notify(c.wake)
+	c.askNow(new(readyMessage))
 }
 
 // Draining says that a shutdown begins: the keeper is in StageDrain from then on.
@@ -424,8 +442,7 @@ func (c *Client) Draining() {
 // Nothing of what it keeps and nobody whom it has started notices. The answer is
 // Reexecuted; a keeper that is older than this request gives none.
 func (c *Client) Reexec() {
-	c.ask(new(reexecMessage))
-	notify(c.wake)
+	c.askNow(new(reexecMessage))
 }
 
 // Plan replaces the stop waves that the keeper follows when no server can, and

@@ -8,6 +8,58 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// TestNothingLeavesBeforeTheFlush: what is asked for is written down before it is
+// flushed, whatever else is sent meanwhile.
+func TestNothingLeavesBeforeTheFlush(t *testing.T) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(theirs)
+	files, holders, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(files)
+	defer unix.Close(holders)
+	c := &Client{requests: ours, files: files, wake: make(chan struct{}, 1)}
+	if c.file, c.raw, err = pollable(ours, "channel"); err != nil {
+		t.Fatal(err)
+	}
+	defer c.file.Close()
+	c.Hold()
+	c.Signal("web", 1, unix.SIGTERM, ScopeMain)
+	c.Release("out/web/1/1")
+	c.confirm([]Event{Signaled{unix.SIGHUP}})
+	c.Ready()
+	c.sendQueued()
+	recv := &receiver{fd: theirs, flags: unix.MSG_DONTWAIT}
+	verbs := func() (list []byte) {
+		for {
+			data, _, _, err := recv.next()
+			if err == unix.EAGAIN {
+				return list
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			decodePacket(data, func(m message) { list = append(list, m.verb()) })
+		}
+	}
+	if got := string(verbs()); got != string([]byte{verbTook, verbReady}) {
+		t.Errorf("before the flush %q is sent", got)
+	}
+	recv.fd = holders
+	if got := string(verbs()); got != string([]byte{verbRelease}) {
+		t.Errorf("the holder gets %q", got)
+	}
+	c.Flush()
+	recv.fd = theirs
+	if got := string(verbs()); got != string([]byte{verbSignal}) {
+		t.Errorf("the flush sends %q", got)
+	}
+}
+
 // TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne: what a flush could not send
 // goes before what was asked after it.
 func TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne(t *testing.T) {
@@ -33,6 +85,7 @@ func TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne(t *testing.T) {
 	}
 	c.Plan([]PlanStep{{Key: "new"}}, time.Minute)
 	c.Signal("last", 1, unix.SIGTERM, ScopeMain)
+	c.Flush()
 	go c.send()
 	defer c.lose()
 	k, recv := &Keeper{}, &receiver{fd: theirs}
