@@ -1,5 +1,3 @@
-//go:build chaos
-
 package main_test
 
 import (
@@ -95,6 +93,12 @@ var chaosDeaths = []struct {
 	share int
 }{{"kill -9", 60}, {"kill -9 twice", 10}, {"SIGSTOP, kill -9", 8}, {"SIGSTOP, SIGCONT", 7}, {"SIGUSR1", 7}, {"SIGUSR1 to the keeper", 7}, {"upgrade", 1}}
 
+// A chaosDeath is the end of a server.
+type chaosDeath struct {
+	at  time.Time
+	how string
+}
+
 // run kills servers until ctx ends; then the last one runs and answers.
 func (k *chaosKiller) run(ctx context.Context) {
 	for ctx.Err() == nil && !k.c.t.Failed() {
@@ -132,6 +136,9 @@ func (k *chaosKiller) kill(how string) {
 	hold := time.Duration(1+k.rng.IntN(100)) * time.Millisecond
 	another := time.Duration(k.rng.IntN(8000)) * time.Microsecond
 	old := k.server
+	k.c.mu.Lock()
+	k.c.death = chaosDeath{began, how}
+	k.c.mu.Unlock()
 	switch how {
 	case "kill -9":
 		k.signal(old, syscall.SIGKILL)

@@ -1,5 +1,3 @@
-//go:build chaos
-
 package main_test
 
 import (
@@ -34,8 +32,14 @@ type chaosLines struct {
 	next  map[chaosSource]int    // the number of the next line
 	now   map[byte]int           // the life that writes to a stream
 
+	// explain says what else is known of a finding, in which these lines should be;
+	// nil: nothing is.
+	explain func(should ...[]byte) string
+
 	lines, missing, doubled, torn, late int
 	notes                               []string // of the first ones that are wrong
+	before                              []byte   // the line before
+	behind                              bool     // the next line belongs to the last note
 	buf                                 []byte
 	last                                chaosSource
 	lastNext                            int
@@ -54,11 +58,20 @@ func newChaosLines(name string, meter *chaosMeter, own func([]byte) bool) *chaos
 func (c *chaosLines) feed(line []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.judge(line)
+	c.before = append(c.before[:0], line...)
+}
+
+func (c *chaosLines) judge(line []byte) {
+	if c.behind {
+		c.behind = false
+		c.notes[len(c.notes)-1] += fmt.Sprintf("\n\tbehind it: %.200q", line)
+	}
 	src, n, ok := c.parse(line)
 	if !ok {
 		if !c.own(line) {
 			c.torn++
-			c.notef("torn: %.200q", line)
+			c.note([][]byte{line}, "torn: %.400q", line)
 		}
 		return
 	}
@@ -71,17 +84,18 @@ func (c *chaosLines) feed(line []byte) {
 		}
 		if was := c.now[src.stream]; src.life < was {
 			c.late++
-			c.notef("late: %q after lines of life %d", line, was)
+			c.note(nil, "late: %q after lines of life %d", line, was)
 		}
 		c.now[src.stream] = max(c.now[src.stream], src.life)
 	}
 	switch want := c.lastNext; {
 	case n < want:
 		c.doubled++
-		c.notef("double: %q, when %d was next", line, want)
+		c.note(nil, "double: %q, when %d was next", line, want)
 	case n > want:
 		c.missing += n - want
-		c.notef("missing: %d lines before %q", n-want, line)
+		should := [][]byte{c.line(src, want), c.line(src, n-1)}
+		c.note(should, "missing: %d lines, %d to %d, before %q", n-want, want, n-1, line)
 		fallthrough
 	default:
 		c.lastNext = n + 1
@@ -110,10 +124,23 @@ func (c *chaosLines) parse(line []byte) (src chaosSource, n int, ok bool) {
 	return src, n, bytes.Equal(c.buf[:len(c.buf)-1], line)
 }
 
-func (c *chaosLines) notef(format string, args ...any) {
-	if len(c.notes) < 8 {
-		c.notes = append(c.notes, fmt.Sprintf(c.name+": "+format, args...))
+// line is what a line should be, without its newline.
+func (c *chaosLines) line(src chaosSource, n int) []byte {
+	b := appendChaosLine(nil, c.name, src.life, src.stream, n)
+	return b[:len(b)-1]
+}
+
+// note notes a finding, with its neighbours.
+func (c *chaosLines) note(should [][]byte, format string, args ...any) {
+	if len(c.notes) >= 8 {
+		return
 	}
+	text := fmt.Sprintf(c.name+": "+format, args...)
+	if c.explain != nil {
+		text += "\n\t" + c.explain(should...)
+	}
+	c.notes = append(c.notes, text+fmt.Sprintf("\n\tbefore it: %.200q", c.before))
+	c.behind = true
 }
 
 // unread is how many lines were written at least and did not come yet.
@@ -137,7 +164,7 @@ func (c *chaosLines) unread() (n int, which string) {
 func (c *chaosLines) close() {
 	if n, which := c.unread(); n > 0 {
 		c.missing += n
-		c.notef("missing at the end: %s", which)
+		c.note(nil, "missing at the end: %s", which)
 	}
 }
 

@@ -1,5 +1,3 @@
-//go:build chaos
-
 package main_test
 
 import (
@@ -114,6 +112,7 @@ type chaos struct {
 	mu     sync.Mutex
 	counts map[string]int // guarded by mu; for the report
 	heard  []sock.Event   // guarded by mu
+	death  chaosDeath     // guarded by mu; the last one
 }
 
 func newChaos(t *testing.T, seed uint64, services []chaosService) *chaos {

@@ -1,11 +1,10 @@
-//go:build chaos
-
 package main_test
 
 import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"zinit/sock"
 )
@@ -53,6 +54,9 @@ func (c *chaos) watch() {
 	var tails []*chaosTail
 	for _, s := range c.services {
 		lines := newChaosLines(s.name, c.meters[s.name], ownInFile)
+		lines.explain = func(should ...[]byte) string {
+			return c.lastDeath() + c.inStore(s.name, should)
+		}
 		tail := &chaosTail{path: c.path(s.name, "out"), punch: true, lines: lines}
 		switch {
 		case s.file:
@@ -74,6 +78,39 @@ func (c *chaos) watch() {
 		c.readers = append(c.readers, chaosReader{lines, tail.close})
 	}
 	c.ends.Go(func() { c.readAlong(ctx, tails) })
+}
+
+// lastDeath says when a server was done away with last.
+func (c *chaos) lastDeath() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return fmt.Sprintf("%v after %s; ", time.Since(c.death.at).Round(time.Millisecond), c.death.how)
+}
+
+// inStore says whether the store of a service has some lines. They may be gone from
+// there: it keeps the last of them only.
+func (c *chaos) inStore(name string, lines [][]byte) (words string) {
+	found, err := filepath.Glob(filepath.Join(c.dir, "*", "logs", name+".log"))
+	if err != nil || len(found) != 1 || len(lines) == 0 {
+		return fmt.Sprintf("stores: %v", found)
+	}
+	f, err := os.Open(found[0])
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	// What is released is a hole, which may be large.
+	if _, err := f.Seek(0, unix.SEEK_DATA); err != nil {
+		return err.Error()
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return err.Error()
+	}
+	for _, line := range lines {
+		words += fmt.Sprintf("in the store %q: %v; ", line[:min(40, len(line))], bytes.Contains(text, line))
+	}
+	return words + fmt.Sprintf("it has %d bytes from %.60q on", len(text), text[:min(60, len(text))])
 }
 
 // readAlong reads the files as they grow.
@@ -168,7 +205,7 @@ func (c *chaos) compare() {
 		d := diary{path: c.path(s.name, "diary")}
 		if err := d.read(); err != nil {
 			c.t.Error(err)
-			continue
+			continue // nothing is compared with it
 		}
 		ends[s.name] = map[int][]diaryEntry{}
 		for _, e := range d.lives[1:] {
@@ -202,7 +239,7 @@ func (c *chaos) compareOne(who string, ends map[int][]diaryEntry, service string
 		c.t.Errorf("%s says of %s as %d: %s", who, service, pid, why)
 	}
 	how, ok := endOf(why)
-	if !ok || pid == 0 {
+	if !ok || pid == 0 || ends == nil {
 		return
 	}
 	noted := ends[pid]
