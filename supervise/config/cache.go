@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -107,6 +108,23 @@ func (c *Cache) Trim() {
 	clear(c.used)
 }
 
+// layout is to be another one whenever what a cache holds is to be read otherwise,
+// also by programs of one maker.
+const layout = " 2"
+
+// GobEncode keeps what gob would lose: that a number of 0 is given, and that a list
+// is empty and not absent.
+func (s Setup) GobEncode() ([]byte, error) {
+	type plain Setup // without this method
+	return json.Marshal(plain(s))
+}
+
+// GobDecode reads what GobEncode wrote.
+func (s *Setup) GobDecode(text []byte) error {
+	type plain Setup
+	return json.Unmarshal(text, (*plain)(s))
+}
+
 // Encode writes the cache down for another process of the program that maker
 // names; nil when nothing has changed since the last Encode or Decode.
 func (c *Cache) Encode(maker string) ([]byte, error) {
@@ -117,7 +135,7 @@ func (c *Cache) Encode(maker string) ([]byte, error) {
 	}
 	var text bytes.Buffer
 	enc := gob.NewEncoder(&text)
-	if err := errors.Join(enc.Encode(maker), enc.Encode(c.files)); err != nil {
+	if err := errors.Join(enc.Encode(maker+layout), enc.Encode(c.files)); err != nil {
 		return nil, fmt.Errorf("cannot encode the configuration: %w", err)
 	}
 	c.changed = false
@@ -138,7 +156,7 @@ func DecodeCache(text []byte, maker string) (*Cache, error) {
 	if err := dec.Decode(&by); err != nil {
 		return c, fmt.Errorf("cannot use the compiled configuration: %w", err)
 	}
-	if by != maker {
+	if by != maker+layout {
 		return c, errors.New("cannot use the compiled configuration: another program made it")
 	}
 	files := map[string]cached{}

@@ -17,6 +17,7 @@ func (f *file) check(s *Service, tables map[string]*tomlTable) {
 		f.require("service.name", t, `write name = "`+suggestedName(f.path)+`"`)
 		f.require("service.exec", t, `write exec = "/path/of/program"`)
 		f.command(s)
+		f.combinations(s)
 	}
 	f.dependencies(s)
 	f.delays(s)
@@ -57,6 +58,7 @@ func (f *file) command(s *Service) {
 		return
 	}
 	s.Command = c
+	f.splitHooks(s)
 }
 
 func foundWith(env []string) func(string) bool {

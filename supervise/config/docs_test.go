@@ -46,10 +46,26 @@ var needed = map[string][]string{
 	"lifecycle":    {"[service]", `name = "a"`, `exec = "b"`, "[lifecycle]"},
 	"health":       {"[service]", `name = "a"`, `exec = "b"`, "[health]", `type = "http"`, `target = "http://h:1/"`},
 	"logging":      {"[service]", `name = "a"`, `exec = "b"`, "[logging]"},
+	"rlimits":      {"[service]", `name = "a"`, `exec = "b"`, "[rlimits]"},
+	"limits":       {"[service]", `name = "a"`, `exec = "b"`, "[limits]"},
+	"timer":        {"[service]", `name = "a"`, `exec = "b"`, "[timer]", `on_calendar = "@daily"`},
+}
+
+// companions is what some keys mean nothing without.
+var companions = map[string]string{
+	"service.pid_file":          `type = "forking"`,
+	"service.remain_after_exit": "oneshot = true",
+	"service.notify_access":     `type = "notify"`,
+	"service.watchdog":          `type = "notify"`,
+	"service.requires_limits":   "[limits]\ntasks_max = 5",
+	"logging.file_max":          `file = "/a"`,
+	"logging.file_age":          `file = "/a"`,
+	"logging.file_keep":         "file = \"/a\"\nfile_age = \"1d\"",
+	"logging.compress":          "file = \"/a\"\nfile_age = \"1d\"",
 }
 
 // with is a file of the section that has this line, in place of what it needs
-// under the same key.
+// under the same key, and beside what the key needs.
 func with(section, key, line string) string {
 	var lines []string
 	for _, l := range needed[section] {
@@ -57,17 +73,17 @@ func with(section, key, line string) string {
 			lines = append(lines, l)
 		}
 	}
-	return strings.Join(append(lines, line), "\n") + "\n"
+	return strings.Join(append(lines, line, companions[section+"."+key]), "\n") + "\n"
 }
 
 func TestEveryKeyIsDocumentedWithTypeDefaultAndExample(t *testing.T) {
 	rows := documented(t)
 	for i := range sections {
 		sec := &sections[i]
-		plain, _ := Parse("a.toml", []byte(with(sec.name, "", "")))
 		for j := range sec.keys {
 			k := &sec.keys[j]
 			name := sec.name + "." + k.name
+			plain, _ := Parse("a.toml", []byte(with(sec.name, "", companions[name])))
 			row, there := rows[name]
 			delete(rows, name)
 			if there == k.wire {
@@ -94,8 +110,8 @@ func TestEveryKeyIsDocumentedWithTypeDefaultAndExample(t *testing.T) {
 				t.Errorf("%s: required or not?", name)
 			case k.required:
 			case optional:
-				if k.get(plain) != nil {
-					t.Errorf("%s has a default: %v", name, k.get(plain))
+				if v := k.get(plainService()); v != nil {
+					t.Errorf("%s has a default: %v", name, v)
 				}
 			default:
 				text := with(sec.name, k.name, k.name+" = "+row.preset)
@@ -111,20 +127,19 @@ func TestEveryKeyIsDocumentedWithTypeDefaultAndExample(t *testing.T) {
 }
 
 func TestEveryDocumentedWordIsOneAndEveryWordIsDocumented(t *testing.T) {
+	section := ""
 	for line := range strings.Lines(servicesDoc(t)) {
+		if name, isSection := strings.CutPrefix(line, "## ["); isSection {
+			section = strings.TrimSuffix(strings.TrimSpace(name), "]")
+		}
 		name, rest, isRow := strings.Cut(strings.TrimPrefix(line, "| `"), "` | word |")
 		if !isRow {
 			continue
 		}
-		for i := range sections {
-			k := sections[i].find(name)
-			if k == nil {
-				continue
-			}
-			for _, w := range k.words {
-				if !strings.Contains(rest, "`"+w+"`") {
-					t.Errorf("docs/services.md does not say what %s = %q is", name, w)
-				}
+		k := sectionNamed(section).find(name)
+		for _, w := range k.words {
+			if !strings.Contains(rest, "`"+w+"`") {
+				t.Errorf("docs/services.md does not say what %s = %q is", name, w)
 			}
 		}
 	}

@@ -71,6 +71,7 @@ type editor struct {
 	statements []statement
 	remarks    []remark
 	was, is    *Service
+	plain      *Service
 	changes    []change
 	added      string // tables at the end
 }
@@ -89,7 +90,7 @@ func newEditor(text []byte, was, is *Service) *editor {
 	if !strings.HasSuffix(g.src, "\n") {
 		g.src += "\n"
 	}
-	return &editor{src: g.src, statements: g.statements, remarks: g.remarks, was: was, is: is}
+	return &editor{src: g.src, statements: g.statements, remarks: g.remarks, was: was, is: is, plain: plainService()}
 }
 
 func (e *editor) change(start, end int, text string) {
@@ -106,7 +107,7 @@ func (e *editor) section(sec *section) {
 		}
 		return
 	case !sec.concerns(e.was):
-		e.append(string(sec.inFile(e.is)))
+		e.append(string(sec.inFile(e.is, e.plain)))
 		return
 	}
 	var more strings.Builder
@@ -115,7 +116,8 @@ func (e *editor) section(sec *section) {
 		switch at := e.find(sec.name+"."+k.name, sec.name+"."+k.also); {
 		case k.wire:
 		case k.kind == kindEnv && at == nil: // a table of its own: below
-		case at == nil && k.mustBeSaid(e.is):
+		case at == nil && e.isSaidBeside(sec, k):
+		case at == nil && k.mustBeSaid(e.is, e.plain):
 			v, _ := k.inFile(e.is)
 			more.WriteString(k.name + " = " + tomlValue(v) + "\n")
 		case at != nil:
@@ -134,11 +136,16 @@ func (e *editor) section(sec *section) {
 	}
 }
 
+// isSaidBeside tells whether another key of the file says all that this one would.
+func (e *editor) isSaidBeside(sec *section, k *key) bool {
+	return k.implied != nil && k.implied(e.is) || k.name == "oneshot" && e.find(sec.name+".type") != nil
+}
+
 // mustBeSaid tells whether a file that does not mention the key says something
 // else than s.
-func (k *key) mustBeSaid(s *Service) bool {
+func (k *key) mustBeSaid(s, plain *Service) bool {
 	v, given := k.inFile(s)
-	return given && v != nil && (!k.isDefault(s) || k.name == "restart" && s.Lifecycle.RestartExplicit)
+	return given && v != nil && (!k.isDefault(s, plain) || k.name == "restart" && s.Lifecycle.RestartExplicit)
 }
 
 // key changes a key that the file has.

@@ -128,7 +128,7 @@ func (k *key) shapeOf(v any) error {
 	wrong := func(v any, expected string) error {
 		return shapeError("invalid type: %s, expected %s", jsonName(v), expected)
 	}
-	ok := false
+	ok := k.kind.wire == ""
 	switch k.kind {
 	case kindText:
 		_, ok = v.(string)
@@ -137,7 +137,7 @@ func (k *key) shapeOf(v any) error {
 	case kindWord:
 		var s string
 		if s, ok = v.(string); ok && k.wordIndex(s) < 0 {
-			return shapeError("unknown variant `%s`, expected %s", s, variants(k.words))
+			return shapeError("unknown variant `%s`, expected %s", s, variants(k.originals()))
 		}
 	case kindTexts, kindPorts:
 		var list []tomlEntry
@@ -161,10 +161,7 @@ func (k *key) shapeOf(v any) error {
 				}
 			}
 		}
-	default:
-		if _, isText := v.(string); k.kind == kindSize && isText {
-			return nil
-		}
+	case kindMillis, kindU16, kindU32, kindUsize:
 		return number(v, k.kind.wire, 0)
 	}
 	if !ok {
@@ -185,6 +182,14 @@ func number(v any, expected string, most int64) error {
 		return shapeError("invalid type: %s, expected %s", jsonName(v), expected)
 	}
 	return nil
+}
+
+// originals is the words that the original has: its messages name no others.
+func (k *key) originals() []string {
+	if k.older > 0 {
+		return k.words[:k.older]
+	}
+	return k.words
 }
 
 // variants lists words as the original does.

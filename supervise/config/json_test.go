@@ -134,7 +134,7 @@ func TestAWrongShapeIsNamedInTheWordsOfTheOriginal(t *testing.T) {
 }
 
 func TestAllThatIsNotAllowedIsReportedAtOnce(t *testing.T) {
-	_, _, err := FromJSON([]byte(`{"service":{"name":"x y","exec":" ","user":"www"},"rlimits":{},
+	_, _, err := FromJSON([]byte(`{"service":{"name":"x y","exec":" ","user":"a b","resource_limits":{}},"rlimits":{"nofile":true},
 		"lifecycle":{"restart_delay_ms":5,"restart_delay_max_ms":0,"stop_signal":"X","stop_timeout_ms":99999999999999999999},
 		"health":{"type":"http","target":"nowhere","retries":0},"logging":{"buffer_lines":0},
 		"dependencies":{"requires":["a b"]}}`))
@@ -144,8 +144,8 @@ func TestAllThatIsNotAllowedIsReportedAtOnce(t *testing.T) {
 	}
 	want := []string{
 		"service.name 'x y' contains invalid characters (use alphanumeric, dash, underscore)",
-		"service.exec cannot be empty", "service.user: user is not supported by this version",
-		"rlimits: [rlimits] is not supported by this version", "lifecycle.restart_delay_max_ms must be > 0",
+		"service.exec cannot be empty", "service.user: 'a b' cannot be the name of a user",
+		"service.resource_limits: resource_limits is not supported by this version", "rlimits.nofile: must be a number", "lifecycle.restart_delay_max_ms must be > 0",
 		"lifecycle.stop_signal 'X' is not a valid signal", "lifecycle.stop_timeout_ms: 99999999999999999999 is too large",
 		"health.retries must be > 0", "health.target: 'nowhere' is not a URL", "logging.buffer_lines must be > 0",
 		"dependencies.requires contains invalid name 'a b'",
@@ -172,14 +172,14 @@ func TestAllThatIsNotAllowedIsReportedAtOnce(t *testing.T) {
 
 func TestUnknownKeysBecomeWarnings(t *testing.T) {
 	s, warnings, err := FromJSON([]byte(`{"persist":true,"target":5,"socket":{},"config":{"a":null},
-		"service":{"name":"a","exec":"b","commad":"x","type":"simple"},
+		"service":{"name":"a","exec":"b","commad":"x","stdni":"null"},
 		"lifecycle":{"stop_timeuot_ms":1},"dependencies":{"after":["a","c","c"]},"logging":{"forward":"x"}}`))
 	if s == nil || err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"persist: is no part of a service", "target: is no part of a service", "config: is no part", "socket: this version has no [socket] yet",
-		"service.commad: commad is not a key of [service]", "service.type: this version has no type yet",
+		"service.commad: commad is not a key of [service]", "service.stdni: stdni is not a key of [service]: did you mean stdin?",
 		"lifecycle.stop_timeuot_ms: stop_timeuot_ms is not a key of [lifecycle]: did you mean stop_timeout_ms?",
 		"dependencies.after: names c twice", "dependencies.after: names the service itself", "logging.forward: has no effect",
 	}

@@ -1,22 +1,21 @@
 package config
 
-import (
-	"math"
-	"slices"
-	"strings"
-	"time"
-)
+import "time"
 
 var (
 	statusWords    = [...]string{"start", "stop", "ignore"}
 	classWords     = [...]string{"user", "system"}
-	restartWords   = [...]string{"always", "on-failure", "never"}
+	restartWords   = [...]string{"always", "on-failure", "never", "on-success", "on-abnormal", "no"}
 	killWords      = [...]string{"group", "mixed", "process", "cgroup"}
 	probeWords     = [...]string{"tcp", "http", "exec"}
 	unhealthyWords = [...]string{"restart", "report"}
+	typeWords      = [...]string{"simple", "forking", "oneshot", "notify", "idle"}
+	accessWords    = [...]string{"all", "main"}
 
 	// restartPolicies goes with restartWords.
-	restartPolicies = [...]RestartPolicy{RestartAlways, RestartOnFailure, RestartNever}
+	restartPolicies = [...]RestartPolicy{
+		RestartAlways, RestartOnFailure, RestartNever, RestartOnSuccess, RestartOnAbnormal, RestartNever,
+	}
 )
 
 func inMillis(d time.Duration) any { return d.Milliseconds() }
@@ -32,11 +31,7 @@ var serviceKeys = [...]key{
 		set: func(s *Service, v value) { s.Dir, _ = v.text() },
 		get: func(s *Service) any { return optional(s.Dir) }},
 	{name: "oneshot", kind: kindFlag,
-		set: func(s *Service, v value) {
-			if yes, _ := v.flag(); yes {
-				s.Type = TypeOneshot
-			}
-		},
+		set: func(s *Service, v value) { v.file.oneshot, _ = v.flag() }, // see file.kind
 		get: func(s *Service) any { return s.Oneshot() }},
 	{name: "env", kind: kindEnv, set: setEnv, get: func(s *Service) any { return environ(s.Env) }},
 	{name: "status", kind: kindWord, words: statusWords[:],
@@ -57,6 +52,91 @@ var serviceKeys = [...]key{
 			}
 		},
 		get: func(s *Service) any { return s.ProcessFilters }},
+	{name: "description", kind: kindText, ours: true,
+		set: func(s *Service, v value) { s.Description, _ = v.text() },
+		get: func(s *Service) any { return optional(s.Description) }},
+	{name: "type", kind: kindWord, words: typeWords[:], ours: true, implied: (*Service).Oneshot,
+		set: func(s *Service, v value) {
+			i, ok := v.oneOf()
+			s.Type, v.file.typeUnknown = Type(i), !ok
+		},
+		get: func(s *Service) any { return typeWords[s.Type] }},
+	{name: "pid_file", kind: kindText, ours: true,
+		set: func(s *Service, v value) { s.PidFile, _ = v.path() },
+		get: func(s *Service) any { return optional(s.PidFile) }},
+	{name: "remain_after_exit", kind: kindFlag, ours: true,
+		set: func(s *Service, v value) { s.RemainAfterExit, _ = v.flag() },
+		get: func(s *Service) any { return s.RemainAfterExit }},
+	{name: "notify_access", kind: kindWord, words: accessWords[:], ours: true,
+		set: func(s *Service, v value) { s.NotifyAccess = NotifyAccess(v.word()) },
+		get: func(s *Service) any { return accessWords[s.NotifyAccess] }},
+	{name: "notify_fd", kind: kindInteger, ours: true,
+		set: func(s *Service, v value) {
+			n, _ := v.integer(minNotifyFD, maxNotifyFD)
+			s.NotifyFD = int(n)
+		},
+		get: func(s *Service) any { return orUnset(int64(s.NotifyFD)) }},
+	{name: "watchdog", kind: kindDuration, ours: true,
+		set: func(s *Service, v value) { s.Watchdog, _ = v.duration(maxMillis * time.Millisecond) },
+		get: func(s *Service) any { return inDuration(s.Watchdog) }},
+	{name: "main", kind: kindFlag, ours: true,
+		set: func(s *Service, v value) { s.Main, _ = v.flag() },
+		get: func(s *Service) any { return s.Main }},
+	{name: "user", kind: kindAccount, ours: true,
+		set: func(s *Service, v value) { s.Identity.User, _ = v.account() },
+		get: func(s *Service) any { return optional(s.Identity.User) }},
+	{name: "group", kind: kindAccount, ours: true,
+		set: func(s *Service, v value) { s.Identity.Group, _ = v.account() },
+		get: func(s *Service) any { return optional(s.Identity.Group) }},
+	{name: "supplementary_groups", kind: kindAccounts, ours: true, set: setGroups,
+		get: func(s *Service) any { return s.Identity.Groups }},
+	{name: "umask", kind: kindText, ours: true, set: setUmask, get: getUmask},
+	{name: "nice", kind: kindInteger, ours: true,
+		set: func(s *Service, v value) { s.Setup.Nice = v.within(-20, 19) },
+		get: func(s *Service) any { return orNone(s.Setup.Nice) }},
+	{name: "oom_score_adj", kind: kindInteger, ours: true,
+		set: func(s *Service, v value) { s.Setup.OOMScoreAdj = v.within(-1000, 1000) },
+		get: func(s *Service) any { return orNone(s.Setup.OOMScoreAdj) }},
+	{name: "capabilities", kind: kindTexts, ours: true, set: setCapabilities, get: getCapabilities},
+	{name: "no_new_privs", kind: kindFlag, ours: true,
+		set: func(s *Service, v value) { s.Setup.NoNewPrivs, _ = v.flag() },
+		get: func(s *Service) any { return s.Setup.NoNewPrivs }},
+	{name: "env_file", kind: kindLines, ours: true, set: setEnvFiles, get: getEnvFiles},
+	{name: "inherit_env", kind: kindFlag, ours: true,
+		set: func(s *Service, v value) { s.InheritEnv, _ = v.flag() },
+		get: func(s *Service) any { return s.InheritEnv }},
+	{name: "stdin", kind: kindText, ours: true, set: setStdin, get: getStdin,
+		implied: func(s *Service) bool { return s.TTY != "" }},
+	{name: "tty", kind: kindText, ours: true,
+		set: func(s *Service, v value) { s.TTY, _ = v.path() },
+		get: func(s *Service) any { return optional(s.TTY) }},
+	{name: "success_exit_status", kind: kindStatuses, ours: true,
+		set: func(s *Service, v value) { s.SuccessStatus = v.statuses() },
+		get: func(s *Service) any { return s.SuccessStatus.list() }},
+	{name: "restart_prevent_exit_status", kind: kindStatuses, ours: true,
+		set: func(s *Service, v value) { s.PreventStatus = v.statuses() },
+		get: func(s *Service) any { return s.PreventStatus.list() }},
+	{name: "exec_start_pre", kind: kindLines, ours: true,
+		set: func(s *Service, v value) { s.Hooks.StartPre = v.hooks() },
+		get: func(s *Service) any { return inHooks(s.Hooks.StartPre) }},
+	{name: "exec_start_post", kind: kindLines, ours: true,
+		set: func(s *Service, v value) { s.Hooks.StartPost = v.hooks() },
+		get: func(s *Service) any { return inHooks(s.Hooks.StartPost) }},
+	{name: "exec_stop", kind: kindLines, ours: true,
+		set: func(s *Service, v value) { s.Hooks.Stop = v.hooks() },
+		get: func(s *Service) any { return inHooks(s.Hooks.Stop) }},
+	{name: "exec_stop_post", kind: kindLines, ours: true,
+		set: func(s *Service, v value) { s.Hooks.StopPost = v.hooks() },
+		get: func(s *Service) any { return inHooks(s.Hooks.StopPost) }},
+	{name: "exec_reload", kind: kindLines, ours: true,
+		set: func(s *Service, v value) { s.Hooks.Reload = v.hooks() },
+		get: func(s *Service) any { return inHooks(s.Hooks.Reload) }},
+	{name: "reload_signal", kind: kindText, ours: true,
+		set: func(s *Service, v value) { s.ReloadSignal = v.signal() },
+		get: func(s *Service) any { return SignalName(s.ReloadSignal) }},
+	{name: "requires_limits", kind: kindFlag, ours: true,
+		set: func(s *Service, v value) { s.RequiresLimits, _ = v.flag() },
+		get: func(s *Service) any { return s.RequiresLimits }},
 }
 
 var targetKeys = [...]key{
@@ -80,107 +160,4 @@ var dependencyKeys = [...]key{
 	{name: "conflicts", kind: kindTexts,
 		set: func(s *Service, v value) { s.Conflicts = v.names() },
 		get: func(s *Service) any { return s.Conflicts }},
-}
-
-var lifecycleKeys = [...]key{
-	{name: "restart", kind: kindWord, words: restartWords[:], set: setRestart, get: func(s *Service) any {
-		return restartWords[slices.Index(restartPolicies[:], s.Lifecycle.Restart)]
-	}},
-	// The clients of the original send every default, so that an on-failure on
-	// the wire says nothing. This one says that it is meant.
-	{name: "restart_explicit", kind: kindFlag, wire: true, ours: true,
-		set: func(s *Service, v value) {
-			if meant, _ := v.flag(); meant {
-				s.Lifecycle.RestartExplicit = true
-			}
-		},
-		get: func(s *Service) any {
-			return s.Oneshot() && s.Lifecycle.Restart == RestartOnFailure && s.Lifecycle.RestartExplicit
-		}},
-	{name: "restart_delay_ms", kind: kindMillis,
-		set: func(s *Service, v value) { s.Lifecycle.RestartDelay, _ = v.millis(0) },
-		get: func(s *Service) any { return inMillis(s.Lifecycle.RestartDelay) }},
-	{name: "restart_delay_max_ms", kind: kindMillis,
-		set: func(s *Service, v value) { s.Lifecycle.RestartDelayMax, _ = v.millis(1) },
-		get: func(s *Service) any { return inMillis(s.Lifecycle.RestartDelayMax) }},
-	{name: "max_restarts", kind: kindU32,
-		set: func(s *Service, v value) { s.Lifecycle.MaxRestarts, _ = v.count(0) },
-		get: func(s *Service) any { return int64(s.Lifecycle.MaxRestarts) }},
-	{name: "stability_period_ms", kind: kindMillis,
-		set: func(s *Service, v value) { s.Lifecycle.StabilityPeriod, _ = v.millis(0) },
-		get: func(s *Service) any { return inMillis(s.Lifecycle.StabilityPeriod) }},
-	{name: "start_timeout_ms", kind: kindMillis,
-		set: func(s *Service, v value) { s.Lifecycle.StartTimeout, _ = v.millis(1) },
-		get: func(s *Service) any { return inMillis(s.Lifecycle.StartTimeout) }},
-	{name: "stop_timeout_ms", kind: kindMillis,
-		set: func(s *Service, v value) { s.Lifecycle.StopTimeout, _ = v.millis(1) },
-		get: func(s *Service) any { return inMillis(s.Lifecycle.StopTimeout) }},
-	{name: "stop_signal", kind: kindText, set: setStopSignal,
-		get: func(s *Service) any { return SignalName(s.Lifecycle.StopSignal) }},
-	{name: "kill_mode", kind: kindWord, words: killWords[:], ours: true,
-		set: func(s *Service, v value) { s.Lifecycle.KillMode = KillMode(v.word()) },
-		get: func(s *Service) any { return killWords[s.Lifecycle.KillMode] }},
-}
-
-var healthKeys = [...]key{
-	{name: "type", kind: kindWord, words: probeWords[:], required: true, set: func(s *Service, v value) {
-		i, ok := v.oneOf()
-		s.Health.Kind = ProbeKind(i)
-		v.file.probeKnown = ok
-	}, get: func(s *Service) any { return probeWords[s.Health.Kind] }},
-	{name: "target", also: "endpoint", kind: kindText, required: true, set: func(s *Service, v value) {
-		text, ok := v.text()
-		if ok && strings.TrimSpace(text) == "" {
-			v.fail("health.target cannot be empty")
-			return
-		}
-		s.Health.Target = text
-	}, get: func(s *Service) any { return s.Health.Target }},
-	{name: "expect_status", kind: kindU16, set: func(s *Service, v value) {
-		n, _ := v.integer(1, math.MaxUint16)
-		s.Health.ExpectStatus = int(n)
-	}, get: func(s *Service) any {
-		if s.Health.Kind != ProbeHTTP {
-			return leftOut{}
-		}
-		return int64(s.Health.ExpectStatus)
-	}},
-	{name: "interval_ms", kind: kindMillis,
-		set: func(s *Service, v value) { s.Health.Interval, _ = v.millis(1) },
-		get: func(s *Service) any { return inMillis(s.Health.Interval) }},
-	{name: "timeout_ms", kind: kindMillis,
-		set: func(s *Service, v value) { s.Health.Timeout, _ = v.millis(1) },
-		get: func(s *Service) any { return inMillis(s.Health.Timeout) }},
-	{name: "retries", kind: kindU32,
-		set: func(s *Service, v value) { s.Health.Retries, _ = v.count(1) },
-		get: func(s *Service) any { return int64(s.Health.Retries) }},
-	{name: "start_period_ms", kind: kindMillis,
-		set: func(s *Service, v value) { s.Health.StartPeriod, _ = v.millis(0) },
-		get: func(s *Service) any { return inMillis(s.Health.StartPeriod) }},
-	{name: "on_unhealthy", kind: kindWord, words: unhealthyWords[:], ours: true,
-		set: func(s *Service, v value) { s.Health.ReportOnly = v.word() == 1 },
-		get: func(s *Service) any {
-			if s.Health.ReportOnly {
-				return unhealthyWords[1]
-			}
-			return unhealthyWords[0]
-		}},
-}
-
-var loggingKeys = [...]key{
-	{name: "buffer_lines", kind: kindUsize,
-		set: func(s *Service, v value) { s.Logging.BufferLines, _ = v.count(1) },
-		get: func(s *Service) any { return int64(s.Logging.BufferLines) }},
-	{name: "buffer_bytes", kind: kindSize, ours: true,
-		set: func(s *Service, v value) { s.Logging.BufferBytes, _ = v.size(minBufferBytes) },
-		get: func(s *Service) any { return s.Logging.BufferBytes }},
-	{name: "file", kind: kindText,
-		set: func(s *Service, v value) { s.Logging.File, _ = v.text() },
-		get: func(s *Service) any { return optional(s.Logging.File) }},
-	{name: "forward", kind: kindText, set: func(s *Service, v value) {
-		if text, ok := v.text(); ok {
-			s.Logging.Forward = text
-			v.warn("has no effect: remove it, or write the log to a file with logging.file")
-		}
-	}, get: func(s *Service) any { return optional(s.Logging.Forward) }},
 }

@@ -17,12 +17,27 @@ func (s *Service) Same(o *Service) bool {
 	return reflect.DeepEqual(&a, &b)
 }
 
-// isDefault tells whether the key says of s what it says of a service that does
-// not mention it.
-func (k *key) isDefault(s *Service) bool {
-	plain := Default()
-	plain.Health = newHealth()
-	return reflect.DeepEqual(k.get(s), k.get(plain))
+// plainService says of every key what a service says that does not mention it.
+func plainService() *Service {
+	s := Default()
+	s.Health, s.Timer = newHealth(), &Timer{}
+	return s
+}
+
+// isDefault tells whether the key says of s what it says of a plain service.
+func (k *key) isDefault(s, plain *Service) bool {
+	switch a := k.get(s).(type) {
+	case nil, string, bool, int64:
+		return a == k.get(plain)
+	default:
+		return reflect.DeepEqual(a, k.get(plain))
+	}
+}
+
+// isSilent tells whether the key is not written: the original has it not, and it
+// says nothing that is not said without it.
+func (k *key) isSilent(s, plain *Service) bool {
+	return k.implied != nil && k.implied(s) || k.ours && k.isDefault(s, plain)
 }
 
 // inFile is what files say of s under this key; false when they leave it out.
@@ -44,21 +59,21 @@ func ToJSON(s *Service) []byte {
 	if s.Target {
 		return encodeJSON(map[string]any{"is_target": true, "name": s.Name})
 	}
-	config := map[string]any{"health": nil}
+	config, plain := map[string]any{"health": nil}, plainService()
 	for i := range sections {
 		if sec := &sections[i]; sec.concerns(s) {
-			config[sec.name] = sec.forWire(s)
+			config[sec.name] = sec.forWire(s, plain)
 		}
 	}
 	return encodeJSON(config)
 }
 
-func (sec *section) forWire(s *Service) map[string]any {
+func (sec *section) forWire(s, plain *Service) map[string]any {
 	table := make(map[string]any, len(sec.keys))
 	for i := range sec.keys {
 		k := &sec.keys[i]
 		v := k.get(s)
-		if v == (leftOut{}) || k.ours && k.isDefault(s) {
+		if v == (leftOut{}) || k.isSilent(s, plain) {
 			continue
 		}
 		switch list := v.(type) {
@@ -99,26 +114,27 @@ func encodeJSON(v any) []byte {
 // that have their default. Reading it gives the same service again.
 func Render(s *Service) []byte {
 	var b []byte
+	plain := plainService()
 	for i := range sections {
 		if sec := &sections[i]; sec.concerns(s) {
 			if b != nil {
 				b = append(b, '\n')
 			}
-			b = append(b, sec.inFile(s)...)
+			b = append(b, sec.inFile(s, plain)...)
 		}
 	}
 	return b
 }
 
 // inFile is the table as a file has it, and that of the variables below it.
-func (sec *section) inFile(s *Service) []byte {
+func (sec *section) inFile(s, plain *Service) []byte {
 	b := []byte("[" + sec.name + "]\n")
 	var env []byte
 	for i := range sec.keys {
 		k := &sec.keys[i]
 		v, given := k.inFile(s)
 		switch list, isEnv := v.(environ); {
-		case !given || k.ours && k.isDefault(s):
+		case !given || k.isSilent(s, plain):
 		case isEnv:
 			env = append(env, "\n["+sec.name+"."+k.name+"]\n"...)
 			for _, kv := range list {
@@ -141,6 +157,8 @@ func tomlValue(v any) string {
 		return tomlList(v, tomlText)
 	case []uint16:
 		return tomlList(v, func(n uint16) string { return strconv.Itoa(int(n)) })
+	case []any:
+		return tomlList(v, tomlValue)
 	case environ:
 		if len(v) == 0 {
 			return "{}"

@@ -1,6 +1,9 @@
 package config
 
-import "syscall"
+import (
+	"strings"
+	"syscall"
+)
 
 // Statuses is a set of ways to end: codes and signals. The zero value is empty.
 // Values can be compared with ==.
@@ -21,3 +24,46 @@ func (s Statuses) HasSignal(sig syscall.Signal) bool {
 
 // Empty tells whether it has none.
 func (s Statuses) Empty() bool { return s == Statuses{} }
+
+// statuses takes a list of codes and names of signals.
+func (v value) statuses() (set Statuses) {
+	for _, e := range v.list() {
+		switch x := e.entry.value.(type) {
+		case int64:
+			if x < 0 || x > 255 {
+				e.fail("contains %d: codes go from 0 to 255", x)
+				continue
+			}
+			set.Codes[x/64] |= 1 << (x % 64)
+		case string:
+			sig, err := ParseSignal(x)
+			switch {
+			case err != nil:
+				e.fail("%v", err)
+			case strings.Trim(strings.TrimSpace(x), "0123456789") == "":
+				e.fail("contains %s, which may be a code or a signal: write %s without quotes, or \"%s\"", quoted(x), strings.TrimSpace(x), SignalName(sig))
+			default:
+				set.Signals |= 1 << sig
+			}
+		default:
+			e.fail("contains %s: write codes such as 143 and signals such as \"SIGTERM\"", describe(x))
+		}
+	}
+	return set
+}
+
+// list is what statuses takes.
+func (s Statuses) list() any {
+	var list []any
+	for code := range 256 {
+		if s.HasCode(code) {
+			list = append(list, int64(code))
+		}
+	}
+	for sig := range syscall.Signal(64) {
+		if s.HasSignal(sig) {
+			list = append(list, SignalName(sig))
+		}
+	}
+	return list
+}

@@ -9,6 +9,7 @@ import (
 type section struct {
 	name   string
 	target bool // it belongs to targets too
+	ours   bool // the original has no such table: it is there only if it says something
 	keys   []key
 }
 
@@ -19,17 +20,21 @@ type key struct {
 	also     string // another spelling, or ""
 	kind     kind
 	words    []string // that a word may be, by index
+	older    int      // how many of words the original has, if not all
 	required bool
 	ours     bool // the original has no such key: it is written only where it differs from its default
-	wire     bool // for JSON only
-	set      func(s *Service, v value)
-	// get is what set takes: string, bool, int64, []string, []uint16, environ; nil
-	// for an optional text that is not given, leftOut for a key that says nothing.
+	// implied tells that another key says the same of s: this one is not written.
+	implied func(s *Service) bool
+	wire    bool // for JSON only
+	set     func(s *Service, v value)
+	// get is what set takes: string, bool, int64, []string, []uint16, []any, environ;
+	// nil for what is optional and not given, leftOut for a key that says nothing.
 	get func(s *Service) any
 }
 
 // kind is what the value of a key is: in the words of the documentation, and in
-// those of the original's messages.
+// those of the original's messages. The original has no word for what it does not
+// know: then the setters say all that is wrong.
 type kind struct{ doc, wire string }
 
 var (
@@ -40,10 +45,20 @@ var (
 	kindU16    = kind{"integer", "u16"}
 	kindU32    = kind{"integer", "u32"}
 	kindUsize  = kind{"integer", "usize"}
-	kindSize   = kind{"size", "u64"}
 	kindTexts  = kind{"list of texts", "a sequence"}
 	kindPorts  = kind{"list of integers", "a sequence"}
 	kindEnv    = kind{"table of texts", "a map"}
+
+	kindSize     = kind{doc: "size"}
+	kindMemory   = kind{doc: "size or percent"}
+	kindPercent  = kind{doc: "percent"}
+	kindDuration = kind{doc: "duration"}
+	kindInteger  = kind{doc: "integer"}
+	kindLimit    = kind{doc: "limit"}
+	kindAccount  = kind{doc: "name or number"}
+	kindAccounts = kind{doc: "list of names or numbers"}
+	kindLines    = kind{doc: "text or list of texts"}
+	kindStatuses = kind{doc: "list of codes and signals"}
 )
 
 // environ is variables as KEY=VALUE, sorted by key.
@@ -69,6 +84,9 @@ var sections = [...]section{
 	{name: "lifecycle", keys: lifecycleKeys[:]},
 	{name: "health", keys: healthKeys[:]},
 	{name: "logging", keys: loggingKeys[:]},
+	{name: "rlimits", ours: true, keys: rlimitKeys[:]},
+	{name: "limits", ours: true, keys: limitKeys[:]},
+	{name: "timer", ours: true, keys: timerKeys[:]},
 }
 
 // concerns tells whether the section has something to say about s.
@@ -78,6 +96,12 @@ func (sec *section) concerns(s *Service) bool {
 		return s.Target
 	case "health":
 		return s.Health != nil
+	case "rlimits":
+		return len(s.Setup.Rlimits) > 0
+	case "limits":
+		return s.Limits != Limits{}
+	case "timer":
+		return s.Timer != nil
 	}
 	return !s.Target || sec.target
 }
@@ -109,15 +133,7 @@ var planned = [...]struct {
 	table, keys string
 	refuse      bool
 }{
-	{"service", "user group supplementary_groups capabilities no_new_privs requires_limits resource_limits", true},
-	{"rlimits", "", true},
-	{"limits", "", true},
-	{"service", "description type pid_file remain_after_exit notify_access notify_fd watchdog main umask nice " +
-		"oom_score_adj env_file inherit_env stdin tty success_exit_status restart_prevent_exit_status " +
-		"exec_start_pre exec_start_post exec_stop exec_stop_post exec_reload reload_signal", false},
-	{"lifecycle", "hook_timeout_ms", false},
-	{"logging", "log file_max file_keep file_age compress rate", false},
-	{"timer", "", false},
+	{"service", "resource_limits", true},
 	{"socket", "", false},
 	{"xinet", "", false},
 }

@@ -129,20 +129,22 @@ func (v value) size(least int64) (int64, bool) {
 	if !ok {
 		return v.integer(least, math.MaxInt64)
 	}
-	digits := strings.TrimRight(strings.TrimSpace(s), "KMG")
-	unit := strings.TrimSpace(s)[len(digits):]
-	shift, known := map[string]int{"": 0, "K": 10, "M": 20, "G": 30}[unit]
-	n, err := strconv.ParseInt(digits, 10, 64)
-	switch {
-	case err != nil || !known || n < 0:
+	n, ok := sizeOf(s)
+	if !ok {
 		v.fail("%s is not a size: write bytes (65536) or \"64K\", \"512M\", \"4G\"", quoted(s))
 		return 0, false
-	case n > math.MaxInt64>>shift:
-		v.fail("%s is too large: write at most \"8589934591G\"", quoted(s))
-		return 0, false
 	}
-	v.entry.value = n << shift
+	v.entry.value = n
 	return v.integer(least, math.MaxInt64)
+}
+
+// sizeOf reads "65536", "64K", "512M" or "4G".
+func sizeOf(text string) (int64, bool) {
+	text = strings.TrimSpace(text)
+	digits := strings.TrimRight(text, "KMG")
+	shift, known := map[string]int{"": 0, "K": 10, "M": 20, "G": 30}[text[len(digits):]]
+	n, err := strconv.ParseUint(digits, 10, 63)
+	return int64(n) << shift, err == nil && known && int64(n) <= math.MaxInt64>>shift
 }
 
 // oneOf takes one of the words of the key and returns its index.
@@ -226,6 +228,8 @@ func plain(v any) string {
 // describe names a value for a message.
 func describe(v any) string {
 	switch v := v.(type) {
+	case nil:
+		return "null"
 	case string:
 		return "the text " + quoted(v)
 	case int64, float64, tooBig:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 )
@@ -34,6 +35,10 @@ type file struct {
 	failed     bool
 	probeKnown bool // health.type is given and good
 	wire       bool // it is JSON and no file
+
+	oneshot     bool // service.oneshot is given and true
+	typeUnknown bool // service.type is given and wrong
+	hooks       []pending
 }
 
 func parse(path string, text []byte) loaded {
@@ -144,11 +149,16 @@ func (f *file) service(root *tomlTable) *Service {
 		t := tables[sec.name]
 		switch {
 		case t == nil || s.Target && sec.name == "service" || !s.Target && sec.name == "target":
+		case s.Target && sec.ours:
+			f.report(Error, t.line, sec.name, noProcess)
 		case s.Target && !sec.target:
 			f.report(Warning, t.line, sec.name, "has no effect: a target has no process, remove it")
 		default:
-			if sec.name == "health" {
+			switch sec.name {
+			case "health":
 				s.Health = newHealth()
+			case "timer":
+				s.Timer = &Timer{}
 			}
 			f.section(s, sec, t)
 		}
@@ -255,8 +265,15 @@ func (f *file) section(s *Service, sec *section, t *tomlTable) {
 	}
 }
 
+// noProcess is what is wrong with a target that has more than names.
+const noProcess = "is not for a target, which has no process: remove it, or write [service] with an exec"
+
 func (f *file) unknownKey(sec *section, e tomlEntry) {
 	full := sec.name + "." + e.key
+	if k := sectionNamed("service").find(e.key); sec.name == "target" && k != nil && k.ours {
+		f.report(Error, e.line, full, noProcess)
+		return
+	}
 	if yes, refuse := isPlanned(sec.name, e.key); yes {
 		f.notYet(e.line, full, e.key, refuse)
 		return
@@ -345,18 +362,17 @@ func setRestart(s *Service, v value) {
 	}
 }
 
-// setStopSignal takes lifecycle.stop_signal.
-func setStopSignal(s *Service, v value) {
+// signal takes the name of a signal, or its number in quotes.
+func (v value) signal() syscall.Signal {
 	text, ok := v.text()
 	if !ok {
-		return
+		return 0
 	}
 	sig, err := ParseSignal(text)
 	if err != nil {
 		v.fail("%s %v", v.key, err)
-		return
 	}
-	s.Lifecycle.StopSignal = sig
+	return sig
 }
 
 // setPorts takes service.ports.

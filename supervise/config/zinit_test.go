@@ -117,28 +117,9 @@ func TestFilesBecomeServices(t *testing.T) {
 		Interval: 10 * time.Second, Timeout: 5 * time.Second, Retries: 3,
 	}
 
-	every := &Service{
-		Name: "every.key_1-x", Exec: `/usr/sbin/app -g 'daemon off;' --name "my app"`,
-		Command: Command{Argv: []string{"/usr/sbin/app", "-g", "daemon off;", "--name", "my app"}},
-		Dir:     "/srv", Env: []string{"A=", "B=two words", "with.dot=é"}, Type: TypeOneshot, InheritEnv: true, ReloadSignal: 1,
-		Status: StatusIgnore, Class: ClassSystem, Critical: true, Ports: []uint16{80, 8443}, KillOthers: true,
-		ProcessFilters: []string{"nginx", "apache"},
-		Requires:       []string{"a"}, After: []string{"b"}, Wants: []string{"c"}, Conflicts: []string{"d", "e"},
-		Lifecycle: Lifecycle{
-			Restart: RestartAlways, RestartExplicit: true, RestartDelayMax: 7 * time.Millisecond, MaxRestarts: 1<<31 - 1,
-			StartTimeout: time.Millisecond, StopTimeout: 2 * time.Millisecond, StopSignal: 12, KillMode: KillCgroup, HookTimeout: 30 * time.Second,
-		},
-		Health: &Health{
-			Kind: ProbeExec, Target: "/bin/check && echo ok", ExpectStatus: 200,
-			Command:  Command{Argv: []string{"/bin/sh", "-c", "/bin/check && echo ok"}, Shell: true, ShellWhy: "the operator &&"},
-			Interval: 3 * time.Millisecond, Timeout: 4 * time.Millisecond, Retries: 5, StartPeriod: 6 * time.Millisecond, ReportOnly: true,
-		},
-		Logging: Logging{BufferLines: 8, BufferBytes: 64 << 10, File: "/var/log/app.log", FileKeep: 5},
-	}
-
 	for name, want := range map[string]*Service{
 		"readme-example": app, "readme-target": target, "system-target": critical, "written-by-set": set,
-		"minimal": defaults("minimal", "/bin/true", "/bin/true"), "every-key": every,
+		"minimal": defaults("minimal", "/bin/true", "/bin/true"), "every-key": everyKey(t),
 	} {
 		got := *good(t, name)
 		if got.Source != filepath.Join(services, "good", name+".toml") || got.Digest == [32]byte{} {

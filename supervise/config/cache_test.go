@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// settle makes a file as old as what is settled.
+func settle(t *testing.T, path string) {
+	t.Helper()
+	deadline := time.NewTimer(10 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(settled / 5)
+	defer tick.Stop()
+	for {
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, ok := identify(st); !ok || time.Since(time.Unix(0, max(id.Changed, id.Wrote))) > settled {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("%s is never settled", path)
+		}
+	}
+}
+
+func TestTheCacheHasServicesAsTheirFilesHaveThem(t *testing.T) {
+	dir := t.TempDir()
+	last := ""
+	for name, text := range sources(t, "good") {
+		last = filepath.Join(dir, name)
+		writeFile(t, last, string(text))
+	}
+	// What is given and 0, or empty, is not what is not given.
+	for i, line := range []string{"umask = \"0\"", "nice = 0", "oom_score_adj = 0", "capabilities = []", "inherit_env = false"} {
+		last = filepath.Join(dir, fmt.Sprintf("zero-%d.toml", i))
+		writeFile(t, last, fmt.Sprintf("[service]\nname = \"zero-%d\"\nexec = \"/bin/a\"\n%s\n", i, line))
+	}
+	settle(t, last)
+	fresh, err := LoadDirs(Dirs{User: dir})
+	if err != nil || len(fresh.Problems) > 0 {
+		t.Fatal(err, fresh.Problems)
+	}
+	cache := NewCache()
+	if _, err := LoadDirs(Dirs{User: dir, Cache: cache}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := cache.Encode("me")
+	if err != nil || text == nil {
+		t.Fatal(err)
+	}
+	decoded, err := DecodeCache(text, "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(decoded.files) != len(fresh.Services) {
+		t.Errorf("%d files are kept, of %d", len(decoded.files), len(fresh.Services))
+	}
+	for _, want := range fresh.Services {
+		got := decoded.files[want.Source].Service
+		if got == nil || got.Digest != want.Digest || NeedsRestart(got, want) || string(ToJSON(got)) != string(ToJSON(want)) {
+			t.Errorf("%s: got %+v, want %+v", want.Source, got, want)
+			continue
+		}
+		if got.Timer != nil && !reflect.DeepEqual(got.Timer, want.Timer) {
+			t.Errorf("%s: timer %+v, want %+v", want.Source, got.Timer, want.Timer)
+		}
+	}
+	if c, err := DecodeCache(text, "another"); err == nil || c == nil || len(c.files) > 0 {
+		t.Errorf("that of another program: %v", err)
+	}
+	text[len(text)/2] ^= 1
+	if c, err := DecodeCache(text, "me"); err == nil || c == nil || len(c.files) > 0 {
+		t.Errorf("a damaged one: %v", err)
+	}
+}
