@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"log/slog"
 	"os"
 	"slices"
 	"strconv"
@@ -11,6 +12,26 @@ import (
 	"zinit/supervise/config"
 	"zinit/supervise/logs"
 )
+
+// watchName is the name under which the keeper holds the watch over the log stores.
+const watchName = "watch"
+
+// watchLogs has the log stores made anew when they are deleted, with the watch of the
+// last server if there was one.
+func watchLogs(store *logs.Logs, left *os.File, keeper holder, log *slog.Logger) {
+	watch, err := store.Watch(left)
+	if watch != nil && left == nil {
+		err = keeper.Keep(watchName, watch)
+	}
+	for _, f := range []*os.File{watch, left} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	if err != nil {
+		log.Debug("the directory of the log stores is not watched, or not for long", "error", err)
+	}
+}
 
 // adoptOutputs takes over the output pipes of services that an earlier server
 // started. What has the name of a pipe and is none is of no use to anybody.

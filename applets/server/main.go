@@ -74,6 +74,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	watchLogs(store, inv.Kept[watchName], keeper, log)
 	adoptOutputs(store, inv, keeper.Release)
 	memory := openMemory(place, inv, keeper, log)
 	s := newServer(flags, place, store, log)
@@ -83,6 +84,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		Resolve: config.LookPath, Environ: heritage(os.Environ()), Log: log,
 		Draining: func() {
 			s.manager.stopping()
+			keeper.Release(watchName)
 			hurry(store)
 		},
 	}

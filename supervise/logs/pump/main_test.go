@@ -50,6 +50,11 @@ func startPump(t testing.TB, dir string, linger time.Duration, gone func()) *Pum
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
+	watch, err := p.Watch(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch.Close()
 	return p
 }
 

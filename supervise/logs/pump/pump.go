@@ -26,12 +26,12 @@ type Pump struct {
 	gone   func() // called when dir was deleted
 	ep     int    // epoll
 	event  int    // eventfd: wakes the goroutine
-	notify int    // inotify, or -1; owned by the goroutine
-	dirID  fileID // of dir, as watched; owned by the goroutine
+	dirID  fileID // of dir, as watched; owned by the goroutine, but for its beginning
 	done   chan struct{}
 
 	mu     sync.Mutex // guards all below; never held while another lock is taken
 	closed bool
+	notify int // inotify, or -1; changed by the goroutine only, but for its beginning
 	// unwatched: the directory is no longer to be watched.
 	unwatched bool
 	sources   map[int64]*Source
@@ -46,9 +46,9 @@ type deadline struct {
 	source *Source
 }
 
-// New starts a pump. When the directory dir (empty: none) is deleted or moved away
-// it is made again, if possible, and gone is called on the pump's goroutine. The
-// error says that the kernel has no descriptor to give.
+// New starts a pump. When the directory dir (empty: none) is watched, and deleted or
+// moved away, it is made again, if possible, and gone is called on the pump's
+// goroutine: see Watch. The error says that the kernel has no descriptor to give.
 func New(dir string, gone func()) (*Pump, error) { return newPump(dir, gone, linger) }
 
 func newPump(dir string, gone func(), linger time.Duration) (*Pump, error) {
@@ -74,7 +74,6 @@ func makePump(dir string, gone func(), linger time.Duration) (*Pump, error) {
 		unix.Close(p.event)
 		return nil, fmt.Errorf("cannot watch an event descriptor: %w", err)
 	}
-	p.watchDirectory()
 	return p, nil
 }
 

@@ -1,6 +1,8 @@
 package pump
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -14,27 +16,56 @@ const (
 	parentMask = unix.IN_MOVE_SELF | unix.IN_DELETE | unix.IN_ONLYDIR
 )
 
-// watchDirectory asks to be told when the directory of the stores goes. Without
-// the watch only those stores are made again that are opened later.
-func (p *Pump) watchDirectory() {
+// Watch has the pump make the directory of the stores again when it goes; without
+// the watch only those stores are made again that are opened later. It is called
+// once at most, with the descriptor of an earlier watch, or nil.
+//
+// The kernel takes 10 ms and more to close the last descriptor of a watch, also when
+// a process was killed. So the caller gets a copy for another process to hold, which
+// goes on in the next call; both files are the caller's to close.
+func (p *Pump) Watch(left *os.File) (copied *os.File, err error) {
 	if p.dir == "" {
-		return
+		return nil, nil
 	}
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	fd := -1
+	if left == nil {
+		fd, err = unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	} else {
+		fd, err = duplicate(left)
+	}
 	if err != nil {
-		return
+		return nil, fmt.Errorf("cannot watch %s: %w", p.dir, err)
 	}
-	if err = p.add(fd, notifyID); err != nil {
-		unix.Close(fd)
-		return
-	}
+	p.mu.Lock()
 	p.notify = fd
 	p.watchPaths()
+	err = p.add(fd, notifyID)
+	p.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("cannot watch %s: %w", p.dir, err)
+	}
+	second, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy the watch over %s: %w", p.dir, err)
+	}
+	return os.NewFile(uintptr(second), "watch"), nil
 }
 
-// Unwatch ends the watch over the directory, soon. The kernel takes 10 ms to close
-// its descriptor: a process that has to end quickly does that while it still has
-// other things to wait for.
+// duplicate is another descriptor of a file, which does not block.
+func duplicate(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	failed := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3) })
+	if err = errors.Join(failed, err); err != nil {
+		return -1, err
+	}
+	return fd, unix.SetNonblock(fd, true)
+}
+
+// Unwatch ends the watch over the directory, soon: a process that has to end quickly
+// does that while it still has other things to wait for.
 func (p *Pump) Unwatch() {
 	p.mu.Lock()
 	p.unwatched = true
@@ -46,9 +77,8 @@ func (p *Pump) Unwatch() {
 // from it, before something else can get it.
 func (p *Pump) endWatch() {
 	p.mu.Lock()
-	asked := p.unwatched
-	p.mu.Unlock()
-	if fd := p.notify; asked && fd >= 0 {
+	defer p.mu.Unlock()
+	if fd := p.notify; p.unwatched && fd >= 0 {
 		p.notify = -1
 		_ = unix.EpollCtl(p.ep, unix.EPOLL_CTL_DEL, fd, nil) // it was added under this number
 		go unix.Close(fd)
@@ -75,9 +105,12 @@ func identity(path string) fileID {
 
 // directoryChanged answers the events of inotify.
 func (p *Pump) directoryChanged() {
+	p.mu.Lock()
+	fd := p.notify
+	p.mu.Unlock()
 	var b [4096]byte
 	for {
-		if n, err := unix.Read(p.notify, b[:]); n <= 0 || err != nil {
+		if n, err := unix.Read(fd, b[:]); n <= 0 || err != nil {
 			break
 		}
 	}
