@@ -35,6 +35,7 @@ type Follower struct {
 	query   Query
 	end     error // without a hub
 
+	idle   func(at int64) // called before it waits; may be nil
 	quit   chan struct{}
 	closer sync.Once
 
@@ -56,20 +57,24 @@ type Follower struct {
 // that this log has not come to is of one that is lost: all of this one is new. A
 // service that is not known is at its end at once. The caller closes the Follower.
 func (l *Logs) Follow(service string, from int64, q Query) *Follower {
-	f := &Follower{logs: l, query: q, quit: make(chan struct{}), most: chunk, failed: -1}
 	l.mu.Lock()
 	s := l.services[service]
 	if s == nil {
-		f.end = io.EOF
+		defer l.mu.Unlock()
+		f := &Follower{logs: l, end: io.EOF, quit: make(chan struct{})}
 		if l.closed {
 			f.end = ErrClosed
 		}
-		l.mu.Unlock()
 		return f
 	}
-	f.service, f.hub = s, s.join()
-	most := s.lines
+	h, most := s.join(), s.lines
 	l.mu.Unlock()
+	return l.newFollower(s, h, from, most, q)
+}
+
+// newFollower begins to follow a service whose hub was joined.
+func (l *Logs) newFollower(s *service, h *hub, from int64, most int, q Query) *Follower {
+	f := &Follower{logs: l, service: s, hub: h, query: q, quit: make(chan struct{}), most: chunk, failed: -1}
 	switch from {
 	case Last:
 		f.at, f.fresh = placeBefore(s.store, most, &q), true
@@ -128,6 +133,9 @@ func (f *Follower) Next(ctx context.Context) (lines []Line, dropped int64, err e
 		}
 		if again {
 			continue
+		}
+		if f.idle != nil {
+			f.idle(f.pos)
 		}
 		select {
 		case <-news:

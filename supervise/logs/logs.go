@@ -6,10 +6,10 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,30 +17,6 @@ import (
 
 	"zinit/supervise/logs/pump"
 )
-
-// DefaultLines is how many lines Tail returns at most when Options name no number.
-const DefaultLines = 1000
-
-// Options are the settings of one service. The zero Options are the defaults.
-type Options struct {
-	BufferLines int   // lines that Tail returns at most; 0: DefaultLines
-	BufferBytes int64 // bytes that the store keeps; 0: 4 MiB; at least 64 KiB are kept
-
-	// File is a file that every line is appended to; empty: to none. With FileMax
-	// (bytes) or FileAge it becomes FILE.1 when a line would make it larger, or when a
-	// line comes and it is older; FILE.1 becomes FILE.2, and so on, and FileKeep (at
-	// least 1) of them stay, compressed with Compress.
-	File     string
-	FileMax  int64
-	FileAge  time.Duration
-	FileKeep int
-	Compress bool
-}
-
-// target is the log file.
-func (o *Options) target() target {
-	return target{o.File, rotation{max(0, o.FileMax), max(0, o.FileAge), max(1, o.FileKeep), o.Compress}}
-}
 
 // Pipes are the output pipes of one run.
 type Pipes struct {
@@ -63,8 +39,10 @@ type Logs struct {
 	// presses is held by the sink that compresses.
 	presses chan struct{}
 	disk    disk
+	stdout  stdoutTurn
 
 	mu       sync.Mutex
+	outlets  Outlets             // guarded by mu
 	services map[string]*service // guarded by mu
 	closed   bool                // guarded by mu
 }
@@ -77,6 +55,9 @@ type service struct {
 	runs  []*run
 	sink  *sink // nil until there is a file
 	hub   *hub  // nil while nobody follows
+
+	forwards [kinds]*forward // nil: lines do not go there
+	none     bool            // what it writes is not kept
 }
 
 // run is the pipes of one life of a service, until they are closed.
@@ -117,31 +98,6 @@ func (l *Logs) restore() {
 	}
 }
 
-// Configure sets the options of a service; they apply from the next byte on. What
-// was stored before a file is named does not go into the file.
-func (l *Logs) Configure(service string, o Options) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.serviceLocked(service)
-	if s.lines = o.BufferLines; s.lines <= 0 {
-		s.lines = DefaultLines
-	}
-	s.store.Limit(o.BufferBytes, s.lines)
-	if s.sink == nil && o.File != "" {
-		s.sink = l.newSink(s.store, l.position(service), o.target())
-	} else if s.sink != nil {
-		s.sink.aim(o.target())
-	}
-}
-
-// position is the file that says how far the log file of a service has come.
-func (l *Logs) position(service string) string {
-	if l.dir == "" || filepath.Base(service) != service {
-		return ""
-	}
-	return filepath.Join(l.dir, service+".pos")
-}
-
 func (l *Logs) serviceLocked(name string) *service {
 	s := l.services[name]
 	if s == nil {
@@ -151,8 +107,12 @@ func (l *Logs) serviceLocked(name string) *service {
 	return s
 }
 
-// Pipes makes the output pipes of a run. Nothing is read from them before Start.
+// Pipes makes the output pipes of a run. Nothing is read from them before Start. Of a
+// service that keeps nothing they are all nil: its output belongs into /dev/null.
 func (l *Logs) Pipes(service string, number uint64) (Pipes, error) {
+	if l.keepsNothing(service) {
+		return Pipes{}, nil
+	}
 	var out, err [2]int
 	if e := syscall.Pipe2(out[:], syscall.O_CLOEXEC); e != nil {
 		return Pipes{}, fmt.Errorf("cannot make output pipes: %w", e)
@@ -176,6 +136,24 @@ func (l *Logs) Pipes(service string, number uint64) (Pipes, error) {
 	}
 	return p, nil
 }
+
+// keepsNothing reports that a service has no log, and says so in it.
+func (l *Logs) keepsNothing(service string) bool {
+	l.mu.Lock()
+	s := l.services[service]
+	none := s != nil && s.none
+	l.mu.Unlock()
+	if !none {
+		return false
+	}
+	if last, err := tail(s.store, 1); err == nil && (len(last) == 0 || string(last[0].Text) != noLog) {
+		s.store.Append(noLog)
+	}
+	return true
+}
+
+// noLog is what the log of a service says that has none.
+const noLog = `what it writes is not kept: log is "none" in its [logging] table`
 
 // sourceLocked makes the source of descriptor i+1 of a run.
 func (l *Logs) sourceLocked(s *service, number uint64, i int, f *os.File, fresh bool) *pump.Source {
@@ -365,6 +343,11 @@ func (l *Logs) Remove(service string) {
 		each(sources, (*pump.Source).Discard)
 	}
 	s.store.Unlink()
+	for _, f := range s.forwards {
+		if f != nil {
+			f.forget()
+		}
+	}
 	if h != nil {
 		h.refresh(io.EOF)
 	}
@@ -374,14 +357,19 @@ func (l *Logs) Remove(service string) {
 	left()
 }
 
-// Flush returns when every log file has what was stored when it was called, or
-// when ctx is done.
+// Flush returns when every log file, and whatever else lines go to, has what was
+// stored when it was called, or when ctx is done.
 func (l *Logs) Flush(ctx context.Context) {
 	l.mu.Lock()
 	var waits []<-chan struct{}
 	for _, s := range l.services {
 		if s.sink != nil {
 			waits = append(waits, s.sink.caughtUp())
+		}
+		for _, f := range s.forwards {
+			if v, err := s.store.View(); err == nil && f != nil {
+				waits = append(waits, f.caughtUp(v.Size))
+			}
 		}
 	}
 	l.mu.Unlock()
@@ -415,15 +403,33 @@ func (l *Logs) Close() error {
 	}
 	var err error
 	for _, s := range l.services {
-		if s.sink != nil && err == nil {
-			select {
-			case <-s.sink.done:
-			case <-late.C:
-				err = fmt.Errorf("cannot close log file of %s: its disk does not answer", s.name)
-			}
+		if err == nil {
+			err = s.await(late.C)
 		}
 		s.store.Close()
 	}
 	clear(l.services)
 	return err
+}
+
+// await waits for the goroutines that read the store, as long as late allows.
+func (s *service) await(late <-chan time.Time) error {
+	if s.sink != nil {
+		select {
+		case <-s.sink.done:
+		case <-late:
+			return fmt.Errorf("cannot close log file of %s: its disk does not answer", s.name)
+		}
+	}
+	for k, f := range s.forwards {
+		if f == nil {
+			continue
+		}
+		select {
+		case <-f.done:
+		case <-late:
+			return fmt.Errorf("cannot close log of %s: %s does not answer", s.name, strings.TrimSuffix(kindNames[k], "-pos"))
+		}
+	}
+	return nil
 }

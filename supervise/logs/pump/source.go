@@ -20,8 +20,9 @@ type Source struct {
 	id int64 // guarded by pump.mu: what its events are known by; 0: it is not watched
 
 	// guarded by store.mu
-	fresh    bool // the next byte begins a line
-	nonblock bool // the pipe's own flag is set
+	fresh    bool   // the next byte begins a line
+	course   course // with a ration: what becomes of the line that was begun
+	nonblock bool   // the pipe's own flag is set
 	started  bool
 	paused   bool // waits for the store's reader
 	finished bool // Finish was called

@@ -60,6 +60,7 @@ type Store struct {
 	lost    int64         // bytes discarded since the store last worked
 	notes   []string      // lines of our own that wait for the next write
 	copies  bool          // splice was refused: read and write
+	ration  *ration       // nil: all lines are stored
 }
 
 // A tip is the last byte of a stream.
@@ -195,12 +196,20 @@ func (st *Store) takeLocked(s *Source) (int, error) {
 	if !st.roomLocked() {
 		return 0, errFull
 	}
+	if st.ration != nil {
+		return st.takeRationLocked(s)
+	}
+	return st.moveLocked(s, st.move)
+}
+
+// moveLocked moves so many bytes of a source at most.
+func (st *Store) moveLocked(s *Source, most int64) (int, error) {
 	// What another run has left without a newline does not go on here. This is found
 	// out from the file and not from who is there: the run may have been begun by a
 	// process that died before it could move the first byte.
 	fresh := s.fresh || s.tag.differs(st.tipLocked(s.stream).tag)
 	st.intendLocked(s.stream, s.tag, fresh)
-	n, err := st.transferLocked(s)
+	n, err := st.transferLocked(s, most)
 	switch {
 	case n > 0:
 		s.fresh = false
@@ -213,10 +222,10 @@ func (st *Store) takeLocked(s *Source) (int, error) {
 }
 
 // transferLocked is splice, or its substitute where the file system refuses it.
-func (st *Store) transferLocked(s *Source) (int, error) {
+func (st *Store) transferLocked(s *Source, most int64) (int, error) {
 	for !st.copies {
 		off := st.size
-		n, err := unix.Splice(s.fd, nil, int(st.log.Fd()), &off, int(st.move), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		n, err := unix.Splice(s.fd, nil, int(st.log.Fd()), &off, int(most), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 		switch err {
 		case unix.EINTR:
 			continue
@@ -229,7 +238,7 @@ func (st *Store) transferLocked(s *Source) (int, error) {
 	}
 	buf := scratch.Get().(*[pipeFull]byte)
 	defer scratch.Put(buf)
-	n, err := s.read(buf[:st.move])
+	n, err := s.read(buf[:most])
 	if n <= 0 {
 		return 0, err
 	}
@@ -339,6 +348,9 @@ func (st *Store) Freed() int64 { return st.released.Load() }
 func (st *Store) Close() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.ration != nil {
+		st.endRationLocked()
+	}
 	st.closed, st.wake, st.watch = true, nil, nil
 	if st.log != nil {
 		st.files.close()
