@@ -24,6 +24,6 @@
 //     the one reader of Hold) costs a writer nothing.
 //
 // It refuses to know lines, services, configuration and who reads the stores. The
-// keeper uses it alone while there is no server, so it imports nothing of ours and
-// needs no memory to speak of.
+// keeper uses it alone while there is no server (StandIn), so it imports nothing of
+// ours and needs no memory to speak of.
 package pump

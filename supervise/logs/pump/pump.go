@@ -26,6 +26,7 @@ type Pump struct {
 	gone   func() // called when dir was deleted
 	ep     int    // epoll
 	event  int    // eventfd: wakes the goroutine
+	lock   int    // of a stand-in, or -1: it is held while stores are touched
 	dirID  fileID // of dir, as watched; owned by the goroutine, but for its beginning
 	done   chan struct{}
 
@@ -60,7 +61,7 @@ func newPump(dir string, gone func(), linger time.Duration) (*Pump, error) {
 }
 
 func makePump(dir string, gone func(), linger time.Duration) (*Pump, error) {
-	p := &Pump{linger: linger, dir: dir, gone: gone, notify: -1, done: make(chan struct{}), sources: map[int64]*Source{}, lastID: notifyID}
+	p := &Pump{linger: linger, dir: dir, gone: gone, notify: -1, lock: -1, done: make(chan struct{}), sources: map[int64]*Source{}, lastID: notifyID}
 	var err error
 	if p.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("cannot create an epoll descriptor: %w", err)
@@ -102,6 +103,9 @@ func (p *Pump) loop() {
 		if err != nil {
 			n = 0
 		}
+		if p.enter() != nil {
+			return
+		}
 		for _, e := range events[:n] {
 			if !p.handle(e) {
 				return
@@ -109,6 +113,7 @@ func (p *Pump) loop() {
 		}
 		p.expire()
 		p.endWatch()
+		p.leave()
 	}
 }
 
@@ -125,7 +130,9 @@ func (p *Pump) handle(e unix.EpollEvent) bool {
 		s := p.sources[id]
 		p.mu.Unlock()
 		if s != nil {
-			s.turn(e.Events)
+			if p.lock < 0 || s.doubt() {
+				s.turn(e.Events)
+			}
 		}
 	}
 	p.mu.Lock()
@@ -257,6 +264,9 @@ func (p *Pump) Close() {
 	}
 	unix.Close(p.ep)
 	unix.Close(p.event)
+	if p.lock >= 0 {
+		unix.Close(p.lock)
+	}
 	if p.notify >= 0 {
 		unix.Close(p.notify)
 	}

@@ -54,13 +54,14 @@ type Store struct {
 	wake       func() // tells the reader that there is more; may be nil
 	watch      func() // tells those that nothing is kept for; may be nil
 
-	tips    [Streams]tip  // of each, where it is known
-	sources [Streams]int  // open ones
-	ended   [Streams]bool // there was one
-	lost    int64         // bytes discarded since the store last worked
-	notes   []string      // lines of our own that wait for the next write
-	copies  bool          // splice was refused: read and write
-	ration  *ration       // nil: all lines are stored
+	tips    [Streams]tip     // of each, where it is known
+	slot    [intentSize]byte // for writing an intent
+	sources [Streams]int     // open ones
+	ended   [Streams]bool    // there was one
+	lost    int64            // bytes discarded since the store last worked
+	notes   []string         // lines of our own that wait for the next write
+	copies  bool             // splice was refused: read and write
+	ration  *ration          // nil: all lines are stored
 }
 
 // A tip is the last byte of a stream.
@@ -278,9 +279,8 @@ func (st *Store) intendLocked(stream Stream, of tag, fresh bool) {
 	if st.idx == nil || !fresh && !pending && same {
 		return
 	}
-	var b [intentSize]byte
-	now.encode(&b)
-	if _, err := st.idx.WriteAt(b[:], st.count*intentSize); err == nil {
+	now.encode(&st.slot)
+	if _, err := st.idx.WriteAt(st.slot[:], st.count*intentSize); err == nil {
 		st.last = now
 	} else {
 		st.last = intent{}
