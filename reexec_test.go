@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -287,4 +289,37 @@ func TestNoOtherProgramInAShutdown(t *testing.T) {
 	if strings.Contains(in.log.String(), becomes) {
 		t.Error("it became another program")
 	}
+}
+
+// Go's runtime is open to some signals while it begins.
+func TestNoSignalIsLostToAKeeperThatBecomesAnotherProgram(t *testing.T) {
+	t.Parallel()
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skip("on this machine they are dropped")
+	}
+	in := newInstance(t, nil)
+	obeyed := 0
+	for range 60 {
+		in.launch()
+		in.reexec()
+		in.keeper.Process.Signal(syscall.SIGUSR2)
+		<-time.After(rand.N(15 * time.Millisecond))
+		in.keeper.Process.Signal(syscall.SIGTERM)
+		if code := in.exit(); code != 0 {
+			t.Fatalf("the keeper ended with %v:\n%s", in.keeper.ProcessState, in.log)
+		}
+		obeyed += strings.Count(in.log.String(), becomes) - 1
+	}
+	t.Logf("%d of 60 signals came after the exec", obeyed)
+	in.launch()
+	for range 20 {
+		before := strings.Count(in.log.String(), becomes)
+		in.keeper.Process.Signal(syscall.SIGUSR2)
+		in.until("another program, whatever comes", func() (string, bool) {
+			in.keeper.Process.Signal(syscall.SIGHUP)
+			text := in.log.String()
+			return text, strings.Count(text, becomes) > before
+		})
+	}
+	in.shutdown()
 }

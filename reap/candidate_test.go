@@ -130,7 +130,7 @@ var execFails = scenario{before: caught, keeper: func(k *keeperPlay) error {
 		return err
 	}
 	for range 20 {
-		err := k.replace(&Candidate{bad, info}, 99, func() map[string]string { return nil })
+		err := k.replace(&Candidate{path: bad, file: info}, 99, func() map[string]string { return nil })
 		if !errors.Is(err, unix.ENOEXEC) {
 			return fmt.Errorf("error %v", err)
 		}

@@ -14,9 +14,14 @@ import (
 
 // A Candidate is a program that has shown that it can go on where this one is.
 type Candidate struct {
-	path string
-	file os.FileInfo
+	path  string
+	file  os.FileInfo
+	holds bool // it said HoldsSignals
 }
+
+// HoldsSignals is what a program may say in a rehearsal, in a line, when it bears
+// signals from its first instruction on, those that Go's runtime is open to as well.
+const HoldsSignals = "zinit holds signals"
 
 // RehearsalName is argv[0] of a program that is to show that it can take over: it
 // calls Inherit, whose Heritage says Rehearsal, and writes the Answer.
@@ -45,9 +50,11 @@ func (k *Keeper) Rehearse(path string, notes map[string]string, bound time.Durat
 	if err != nil {
 		return nil, fmt.Errorf("cannot read what would be left: %w", err)
 	}
-	if err := k.rehearse(path, text, h.Answer(), bound); err != nil {
+	lines, err := k.rehearse(path, text, h.Answer(), bound)
+	if err != nil {
 		return nil, err
 	}
+	c.holds = slices.Contains(lines, HoldsSignals)
 	return c, c.unchanged()
 }
 
@@ -91,17 +98,17 @@ func (k *Keeper) wouldLeave(notes map[string]string, bound time.Duration) ([]byt
 	return encodeHeritage(append(list, held...)), err
 }
 
-func (k *Keeper) rehearse(path string, text []byte, answer string, bound time.Duration) error {
+func (k *Keeper) rehearse(path string, text []byte, answer string, bound time.Duration) (lines []string, err error) {
 	late := time.NewTimer(bound)
 	defer late.Stop()
 	state, err := sealed("zinit-rehearsal", text)
 	if err != nil {
-		return fmt.Errorf("cannot write what would be left: %w", err)
+		return nil, fmt.Errorf("cannot write what would be left: %w", err)
 	}
 	defer unix.Close(state)
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
 	select {
@@ -117,17 +124,18 @@ func (k *Keeper) rehearse(path string, text []byte, answer string, bound time.Du
 	})
 	w.Close()
 	if err != nil {
-		return fmt.Errorf("cannot start %s: %w", path, err)
+		return nil, fmt.Errorf("cannot start %s: %w", path, err)
 	}
 	for {
 		select {
 		case e := <-k.rehearsed:
 			if e.Run == who.Run {
-				return judge(path, e.Status, said(r), answer)
+				lines = said(r)
+				return lines, judge(path, e.Status, lines, answer)
 			}
 		case <-late.C:
 			_ = k.table.Signal(who.Key, who.Run, unix.SIGKILL, ScopeMain) // it may be gone by now
-			return fmt.Errorf("%s did not answer within %v", path, bound)
+			return nil, fmt.Errorf("%s did not answer within %v", path, bound)
 		}
 	}
 }

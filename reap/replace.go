@@ -17,8 +17,9 @@ const restTime = 2 * time.Second
 // arguments and environment. Replace returns only if it cannot be done; then the
 // keeper goes on as if nothing had happened.
 //
-// A SIGHUP, SIGINT, SIGQUIT, SIGABRT or SIGTERM that comes in the moment of the exec, a
-// few milliseconds, is lost; other signals wait.
+// To a program that has not said HoldsSignals a SIGHUP, SIGINT, SIGQUIT, SIGABRT or
+// SIGTERM that comes in the moment of the exec, a few milliseconds, is lost; other
+// signals wait.
 //
 // notes is called when nothing moves any more, for the Notes of the heritage. Signals
 // from outside wait in the kernel by then, and those that came before are in the
@@ -57,7 +58,7 @@ func (k *Keeper) Replace(c *Candidate, argv, env []string, notes func() map[stri
 	}
 	var failed error
 	err = k.kept.errand(files, restTime, func(h *holder, files []int) {
-		failed = h.become(list, files, func(variable string) error {
+		failed = h.become(list, files, c.holds, func(variable string) error {
 			return k.table.limits.execute(c.path, argv, append(env, variable))
 		})
 	})
@@ -117,7 +118,7 @@ const lowNumbers = 64
 
 // become executes a program, told by a variable where its heritage is, in the thread
 // of the holder, with its table of descriptors. It returns only if that fails.
-func (h *holder) become(list []message, files []int, execute func(variable string) error) error {
+func (h *holder) become(list []message, files []int, holds bool, execute func(variable string) error) error {
 	defer func() {
 		for _, fd := range files {
 			unix.Close(fd)
@@ -146,8 +147,10 @@ func (h *holder) become(list []message, files []int, execute func(variable strin
 	}
 	unblock := blockHere() // what is blocked stays so until the next runtime has handlers
 	defer unblock()
-	restore := ignoreDeadly()
-	defer restore()
+	if !holds {
+		restore := ignoreDeadly()
+		defer restore()
+	}
 	return execute(heritageEnv + "=" + strconv.Itoa(fd))
 }
 

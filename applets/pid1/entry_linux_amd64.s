@@ -21,4 +21,6 @@ again:
 	SYSCALL
 done:
 	ADDQ	$16, SP
+	MOVQ	SP, DI
+	CALL	·hold(SB)
 	JMP	_rt0_amd64_linux(SB)

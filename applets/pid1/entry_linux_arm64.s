@@ -20,4 +20,6 @@ again:
 	SVC
 done:
 	ADD	$16, RSP
+	MOVD	RSP, R0
+	BL	·hold(SB)
 	JMP	_rt0_arm64_linux(SB)

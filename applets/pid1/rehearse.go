@@ -23,7 +23,11 @@ func Rehearse(e *env.Env) int {
 		fmt.Fprintf(e.Stderr, "%s: %v\n", e.Name(), err)
 		return env.ExitFailed
 	}
-	return answer(e.Stdout, h.Answer()+"\n")
+	text := h.Answer() + "\n"
+	if holds != 0 {
+		text += reap.HoldsSignals + "\n"
+	}
+	return answer(e.Stdout, text)
 }
 
 func understands(e *env.Env, h *reap.Heritage) error {

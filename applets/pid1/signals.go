@@ -24,6 +24,7 @@ func catchSignals() <-chan os.Signal {
 	// What does not fit is lost; room for one of each is room enough for people.
 	c := make(chan os.Signal, lastSignal)
 	signal.Notify(c, all...)
+	handOver(c)
 	return c
 }
 
