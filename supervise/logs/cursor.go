@@ -2,6 +2,7 @@ package logs
 
 import (
 	"math"
+	"regexp"
 	"time"
 
 	"zinit/supervise/logs/pump"
@@ -9,13 +10,26 @@ import (
 
 // A Query says which lines of a service are wanted; the zero Query is all of them.
 type Query struct {
-	Lines  int       // at most so many, counted from the end; 0: as many as there are
-	Since  time.Time // nothing older; zero: however old
-	Stream *Stream   // only this one; nil: all
+	Lines  int            // at most so many, counted from the end; 0: as many as there are
+	Since  time.Time      // nothing older; zero: however old
+	Until  time.Time      // nothing younger; zero: however young
+	Stream *Stream        // only this one; nil: all
+	Match  *regexp.Regexp // only what it is found in; nil: whatever the text
 }
 
-func (q *Query) wants(s Stream, t time.Time) bool {
-	return (q.Stream == nil || s == *q.Stream) && !t.Before(q.Since)
+// all reports that no line is left out but for the number.
+func (q *Query) all() bool {
+	return q.Stream == nil && q.Since.IsZero() && q.Until.IsZero() && q.Match == nil
+}
+
+func (q *Query) wants(l *Line) bool {
+	return (q.Stream == nil || l.Stream == *q.Stream) && !l.Time.Before(q.Since) &&
+		(q.Until.IsZero() || !l.Time.After(q.Until)) && (q.Match == nil || q.Match.Match(l.Text))
+}
+
+func (q *Query) wantsPiece(p *piece) bool {
+	l := p.line()
+	return q.wants(&l)
 }
 
 // A place is between two lines of a store, in the order in which they are complete:

@@ -112,6 +112,15 @@ func (f *Follower) Close() {
 // io.EOF dropped may tell of more. After an error of ctx the Follower goes on where
 // it was.
 func (f *Follower) Next(ctx context.Context) (lines []Line, dropped int64, err error) {
+	return f.next(ctx, true)
+}
+
+// Ready is Next for who does not want to wait: without a line, there is none now.
+func (f *Follower) Ready() (lines []Line, dropped int64, err error) {
+	return f.next(context.Background(), false)
+}
+
+func (f *Follower) next(ctx context.Context, wait bool) (lines []Line, dropped int64, err error) {
 	if f.hub == nil {
 		return nil, 0, f.end
 	}
@@ -133,6 +142,9 @@ func (f *Follower) Next(ctx context.Context) (lines []Line, dropped int64, err e
 		}
 		if again {
 			continue
+		}
+		if !wait {
+			return nil, 0, nil
 		}
 		if f.idle != nil {
 			f.idle(f.pos)
@@ -228,19 +240,16 @@ func (f *Follower) tell(pieces []piece) (lines []Line) {
 	sortByEnd(pieces)
 	f.at.pass(pieces, f.join.begins())
 	f.cursor = pieces[len(pieces)-1].cursor
-	n := 0
-	for i := range pieces {
-		if f.query.wants(pieces[i].stream, pieces[i].time) {
-			n++
+	if f.query.all() {
+		lines = make([]Line, len(pieces))
+		for i := range pieces {
+			lines[i] = pieces[i].line()
 		}
+		return lines
 	}
-	if n == 0 {
-		return nil
-	}
-	lines = make([]Line, 0, n)
 	for i := range pieces {
-		if f.query.wants(pieces[i].stream, pieces[i].time) {
-			lines = append(lines, pieces[i].line())
+		if l := pieces[i].line(); f.query.wants(&l) {
+			lines = append(lines, l)
 		}
 	}
 	return lines

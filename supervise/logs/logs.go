@@ -285,7 +285,7 @@ func (l *Logs) Tail(service string, lines int) ([]Line, error) {
 // out lines that were written at the same time. A Partial line is told again when
 // it is complete.
 func (l *Logs) Read(service string, q Query) ([]Line, error) {
-	if q.Stream == nil && q.Since.IsZero() && q.Lines > 0 {
+	if q.all() && q.Lines > 0 {
 		return l.Tail(service, q.Lines)
 	}
 	all, err := l.Tail(service, math.MaxInt)
@@ -294,7 +294,7 @@ func (l *Logs) Read(service string, q Query) ([]Line, error) {
 	}
 	var lines []Line
 	for i := range all {
-		if q.wants(all[i].Stream, all[i].Time) {
+		if q.wants(&all[i]) {
 			lines = append(lines, all[i])
 		}
 	}

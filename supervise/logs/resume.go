@@ -13,7 +13,7 @@ import (
 // many of the last most ones, or behind all that are complete.
 func placeBefore(st *pump.Store, most int, q *Query) place {
 	ask := most
-	if q.Stream == nil && q.Since.IsZero() && q.Lines > 0 {
+	if q.all() && q.Lines > 0 {
 		ask = min(ask, q.Lines)
 	}
 	r, err := lastPieces(st, ask+1) // the one before the first is where that begins
@@ -25,7 +25,7 @@ func placeBefore(st *pump.Store, most int, q *Query) place {
 	}
 	i, wanted := len(r.ended), q.Lines
 	for n := most; i > 0 && n > 0; n-- {
-		if i--; !q.wants(r.ended[i].stream, r.ended[i].time) {
+		if i--; !q.wantsPiece(&r.ended[i]) {
 			continue
 		}
 		if wanted--; wanted == 0 {
