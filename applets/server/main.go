@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -75,10 +76,17 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		return err
 	}
 	watchLogs(store, inv.Kept[watchName], keeper, log)
-	adoptOutputs(store, inv, keeper.Release)
+	// With many services each of these takes a while, and none needs another.
+	var s *server
+	var set *config.Set
+	var others sync.WaitGroup
+	others.Go(func() { adoptOutputs(store, inv, keeper.Release) })
+	others.Go(func() {
+		s = newServer(flags, place, store, log)
+		set = s.firstConfig()
+	})
 	memory := openMemory(place, inv, keeper, log)
-	s := newServer(flags, place, store, log)
-	set := s.firstConfig()
+	others.Wait()
 	parts := supervise.Parts{
 		Keeper: keeper, Logs: store, Prober: prober{},
 		Resolve: config.LookPath, Environ: heritage(os.Environ()), Log: log,
