@@ -173,6 +173,9 @@ func (c *Calendar) Next(after time.Time) time.Time {
 	shown := wall(after).Truncate(time.Minute).Add(time.Minute)
 	for {
 		start, end := at.ZoneBounds()
+		if !end.IsZero() && !end.After(at) {
+			end = at.Add(time.Hour) // the 366th day of a year lies beyond the bounds that it is told
+		}
 		if c.hours != everyHour && !start.IsZero() {
 			shown = later(shown, ceilMinute(wallBefore(start))) // what is shown again does not count
 		}

@@ -53,10 +53,9 @@ func (f *file) kind(s *Service) {
 	if f.oneshot {
 		s.Type = TypeOneshot
 	}
-	plain := plainService()
 	for _, o := range onlyOf {
 		line := f.lines["service."+o.key]
-		if line == 0 || s.Type == o.kind || sectionNamed("service").find(o.key).isDefault(s, plain) {
+		if line == 0 || s.Type == o.kind || sectionNamed("service").find(o.key).isDefault(s, plainService()) {
 			continue
 		}
 		f.report(Error, line, "service."+o.key, "goes with type %s, and this is %s: write type = %s, or remove it",

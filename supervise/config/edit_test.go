@@ -153,3 +153,31 @@ func FuzzEdit(f *testing.F) {
 		}
 	})
 }
+
+// What two keys can say stays where it stands.
+func TestKeysThatSayTheSameAreEditedWhereTheyStand(t *testing.T) {
+	const head = "[service]\nname = \"web\"\nexec = \"a\"\n"
+	service := func(more string) string { return `{"service":{"name":"web","exec":"a"` + more + `}}` }
+	for _, c := range []struct{ text, json, want string }{
+		{"type = \"oneshot\"\n", service(`,"oneshot":true,"description":"x"`), "type = \"oneshot\"\ndescription = \"x\"\n"},
+		{"oneshot = true\n", service(`,"oneshot":true,"description":"x"`), "oneshot = true\ndescription = \"x\"\n"},
+		{"type = \"oneshot\"\n", service(``), "type = \"simple\"\n"},
+		{"type = \"notify\"\n", service(`,"oneshot":true`), "type = \"oneshot\"\n"},
+		{"oneshot = true\n", service(`,"oneshot":false,"type":"idle"`), "oneshot = false\ntype = \"idle\"\n"},
+		{"oneshot = false\ntype = \"idle\"\n", service(`,"type":"oneshot"`), "oneshot = true\ntype = \"oneshot\"\n"},
+		{"tty = \"/dev/tty1\"\n", service(`,"tty":"/dev/tty2"`), "tty = \"/dev/tty2\"\n"},
+		{"stdin = \"tty\"\ntty = \"/dev/tty1\"\n", service(`,"stdin":"/x"`), "stdin = \"/x\"\n"},
+		{"user = 5\n", service(`,"user":"5","group":7`), "user = 5\ngroup = \"7\"\n"},
+		{"exec_start_pre = \"/a\"\n", service(`,"exec_start_pre":["/a"]`), "exec_start_pre = \"/a\"\n"},
+		{"exec_start_pre = \"/a\"\n", service(`,"exec_start_pre":["/a","-/b"]`), "exec_start_pre = [\"/a\", \"-/b\"]\n"},
+		{"[limits]\nmemory_max = \"1G\"\n", service(``), ""},
+		{"[timer]\nevery = \"60m\" # often\n", `{"service":{"name":"web","exec":"a"},"timer":{"every":"1h","jitter":"1s"}}`, "[timer]\nevery = \"60m\" # often\njitter = \"1s\"\n"},
+		{"", `{"service":{"name":"web","exec":"a"},"rlimits":{"nofile":"5:6","core":0},"limits":{"cpu_quota":"5%"},"timer":{"on_calendar":"@daily"}}`,
+			"\n[rlimits]\ncore = 0\nnofile = \"5:6\"\n\n[limits]\ncpu_quota = \"5%\"\n\n[timer]\non_calendar = \"@daily\"\n"},
+	} {
+		got, ok := edit([]byte(head+c.text), fromJSON(t, c.json))
+		if !ok || string(got) != head+c.want {
+			t.Errorf("%s with %s: %v\n%s", c.text, c.json, ok, got)
+		}
+	}
+}

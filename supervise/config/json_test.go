@@ -282,3 +282,45 @@ func TestNamesOfVariablesAreRefusedOnTheWire(t *testing.T) {
 		t.Errorf("got %+v, %v", s, problems)
 	}
 }
+
+func TestOurKeysOnTheWire(t *testing.T) {
+	s := fromJSON(t, `{"service":{"name":"a","exec":"b","type":"oneshot","oneshot":false,"user":0,"supplementary_groups":["x",5],"capabilities":["kill"],
+		"env_file":"-/a","exec_stop":["/b","-/c"],"success_exit_status":[3,"TERM"],"nice":-5,"description":null,"stdin":"null"},
+		"lifecycle":{"restart":"no"},"rlimits":{"nofile":1024,"core":"unlimited"},"limits":{"memory_max":"1G","memory_high":"50%"},
+		"timer":{"every":"90m"},"logging":{"log":["ring"]}}`)
+	if !s.Oneshot() || s.Identity.User != "0" || s.Lifecycle.Restart != RestartNever {
+		t.Errorf("got %+v", s)
+	}
+	for _, part := range []string{
+		`"capabilities":["CAP_KILL"]`, `"env_file":["-/a"]`, `"exec_stop":["/b","-/c"]`, `"nice":-5`, `"oneshot":true`, `"user":"0"`,
+		`"success_exit_status":[3,"SIGTERM"]`, `"supplementary_groups":["x","5"]`, `"rlimits":{"core":"unlimited","nofile":1024}`,
+		`"limits":{"memory_high":"50%","memory_max":1073741824}`, `"timer":{"every":"1h30m"}`, `"log":["store","ring"]`, `"restart":"never"`,
+	} {
+		if wire := string(ToJSON(s)); !strings.Contains(wire, part) {
+			t.Errorf("no %s in %s", part, wire)
+		}
+	}
+	roundTrip(t, s)
+	for text, want := range map[string]string{
+		`"type":"forking","oneshot":true`: `service.type: "forking" is against oneshot = true: remove one of them`,
+		`"nice":[5]`:                      "service.nice: must be a number", `"nice":20`: "20 is too large",
+		`"capabilities":[null]`:     "invalid type: null, expected a string",
+		`"env_file":5`:              "service.env_file: must be a text",
+		`"success_exit_status":{}`:  "service.success_exit_status: must be a list",
+		`"watchdog":30`:             `write watchdog = "30s"`,
+		`"type":"notify","main":1`:  "expected a boolean",
+		`"supplementary_groups":""`: "must be a list",
+	} {
+		s, _, err := FromJSON([]byte(`{"service":{"name":"a","exec":"b",` + text + `}}`))
+		if s != nil || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+func BenchmarkToJSON(b *testing.B) {
+	s := everyKey(b)
+	for b.Loop() {
+		ToJSON(s)
+	}
+}
