@@ -6,6 +6,9 @@ import "reflect"
 // be started anew to be as the other one says. Everything counts but what is left
 // out of startedWith.
 func NeedsRestart(was, is *Service) bool {
+	if was == is {
+		return false // as of nearly all when a server takes over
+	}
 	a, b := startedWith(was), startedWith(is)
 	return !reflect.DeepEqual(&a, &b)
 }
