@@ -91,7 +91,7 @@ func (k *chaosKiller) checkStamp() {
 var chaosDeaths = []struct {
 	name  string
 	share int
-}{{"kill -9", 60}, {"kill -9 twice", 10}, {"SIGSTOP, kill -9", 8}, {"SIGSTOP, SIGCONT", 7}, {"SIGUSR1", 7}, {"SIGUSR1 to the keeper", 7}, {"upgrade", 1}}
+}{{"kill -9", 50}, {"kill -9 twice", 10}, {"SIGSTOP, kill -9", 8}, {"SIGSTOP, SIGCONT", 7}, {"SIGUSR1", 7}, {"SIGUSR1 to the keeper", 7}, {"SIGUSR2 to the keeper", 10}, {"upgrade", 1}}
 
 // A chaosDeath is the end of a server.
 type chaosDeath struct {
@@ -163,6 +163,11 @@ func (k *chaosKiller) kill(how string) {
 		old = 0 // it goes on
 	case "SIGUSR1":
 		k.signal(old, syscall.SIGUSR1)
+	case "SIGUSR2 to the keeper":
+		if err := syscall.Kill(k.c.keeperPID(), syscall.SIGUSR2); err != nil {
+			k.c.t.Error(err)
+		}
+		old = 0 // it goes on, and so does whatever comes next
 	case "upgrade":
 		k.stamp = 1 - k.stamp
 		if out, code := k.c.zinit("upgrade", k.binaries[k.stamp]); code != 0 {
