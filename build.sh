@@ -63,10 +63,9 @@ find_go() {
 }
 
 # compile OUTPUT FLAGS builds for GOOS and GOARCH of the environment. The same
-# source gives the same bytes, wherever it lies. HTTP/2, 0.4 MB, is left out: only
-# health checks speak HTTP, to servers that all know 1.1.
+# source gives the same bytes, wherever it lies.
 compile() {
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags nethttpomithttp2 -ldflags "$2" -o "$1" .
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$2" -o "$1" .
 }
 
 build() {

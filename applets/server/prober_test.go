@@ -218,11 +218,11 @@ func TestHTTPChecks(t *testing.T) {
 		{"the body comes bit by bit", plain.URL + "/stalls", 200, patience, ""},
 		{"the same with another status", plain.URL + "/stalls", 204, patience, "/stalls answered 200, expected 204"},
 		{"the body breaks off", plain.URL + "/breaks", 200, patience, ""},
-		{"the headers are without measure", plain.URL + "/headers", 200, patience, "exceeded"},
+		{"the headers are without measure", plain.URL + "/headers", 200, patience, ""},
 		{"https with a certificate of its own", secure.URL + "/ok", 200, patience, ""},
 		{"https with another status", secure.URL + "/sick", 200, patience, "answered 503, expected 200"},
 		{"http where https is spoken", strings.Replace(secure.URL, "https", "http", 1) + "/ok", 200, patience, "answered 400, expected 200"},
-		{"https where http is spoken", strings.Replace(plain.URL, "http", "https", 1) + "/ok", 200, patience, "HTTP response to HTTPS client"},
+		{"https where http is spoken", strings.Replace(plain.URL, "http", "https", 1) + "/ok", 200, patience, "it speaks HTTP, not HTTPS"},
 		{"nobody listens", "http://" + nobody + "/", 200, patience, nobody + ": connect: connection refused"},
 		{"it accepts and never answers", "http://" + silent + "/", 200, soon, "http://" + silent + "/ did not answer within 100ms"},
 		{"https: it accepts and never answers", "https://" + silent + "/", 200, soon, "did not answer within 100ms"},
@@ -267,4 +267,51 @@ func TestHTTPChecksKeepNoConnection(t *testing.T) {
 			t.Errorf("%d checks made %d connections", n, len(made))
 		}
 	}
+}
+
+func TestTheStatusOfAnAnswer(t *testing.T) {
+	endless := strings.Repeat("x", 2*maxAnswer)
+	for _, c := range []struct {
+		name, answer string
+		want         int
+		failure      string
+	}{
+		{"plain", "HTTP/1.1 204 No Content\r\n\r\n", 204, ""},
+		{"without a reason", "HTTP/1.0 200\r\n\r\n", 200, ""},
+		{"with bare line feeds", "HTTP/1.1 404 no\n\n", 404, ""},
+		{"after announcements", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n", 200, ""},
+		{"announcements without end", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100), 0, "only more and more"},
+		{"an announcement without end", "HTTP/1.1 103 Early Hints\r\nLink: " + endless, 0, "without an answer"},
+		{"another protocol", "SSH-2.0-OpenSSH_9.2\r\n", 0, "does not speak HTTP"},
+		{"a later one", "HTTP/2 200\r\n", 0, "does not speak HTTP"},
+		{"no number", "HTTP/1.1 OK\r\n", 0, "does not speak HTTP"},
+		{"no status", "HTTP/1.1 0200 OK\r\n", 0, "does not speak HTTP"},
+		{"a line without end", endless, 0, "without an answer"},
+		{"nothing", "", 0, "without an answer"},
+	} {
+		status, err := readStatus(strings.NewReader(c.answer))
+		if status != c.want || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
+			t.Errorf("%s: %d, %v; want %d, %q", c.name, status, err, c.want, c.failure)
+		}
+	}
+}
+
+func FuzzReadStatus(f *testing.F) {
+	f.Add("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
+	f.Fuzz(func(t *testing.T, answer string) {
+		if status, err := readStatus(strings.NewReader(answer)); err == nil && (status < 101 || status > 999) {
+			t.Errorf("status %d", status)
+		}
+	})
+}
+
+func TestAUserInTheURLIsSent(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, ok := r.BasicAuth(); !ok || user != "me" || password != "a b" || r.URL.RequestURI() != "/x?y=%20z" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	defer s.Close()
+	target := strings.Replace(s.URL, "http://", "http://me:a%20b@", 1) + "/x?y=%20z"
+	isAnswer(t, probe(t, prober{}, &config.Health{Kind: config.ProbeHTTP, Target: target, ExpectStatus: 200, Timeout: patience}), "")
 }
