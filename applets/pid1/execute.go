@@ -95,6 +95,8 @@ func (k *keeper) takeUp(notes map[string]string) {
 	k.terminals = r.numbers(noteTerminals)
 	if pid, ready := k.reap.Server(); ready {
 		k.binary.adopt(pid) // no other is replaced while it is on trial
+	} else {
+		k.standIn.serverBorn()
 	}
 	u := unheard{messages: r.list(noteMessages)}
 	for _, n := range r.numbers(noteSignals) {

@@ -34,6 +34,8 @@ type keeper struct {
 	waves *waves    // nil unless the keeper stops the services by itself
 	wake  time.Time // when the waves go on; zero for not by time
 
+	standIn *standIn
+
 	over bool // return code
 	code int
 }
@@ -159,15 +161,18 @@ func (k *keeper) startServer(back bool) {
 			}
 			k.births <- result
 		}()
+		k.standIn.serverComes()
 		// Standard input is not handed on: the keeper's terminal is not the server's.
 		stdio := [3]*os.File{nil, os.Stdout, os.Stderr}
 		pid, fresh, err := k.binary.start(back, func(path string) (int, error) {
 			return k.reap.StartServer(path, k.argv, os.Environ(), stdio)
 		}, k.console.printf)
 		if err != nil {
+			k.standIn.serverGone()
 			result = notStarted{err}
 			return
 		}
+		k.standIn.serverBorn()
 		result = started{pid, fresh}
 	}()
 }
@@ -202,11 +207,13 @@ func (k *keeper) signalled(sig os.Signal) {
 func (k *keeper) noticed(n reap.Notice) {
 	switch n := n.(type) {
 	case reap.ServerReady:
+		k.standIn.serverReady()
 		k.feed(ready{})
 		if !k.life.trial.on {
 			k.binary.prove()
 		}
 	case reap.ServerExited:
+		k.standIn.serverGone()
 		k.feed(ended{n.Status, n.WasReady, n.Draining})
 	case reap.ReexecWanted:
 		k.feed(replaceWanted{})

@@ -130,6 +130,7 @@ func newKeeper(l life, flags env.ServerFlags, console *console, signals <-chan o
 		if err == nil {
 			// The file that this process runs comes first: the step speaks with it.
 			k.reap.SetSelf(append(slices.Clone(k.binary.kept), k.binary.path)...)
+			k.standIn = newStandIn(flags, k.reap, console.printf)
 			return k, nil
 		}
 		if l.role == standalone && left == nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"zinit/applets/env"
 	"zinit/sock"
@@ -57,7 +58,11 @@ func openPlace(socket string, log *slog.Logger) (*place, error) {
 	return &place{dir, lock}, nil
 }
 
-// lockDir takes the lock of a directory; EWOULDBLOCK: somebody has it.
+// lockPatience is how long the lock of a directory is waited for. A keeper that
+// stands in for a server holds it for a moment, again and again.
+const lockPatience = 500 * time.Millisecond
+
+// lockDir takes the lock of a directory; EWOULDBLOCK: somebody has it and keeps it.
 func lockDir(dir string) (fd int, err error) {
 	path := filepath.Join(dir, "lock")
 	for {
@@ -69,10 +74,17 @@ func lockDir(dir string) (fd int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("cannot open %s: %w", path, err)
 	}
+	var late time.Time
 	for {
 		err = syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
-		if err != syscall.EINTR {
+		if err == syscall.EWOULDBLOCK && late.IsZero() {
+			late = time.Now().Add(lockPatience)
+		}
+		if err != syscall.EINTR && (err != syscall.EWOULDBLOCK || time.Now().After(late)) {
 			break
+		}
+		if err == syscall.EWOULDBLOCK {
+			<-time.After(time.Millisecond)
 		}
 	}
 	if err != nil {
