@@ -65,7 +65,7 @@ func openMemory(p *place, inv reap.Inventory, keeper holder, log *slog.Logger) *
 	}
 	now := thisKeeper()
 	var last keeperRecord
-	known := json.Unmarshal(m.get(keeperKey), &last) == nil
+	known := json.Unmarshal(m.Get(keeperKey), &last) == nil
 	if known && last == now {
 		return m
 	}
@@ -96,15 +96,6 @@ func openStore(p *place, inv reap.Inventory, keeper holder) (*memory, state.Repo
 	settle := func(f *os.File) error { return keeper.Keep(stateName, f) }
 	s, report, err := state.Over(inv.Kept[stateName], renew, settle)
 	return &memory{s, ""}, report, err
-}
-
-func (m *memory) get(key string) (value []byte) {
-	m.Records(func(k string, v []byte) {
-		if k == key {
-			value = v
-		}
-	})
-	return value
 }
 
 func (m *memory) clear() {

@@ -51,7 +51,8 @@ type record struct {
 	number uint64
 	key    []byte
 	value  []byte // nil: deleted
-	size   int    // in the file
+	at     int64  // in the file
+	size   int    // there
 }
 
 // parseRecord reads the record at the start of b; false: there is none.
@@ -117,6 +118,7 @@ func parse(text []byte, each func(record)) (last uint64, report Report) {
 		}
 		last = max(last, r.number)
 		report.Records++
+		r.at = int64(len(text) - len(rest))
 		each(r)
 		rest = rest[r.size:]
 	}

@@ -1,13 +1,13 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // slack is how many bytes of dead records a file may have before it is worth
@@ -26,13 +26,23 @@ type Store struct {
 
 	f       *os.File
 	sums    *crc32.Table
-	live    map[string][]byte
+	live    map[string]place
 	alive   int64  // bytes that the living records take in a file
 	size    int64  // of the file
 	number  uint64 // of the last record in the file
 	batch   []byte // what Commit will append
 	pending uint64 // records in batch
-	broken  bool   // the file does not hold what live does
+	broken  bool   // what live says cannot be appended to the file
+}
+
+// A place is where the living record of a key lies: in the file, or, at or past its
+// size, in the batch, which will be there. No text is kept in memory that is in the
+// file: with a thousand services that would be a megabyte, to be read once, and by
+// another server.
+type place struct {
+	at   int64
+	size uint32 // of the whole record
+	sum  uint32 // of the value
 }
 
 // Open opens the store at path, which is made when it is missing. The directory
@@ -80,7 +90,7 @@ func Over(f *os.File, renew func() (*os.File, error), settle func(*os.File) erro
 }
 
 func newStore() *Store {
-	return &Store{sums: table(), live: map[string][]byte{}}
+	return &Store{sums: table(), live: map[string]place{}}
 }
 
 // adopt reads a file and goes on with it when it is sound; otherwise, or when it
@@ -91,13 +101,13 @@ func (s *Store) adopt(f *os.File) (Report, error) {
 		text, err := readAll(f)
 		if err == nil {
 			s.number, report = parse(text, s.take)
-			s.size = int64(len(text))
 		}
 		if err == nil && len(text) >= len(magic) && !report.Damaged() {
-			s.f = f
+			s.f, s.size = f, int64(len(text))
 			return report, nil
 		}
 		report.Foreign = report.Foreign || err != nil
+		s.batch = text // until it is in the new file
 		defer f.Close()
 	}
 	return report, s.rewrite()
@@ -117,30 +127,76 @@ func readAll(f *os.File) ([]byte, error) {
 	return text[:n], err
 }
 
-// take takes a record over as it lies in the text of the file.
+// take takes over a record as it lies in the text of the file.
 func (s *Store) take(r record) {
-	key := string(r.key)
-	if old, ok := s.live[key]; ok {
-		s.alive -= recordSize(key, old)
-		delete(s.live, key)
-	}
+	s.forget(string(r.key))
 	if r.value != nil {
-		s.live[key] = r.value
-		s.alive += int64(r.size)
+		s.know(string(r.key), place{r.at, uint32(r.size), s.sum(r.value)})
 	}
 }
 
-func recordSize(key string, value []byte) int64 { return int64(headSize + len(key) + len(value)) }
+func (s *Store) sum(value []byte) uint32 { return crc32.Checksum(value, s.sums) }
 
-// Records calls f for every record, in no order. The value is the store's.
+func (s *Store) know(key string, p place) {
+	s.live[key] = p
+	s.alive += int64(p.size)
+}
+
+func (s *Store) forget(key string) {
+	s.alive -= int64(s.live[key].size)
+	delete(s.live, key)
+}
+
+// Records calls f for every record, in no order. The value is the caller's. What
+// cannot be read any more, because somebody else has damaged the file, is left out.
 func (s *Store) Records(f func(key string, value []byte)) {
-	for key, value := range s.live {
-		f(key, value)
+	text, err := s.text()
+	if err != nil {
+		return
+	}
+	for key, p := range s.live {
+		if value := s.valueIn(text, p); value != nil {
+			f(key, value)
+		}
 	}
 }
 
-// Get is the value of a key, which is the store's, or nil.
-func (s *Store) Get(key string) []byte { return s.live[key] }
+// text is the file with the batch at its end.
+func (s *Store) text() ([]byte, error) {
+	text := make([]byte, s.size, s.size+int64(len(s.batch)))
+	if s.size > 0 {
+		n, err := s.f.ReadAt(text, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("cannot read the state: %w", err)
+		}
+		clear(text[n:])
+	}
+	return append(text, s.batch...), nil
+}
+
+// valueIn is the value of a record; nil: it is there no more.
+func (s *Store) valueIn(text []byte, p place) []byte {
+	r, _ := parseRecord(text[p.at:p.at+int64(p.size)], s.sums)
+	return r.value
+}
+
+// Get is the value of a key, or nil.
+func (s *Store) Get(key string) []byte {
+	p, ok := s.live[key]
+	if !ok {
+		return nil
+	}
+	if p.at >= s.size {
+		p.at -= s.size
+		return bytes.Clone(s.valueIn(s.batch, p))
+	}
+	text := make([]byte, p.size)
+	if _, err := s.f.ReadAt(text, p.at); err != nil {
+		return nil
+	}
+	p.at = 0
+	return s.valueIn(text, p)
+}
 
 // Put sets the value of a key; Commit writes it. The store keeps a copy. A key or
 // value that is too long is an error, and the old value stays.
@@ -148,32 +204,26 @@ func (s *Store) Put(key string, value []byte) error {
 	if len(key) > MaxKey || len(value) > MaxValue {
 		return fmt.Errorf("cannot remember %.40q: a record of %d bytes is too long", key, len(value))
 	}
-	if old, ok := s.live[key]; ok {
-		if slices.Equal(old, value) {
-			return nil
-		}
-		s.alive -= recordSize(key, old)
+	p := place{s.size + int64(len(s.batch)), uint32(headSize + len(key) + len(value)), s.sum(value)}
+	if old := s.live[key]; old.size == p.size && old.sum == p.sum && bytes.Equal(s.Get(key), value) {
+		return nil
 	}
-	// In the same memory where it fits: a service changes its state for years.
-	kept := append(s.live[key][:0], value...)
-	if kept == nil {
-		kept = []byte{}
+	if value == nil {
+		value = []byte{} // nil would delete it
 	}
-	s.live[key] = kept
-	s.alive += recordSize(key, kept)
+	s.forget(key)
+	s.know(key, p)
 	s.pending++
-	s.batch = appendRecord(s.batch, s.sums, s.number+s.pending, key, kept)
+	s.batch = appendRecord(s.batch, s.sums, s.number+s.pending, key, value)
 	return nil
 }
 
 // Delete forgets a key.
 func (s *Store) Delete(key string) {
-	old, ok := s.live[key]
-	if !ok {
+	if _, ok := s.live[key]; !ok {
 		return
 	}
-	s.alive -= recordSize(key, old)
-	delete(s.live, key)
+	s.forget(key)
 	s.pending++
 	s.batch = appendRecord(s.batch, s.sums, s.number+s.pending, key, nil)
 }
@@ -209,17 +259,14 @@ func (s *Store) clear() {
 // rewrite writes the living records into a new file.
 func (s *Store) rewrite() error {
 	s.broken = true
-	text := append(make([]byte, 0, s.alive+int64(len(magic))), magic...)
-	number := uint64(0)
-	for key, value := range s.live {
-		number++
-		text = appendRecord(text, s.sums, number, key, value)
+	if err := s.gather(); err != nil {
+		return err
 	}
 	f, err := s.renew()
 	if err != nil {
 		return fmt.Errorf("cannot write the state anew: %w", err)
 	}
-	if _, err = f.WriteAt(text, 0); err == nil {
+	if _, err = f.WriteAt(s.batch, 0); err == nil {
 		err = s.settle(f)
 	}
 	if err != nil {
@@ -229,8 +276,32 @@ func (s *Store) rewrite() error {
 	if s.f != nil {
 		s.f.Close() // everything in it is in the new one
 	}
-	s.f, s.size, s.number, s.broken = f, int64(len(text)), number, false
+	s.f, s.size, s.number, s.broken = f, int64(len(s.batch)), s.pending, false
 	s.clear()
+	return nil
+}
+
+// gather makes the batch the text of a whole new file. Should that not come to be,
+// everything is in memory until one does.
+func (s *Store) gather() error {
+	old, err := s.text()
+	if err != nil {
+		return err
+	}
+	text := append(make([]byte, 0, s.alive+int64(len(magic))), magic...)
+	live := s.live
+	s.live, s.alive, s.pending = make(map[string]place, len(live)), 0, 0
+	for key, p := range live {
+		value := s.valueIn(old, p)
+		if value == nil {
+			continue // somebody else has damaged it
+		}
+		s.pending++
+		p.at = int64(len(text))
+		s.know(key, p)
+		text = appendRecord(text, s.sums, s.pending, key, value)
+	}
+	s.batch, s.size, s.number = text, 0, 0
 	return nil
 }
 

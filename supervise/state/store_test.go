@@ -199,7 +199,8 @@ func TestAFailedCommitIsMadeGoodByTheNext(t *testing.T) {
 		}
 		return renew()
 	}
-	s.f.Close() // a write now fails, as one on a full disk does
+	s.f.Close()
+	s.f, _ = os.Open(path) // a write now fails, as one on a full disk does
 	put(t, s, "a", "2")
 	if err := s.Commit(); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("commit: %v", err)
