@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -71,6 +72,84 @@ func BenchmarkMassStart(b *testing.B) {
 	b.ReportMetric(figures[0]/1e6, "ms/1000")
 	b.ReportMetric(figures[1], "keeper-allocs/spawn")
 	b.ReportMetric(figures[2], "keeper-B/spawn")
+}
+
+// massDressed is the same with a user, groups, and a cgroup for each, all of which ride
+// in the clone.
+var massDressed = scenario{server: func(_ int, s *serverPlay) error {
+	top := os.Getenv("ZINIT_TEST_CGROUP")
+	var dirs []*os.File
+	for i := range benchSpawns {
+		path := top + "/s" + strconv.Itoa(i)
+		if err := os.Mkdir(path, 0o755); err != nil {
+			return err
+		}
+		dir, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		dirs = append(dirs, dir)
+	}
+	begin := time.Now()
+	for i := range benchSpawns {
+		sp := benchSpec("s" + strconv.Itoa(i))
+		sp.Keep[0], sp.Stdout = pipe()
+		sp.Keep[1], sp.Stderr = pipe()
+		sp.User, sp.Cgroup = &Credential{Uid: 65534, Gid: 65534, Groups: []uint32{1, 2}}, dirs[i]
+		s.Spawn(sp)
+	}
+	for range benchSpawns {
+		if _, err := nextEvent[Spawned](s); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(os.Stderr, "elapsed=%d\n", time.Since(begin).Nanoseconds())
+	for i := range benchSpawns {
+		s.Signal("s"+strconv.Itoa(i), 1, syscall.SIGKILL, ScopeCgroup)
+	}
+	for range benchSpawns {
+		if _, err := s.event(); err != nil {
+			return err
+		}
+	}
+	for _, dir := range dirs {
+		if err := eventually("the cgroup is empty", func() bool { return os.Remove(dir.Name()) == nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}}
+
+func BenchmarkMassStartWithUserAndCgroup(b *testing.B) {
+	if os.Getuid() != 0 {
+		b.Skip("only root can")
+	}
+	dir := benchCgroup(b)
+	b.Setenv("ZINIT_TEST_CGROUP", dir)
+	// The tiny program must be one that another user can execute.
+	path := tiny(b)
+	for at := filepath.Dir(path); at != "/tmp" && at != "/"; at = filepath.Dir(at) {
+		if err := os.Chmod(at, 0o755); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Setenv("ZINIT_TEST_TINY", path)
+	b.ReportMetric(measure(b, "massDressed", "elapsed")[0]/1e6, "ms/1000")
+}
+
+func benchCgroup(b *testing.B) string {
+	b.Helper()
+	for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		if dir, err := os.MkdirTemp(mount, "zinit-reap-bench-"); err == nil {
+			if unix.Access(dir+"/cgroup.procs", unix.W_OK) == nil {
+				b.Cleanup(func() { os.Remove(dir) })
+				return dir
+			}
+			os.Remove(dir)
+		}
+	}
+	b.Skip("there is no cgroup v2 tree that can be written")
+	return ""
 }
 
 // BenchmarkForkExec is the same work in one process and one goroutine.

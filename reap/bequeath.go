@@ -41,7 +41,7 @@ func (t *Table) bequest(list []message) []message {
 	for i := range last {
 		list = append(list, &last[i])
 	}
-	return list
+	return t.killed.bequest(list)
 }
 
 func (k *Keeper) bequestRecords(list []message) []message {

@@ -64,6 +64,7 @@ const (
 	verbNotice  = 102
 	verbNote    = 103
 	verbBirth   = 104
+	verbKilled  = 105
 )
 
 type message interface {

@@ -14,7 +14,7 @@ var messages = []message{
 	&spawnMessage{"web", 7, true, true, true, false, spawnArgs{"/bin/x", "/srv", []string{"x", "", "y"}, []string{"A=1"}}},
 	&spawnMessage{Key: "web", Run: math.MaxUint64, Fd: true},
 	&dressMessage{spawnMessage{"web", 7, true, true, true, false, spawnArgs{"/bin/x", "/srv", []string{"x", "", "y"}, []string{"A=1"}}},
-		dress{true, true, true, "/cg/web.svc", 3, &Credential{1000, 1001, []uint32{4, 5}, true}, wholePrep()}},
+		dress{true, true, true, "/cg/web.svc", true, 3, &Credential{1000, 1001, []uint32{4, 5}, true}, wholePrep()}},
 	&dressMessage{spawnMessage: spawnMessage{Key: "web", Fd: true}},
 	&declinedMessage{"web", 8, syscall.EMFILE},
 	&signalMessage{"web", 7, syscall.SIGKILL, ScopeGroup},
@@ -38,7 +38,7 @@ var messages = []message{
 	&keepMessage{nameMessage{"out/web/7/1"}},
 	&releaseMessage{nameMessage{"out/web/7/1"}},
 	new(reexecMessage),
-	&Reexecuted{"because"},
+	&Reexecuted{"because", 3},
 	&heirMessage{812, true},
 	&sessionMessage{3, 813, true, true, true, true, true, 7, 8, true},
 	&unsentMessage{"\x01\x00"},
@@ -47,6 +47,7 @@ var messages = []message{
 	&Orphan{4712, 123457, ExitCode(3)},
 	&noticeMessage{noticeExited, 813, KilledBy(9), true, true},
 	&noteMessage{"role", "machine"},
+	&killedMessage{"/cg/web.svc", 1 << 40},
 	&birthMessage{Child{Key: "web", Run: 7, Pid: 4711, Group: true, Cgroup: "/cg/web.svc", leader: 4711}},
 }
 

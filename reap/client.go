@@ -202,7 +202,7 @@ func (c *Client) heed(m message) {
 		c.can = m.Can // the keeper is another program now
 	case *Reexecuted:
 		if m.Refused == "" {
-			c.can = 0 // until it says
+			c.can = m.can // none if the program is older than that
 		}
 	case *SpawnFailed:
 		id := runID{m.Key, m.Run}
@@ -383,6 +383,7 @@ func (c *Client) askNow(m message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.lost {
+		c.unsent, c.plan = append(c.unsent, c.plan...), nil // it was asked for before
 		c.unsent = appendMessage(c.unsent, m, nil)
 		notify(c.wake)
 	}

@@ -26,7 +26,8 @@ type dressMessage struct {
 type dress struct {
 	Stdin, TTY bool
 	Enter      bool   // a cgroup
-	Cgroup     string // the same, when it is the run's own
+	Cgroup     string // its path
+	Guest      bool   // it is not the run's own
 	Files      uint32
 	User       *Credential
 	Prep       *Prep
@@ -44,6 +45,7 @@ func (d *dress) fields(c *coder) {
 	c.flag(&d.TTY)
 	c.flag(&d.Enter)
 	c.str(&d.Cgroup)
+	c.flag(&d.Guest)
 	field(c, &d.Files)
 	optional(c, &d.User, (*Credential).fields)
 	optional(c, &d.Prep, (*Prep).fields)
@@ -83,10 +85,7 @@ func (s *Spec) dressed() bool {
 func (s *Spec) dress() dress {
 	d := dress{Stdin: s.Stdin != nil, TTY: s.TTY, Files: uint32(len(s.Files)), User: s.User, Prep: s.Prep}
 	if s.Cgroup != nil {
-		d.Enter = true
-		if !s.Guest {
-			d.Cgroup = s.Cgroup.Name()
-		}
+		d.Enter, d.Cgroup, d.Guest = true, s.Cgroup.Name(), s.Guest
 	}
 	return d
 }

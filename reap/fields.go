@@ -158,8 +158,12 @@ func (m *GroupGone) fields(c *coder) {
 	c.num(&m.Run)
 }
 
-func (m *Signaled) fields(c *coder)   { field(c, &m.Signal) }
-func (m *Reexecuted) fields(c *coder) { c.str(&m.Refused) }
+func (m *Signaled) fields(c *coder) { field(c, &m.Signal) }
+
+func (m *Reexecuted) fields(c *coder) {
+	c.str(&m.Refused)
+	c.num(&m.can)
+}
 
 func (m *heirMessage) fields(c *coder) {
 	field(c, &m.Pid)
@@ -201,6 +205,11 @@ func (m *noticeMessage) fields(c *coder) {
 	c.status(&m.Status)
 	c.flag(&m.WasReady)
 	c.flag(&m.Draining)
+}
+
+func (m *killedMessage) fields(c *coder) {
+	c.str(&m.Dir)
+	c.num(&m.Inode)
 }
 
 func (m *noteMessage) fields(c *coder) {

@@ -76,6 +76,11 @@ type (
 	noteMessage struct{ Name, Value string }
 	// birthMessage is the last run of a key as it was born.
 	birthMessage struct{ Child }
+	// killedMessage is a cgroup that was killed as a whole; see killed.go.
+	killedMessage struct {
+		Dir   string
+		Inode uint64
+	}
 )
 
 func (*heirMessage) verb() byte    { return verbHeir }
@@ -87,6 +92,7 @@ func (*orphansMessage) verb() byte { return verbOrphans }
 func (*noticeMessage) verb() byte  { return verbNotice }
 func (*noteMessage) verb() byte    { return verbNote }
 func (*birthMessage) verb() byte   { return verbBirth }
+func (*killedMessage) verb() byte  { return verbKilled }
 
 func newBequest(verb byte) message {
 	switch verb {
@@ -108,6 +114,8 @@ func newBequest(verb byte) message {
 		return new(noteMessage)
 	case verbBirth:
 		return new(birthMessage)
+	case verbKilled:
+		return new(killedMessage)
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ type Keeper struct {
 	rehearsed chan Exited
 	rehearsal uint64 // number of the last
 	calm      calm
-	oldClone  atomic.Bool // the kernel has no clone3
+	oldClone  atomic.Bool   // the kernel has no clone3
+	prepTime  time.Duration // see prepare.go
 
 	// mu is a leaf: it is taken under the table's lock, never around it.
 	mu      sync.Mutex
@@ -114,6 +115,7 @@ func newKeeper(log func(format string, args ...any), h *Heritage) (*Keeper, erro
 
 		rehearsed: make(chan Exited, 1),
 		self:      []string{"/proc/self/exe"},
+		prepTime:  prepTime,
 	}
 	k.recv = &receiver{gate: &k.gate}
 	k.table = NewTable(Hooks{Born: k.born, Unborn: k.unborn, Watched: k.watched, Ended: k.ended, GroupGone: k.groupGone, Settled: k.settled})

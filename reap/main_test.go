@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == RehearsalName {
 		os.Exit(playRehearsal())
 	}
+	if os.Args[0] == PrepName {
+		os.Exit(playPrep())
+	}
 	if len(os.Args) < 3 || os.Args[1] != "-play" {
 		os.Exit(m.Run())
 	}
@@ -65,8 +68,8 @@ type scenario struct {
 }
 
 var scenarios = map[string]scenario{
-	"statuses":   statuses,
-	"massStart":  massStart,
+	"statuses":  statuses,
+	"massStart": massStart, "massDressed": massDressed,
 	"order":      order,
 	"refusals":   refusals,
 	"stranger":   stranger,
@@ -82,6 +85,10 @@ var scenarios = map[string]scenario{
 	"orphaned":   orphaned,
 	"forkAgain":  forkAgain, "forkMemory": forkMemory, "noFiles": noFiles, "noExec": noExec, "large": large,
 	"birth": birth, "birthOld": birthOld, "first": first, "firstStorm": firstStorm, "badServer": badServer, "restart": restart, "hungExec": hungExec, "idle": idle,
+	"daemon": daemon, "outlived": outlived, "refusedPids": refusedPids, "foreign": foreign, "named": named, "watchedAgain": watchedAgain,
+	"leftInCgroup": leftInCgroup, "movedOut": movedOut, "nextTenant": nextTenant, "bombed": bombed, "noInotify": noInotify,
+	"cgroupAgain": cgroupAgain, "guest": guest,
+	"prepared": prepared, "notPrepared": notPrepared, "hungPrep": hungPrep, "latePrep": latePrep,
 	"oldKernel": oldKernel, "noPidfd": noPidfd, "noThreads": noThreads,
 }
 

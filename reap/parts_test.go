@@ -49,6 +49,29 @@ var parts = map[string]func(args []string){
 			forkTiny("\x05", false)
 		}
 	},
+	// daemonize leaves the tiny program behind, in a session of its own, and tells who it
+	// is.
+	"daemonize": func(args []string) { fmt.Println(forkTiny(args[0], true)) },
+	// bomb makes another of its kind, in another session, and ends.
+	"bomb": func([]string) {
+		_, err := syscall.ForkExec(self(), []string{self(), "-play", "bomb"}, &syscall.ProcAttr{
+			Env: os.Environ(), Sys: &syscall.SysProcAttr{Setsid: true}})
+		if err != nil {
+			panic(err)
+		}
+	},
+	// parent makes a process of its own group, tells who it is and waits for it.
+	"parent": func([]string) {
+		pid := forkTiny("p", false)
+		fmt.Println(pid)
+		os.Stdout.Close()
+		var status syscall.WaitStatus
+		for {
+			if _, err := syscall.Wait4(pid, &status, 0, nil); err != syscall.EINTR {
+				return
+			}
+		}
+	},
 	// count ends with the number of strings of its environment, or 250.
 	"count": func([]string) { os.Exit(min(len(os.Environ()), 250)) },
 	// files ends with the number of its descriptors above 2 that were not made by

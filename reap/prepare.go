@@ -32,7 +32,7 @@ const (
 func (k *Keeper) prepare(r *request, whole bool) (errno syscall.Errno, text string) {
 	order := &prepOrder{Args: r.Args, User: r.Dress.User, Prep: r.Dress.Prep}
 	err := error(unix.ENOSYS)
-	if whole && (r.cgroup < 0 || !k.oldClone.Load()) {
+	if whole && (r.cgroup < 0 || k.canBeBornIn(r)) {
 		err = k.startPrep(r, order, -1)
 	}
 	if r.cgroup >= 0 && cannotBeBornThere(err) {
@@ -103,11 +103,11 @@ func (k *Keeper) forkPrep(c Child, argv []string, attr *syscall.ProcAttr) (Child
 // awaitPrep waits until the program is executed or will not be.
 func (k *Keeper) awaitPrep(c Child, report int) {
 	said, late := []byte(nil), false
-	survive(k.log, "report of "+c.Key, func() { said, late = readReport(report) })
+	survive(k.log, "report of "+c.Key, func() { said, late = readReport(report, k.prepTime) })
 	errno, text, executed := judgeReport(said)
 	switch {
 	case late:
-		errno, text = unix.ETIMEDOUT, fmt.Sprintf("cannot execute it: nothing came of it within %v", prepTime)
+		errno, text = unix.ETIMEDOUT, fmt.Sprintf("cannot execute it: nothing came of it within %v", k.prepTime)
 	case executed:
 		k.table.executed(c.Key, c.Run)
 		k.lanes.free(c.Key)
@@ -119,14 +119,14 @@ func (k *Keeper) awaitPrep(c Child, report int) {
 }
 
 // readReport reads until the other end is closed, which exec does too.
-func readReport(fd int) (said []byte, late bool) {
+func readReport(fd int, bound time.Duration) (said []byte, late bool) {
 	f, _, err := pollable(fd, "report")
 	if err != nil {
 		unix.Close(fd)
 		return nil, false
 	}
 	defer f.Close()
-	if err := f.SetReadDeadline(time.Now().Add(prepTime)); err != nil {
+	if err := f.SetReadDeadline(time.Now().Add(bound)); err != nil {
 		return nil, false
 	}
 	said, err = io.ReadAll(io.LimitReader(f, maxReport))

@@ -170,7 +170,7 @@ func (k *Keeper) RefuseReexec(why string) {
 	s.asked = false
 	s.mu.Unlock()
 	if asked {
-		s.out.add(&Reexecuted{why})
+		s.out.add(&Reexecuted{Refused: why})
 		s.flush()
 	}
 }

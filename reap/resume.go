@@ -59,6 +59,8 @@ func (k *Keeper) inherit(h *Heritage) {
 			}
 		case *knownMessage:
 			k.record(m.Key).run = m.Run
+		case *killedMessage:
+			k.table.killed.put(m.Dir, m.Inode)
 		case *birthMessage:
 			k.record(m.Key).birth = m.Child
 		case *helloMessage:
@@ -188,9 +190,10 @@ func (k *Keeper) goOn(s *session) {
 	go k.listen(s)
 	if s.asked {
 		s.asked = false
-		s.out.add(new(Reexecuted))
+		s.out.add(&Reexecuted{can: can})
+	} else {
+		s.out.add(&helloMessage{k.Stage(), can}) // what this program can do the server does not know
 	}
-	s.out.add(&helloMessage{k.Stage(), can}) // what this program can do the server does not know
 	notify(s.out.wake)
 }
 

@@ -19,6 +19,7 @@ func (t *Table) Signal(key string, run uint64, sig syscall.Signal, scope Scope) 
 	// Without the lock: it takes as long as there are processes. The group stays that of
 	// the key, and nothing else of the key happens meanwhile.
 	if sig == unix.SIGKILL {
+		t.killed.note(dir)
 		return cgroup.Kill(dir)
 	}
 	return cgroup.Signal(dir, sig)

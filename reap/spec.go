@@ -196,7 +196,10 @@ type (
 
 	// Reexecuted answers Client.Reexec: the keeper is now the program that is at its
 	// path. With Refused set it is what it was, and that says why.
-	Reexecuted struct{ Refused string }
+	Reexecuted struct {
+		Refused string
+		can     uint64 // of the program that it is now
+	}
 
 	// KeeperLost says that the channel is closed: the keeper is dead. It is the
 	// last event.

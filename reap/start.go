@@ -67,9 +67,6 @@ func (k *Keeper) start(r *request) (errno syscall.Errno, text string) {
 	}
 	err := k.fork(r)
 	if err != nil && r.cgroup >= 0 && cannotBeBornThere(err) {
-		if err == unix.ENOSYS {
-			k.oldClone.Store(true)
-		}
 		return k.prepare(r, false)
 	}
 	if err != nil {
@@ -80,7 +77,7 @@ func (k *Keeper) start(r *request) (errno syscall.Errno, text string) {
 
 // fork starts the program itself: all that is asked for can be had in the clone.
 func (k *Keeper) fork(r *request) error {
-	if r.cgroup >= 0 && k.oldClone.Load() {
+	if r.cgroup >= 0 && !k.canBeBornIn(r) {
 		return unix.ENOSYS
 	}
 	attr := k.attributes(r)
@@ -90,11 +87,24 @@ func (k *Keeper) fork(r *request) error {
 		attr.Sys.Credential = &syscall.Credential{Uid: u.Uid, Gid: u.Gid, Groups: u.Groups, NoSetGroups: u.KeepGroups}
 	}
 	_, err := k.table.Start(r.child(), r.Args.Path, r.Args.Argv, attr)
+	if err == unix.ENOSYS && r.cgroup >= 0 {
+		k.oldClone.Store(true)
+	}
 	return err
 }
 
 func (r *request) child() Child {
-	return Child{Key: r.Key, Run: r.Run, Group: r.Group, Cgroup: r.Dress.Cgroup}
+	c := Child{Key: r.Key, Run: r.Run, Group: r.Group}
+	if !r.Dress.Guest {
+		c.Cgroup = r.Dress.Cgroup
+	}
+	return c
+}
+
+// canBeBornIn reports whether the clone is to be tried that makes a process in its
+// cgroup.
+func (k *Keeper) canBeBornIn(r *request) bool {
+	return !k.oldClone.Load() && !k.table.killed.holds(r.Dress.Cgroup, r.cgroup)
 }
 
 // attributes are those that every child of a server has: its descriptors, and a

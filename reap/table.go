@@ -23,6 +23,7 @@ type Table struct {
 	masked bool // this process was started with signals blocked
 	idle   reaperIdle
 	limits limits
+	killed killed
 
 	// mu is held from the look-up of a pid to the signal, and from a reaping to the
 	// removal. It is taken after forks; the hooks are called under it, so what they

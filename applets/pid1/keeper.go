@@ -249,7 +249,7 @@ func (k *keeper) advance() {
 			return
 		}
 		for _, c := range k.reap.Children() {
-			_ = k.reap.Signal(c.Key, c.Run, unix.SIGKILL, reap.ScopeGroup) // it may be gone by now
+			_ = k.reap.Signal(c.Key, c.Run, unix.SIGKILL, reap.ScopeCgroup) // it may be gone by now
 		}
 		k.signalServer(unix.SIGKILL)
 		killStrays()

@@ -10,6 +10,7 @@ import (
 
 	"zinit/applets/env"
 	"zinit/reap"
+	"zinit/reap/cgroup"
 )
 
 // Main is the applets zinit-pid1 and init: process 1 of a machine or a container.
@@ -86,6 +87,9 @@ func start(e *env.Env, d env.Dialect, w ways) int {
 		return env.ExitFailed
 	}
 	k.applet = append([]string{e.Name()}, e.Args[min(1, len(e.Args)):]...)
+	// Without cgroups services run too; the server finds out and says so.
+	_ = cgroup.Enter()
+	defer func() { _ = cgroup.Leave() }() // what remains is removed by the next start
 	return k.run(left)
 }
 

@@ -124,7 +124,7 @@ func (w *waves) turn(s reap.PlanStep, c reap.Child, now time.Time) ([]order, str
 		w.until[s.Key] = now.Add(timeout)
 		scope := s.Scope
 		if c.MainGone {
-			scope = reap.ScopeGroup
+			scope = max(scope, reap.ScopeGroup) // whom else
 		}
 		return []order{{s.Key, c.Run, s.Signal, scope}}, ""
 	case until.IsZero() || now.Before(until):
@@ -132,7 +132,7 @@ func (w *waves) turn(s reap.PlanStep, c reap.Child, now time.Time) ([]order, str
 	case !w.dead[s.Key]:
 		w.dead[s.Key] = true
 		w.until[s.Key] = now.Add(lastWord)
-		return []order{{s.Key, c.Run, syscall.SIGKILL, reap.ScopeGroup}},
+		return []order{{s.Key, c.Run, syscall.SIGKILL, reap.ScopeCgroup}},
 			fmt.Sprintf("%s did not stop in time: killing it", s.Key)
 	}
 	w.until[s.Key] = time.Time{}

@@ -12,14 +12,12 @@ import (
 	"zinit/reap"
 )
 
-// orders in the form "a:15 b:9*", the star for the whole group.
+// orders in the form "a:15* b:9**", a star for the group, two for the cgroup.
 func written(orders []order) string {
 	var words []string
 	for _, o := range orders {
 		w := fmt.Sprintf("%s:%d", o.key, o.sig)
-		if o.scope == reap.ScopeGroup {
-			w += "*"
-		}
+		w += strings.Repeat("*", int(o.scope))
 		words = append(words, w)
 	}
 	return strings.Join(words, " ")
@@ -61,34 +59,36 @@ func TestWaves(t *testing.T) {
 			{s, nil, "", 0}}},
 		{"who does not stop in time is killed", plan, 60 * s, []turn{
 			{0, children("db", "job", "web"), "job:15* web:3", s},
-			{s, children("db", "job", "web"), "job:9*", 2 * s},
-			{2 * s, children("db", "web"), "web:9*", 4 * s},
+			{s, children("db", "job", "web"), "job:9**", 2 * s},
+			{2 * s, children("db", "web"), "web:9**", 4 * s},
 			{2 * s, children("db"), "db:2", 6 * s},
-			{6 * s, children("db"), "db:9*", 8 * s},
+			{6 * s, children("db"), "db:9**", 8 * s},
 			{7 * s, nil, "", 0}}},
 		{"who cannot be killed is left behind", plan, 60 * s, []turn{
 			{0, children("job", "db"), "job:15*", s},
-			{s, children("job", "db"), "job:9*", 3 * s},
+			{s, children("job", "db"), "job:9**", 3 * s},
 			{3 * s, children("job", "db"), "db:2", 7 * s},
 			{4 * s, children("job"), "", 0}}},
 		{"no time at all", plan, 60 * s, []turn{
 			{0, children("log"), "log:15", 0 + 1},
-			{0, children("log"), "log:9*", 2 * s}}},
+			{0, children("log"), "log:9**", 2 * s}}},
 		{"who is not in the plan goes first", plan, 60 * s, []turn{
 			{0, children("db", "web", "new", "web/health"), "new:15* web:3 web/health:15*", 2 * s},
 			{s, children("db"), "db:2", 5 * s}}},
 		{"without a plan all go together", nil, 60 * s, []turn{
 			{0, children("a", "b"), "a:15* b:15*", 10 * s},
-			{10 * s, children("b"), "b:9*", 12 * s}}},
+			{10 * s, children("b"), "b:9**", 12 * s}}},
 		{"a group whose leader is gone is signalled as a group", plan, 60 * s, []turn{
 			{0, []reap.Child{{Key: "db", Run: 3, Group: true, MainGone: true}}, "db:2*", 4 * s}}},
+		{"a cgroup is signalled as one", []reap.PlanStep{{Key: "db", Signal: intr, Scope: reap.ScopeCgroup, Timeout: 4000}}, 60 * s, []turn{
+			{0, []reap.Child{{Key: "db", Run: 3, Group: true, MainGone: true}}, "db:2**", 4 * s}}},
 		{"timeouts shrink to keep the end", plan, 3 * s, []turn{
 			{0, children("db", "web"), "web:3", s},
-			{s, children("db", "web"), "web:9*", 3 * s},
+			{s, children("db", "web"), "web:9**", 3 * s},
 			{s, children("db"), "db:2", 3 * s}}},
 		{"an end that has passed kills", plan, -s, []turn{
 			{0, children("web"), "web:3", 1},
-			{0, children("web"), "web:9*", 2 * s}}},
+			{0, children("web"), "web:9**", 2 * s}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
