@@ -1,11 +1,9 @@
 package supervise
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"zinit/reap"
@@ -47,12 +45,21 @@ func (c *core) act() {
 			}
 		case machine.Signal:
 			c.Keeper.Signal(o.rec.name, uint64(a.Run), a.Sig, reap.Scope(a.Scope))
-			if c.Memory != nil {
+			if _, stopping := o.rec.m.State.(machine.Stopping); stopping && c.Memory != nil {
 				c.told = append(c.told, o.rec)
 			}
 			c.noteKill(o.rec, a)
 		case machine.Probe:
 			c.probeService(o.rec, a.Run)
+		case machine.FindMain:
+			c.findMain(o.rec, a.Run)
+		case machine.RunHooks:
+			if a.Hook == machine.ExecStartPre {
+				c.begins(o.rec)
+			}
+			c.runHooks(o.rec, a)
+		case machine.EndHooks:
+			c.endHooks(o.rec)
 		}
 		c.orders[n] = order{}
 	}
@@ -93,61 +100,18 @@ func (c *core) noteKill(r *record, a machine.Signal) {
 	c.later(func() { c.Logs.Append(r.name, text) })
 }
 
-// spawn asks the keeper for the main process of a run.
-func (c *core) spawn(r *record, run uint64) error {
-	cfg := r.cfg
-	env := r.environ(c.Environ)
-	path, err := c.Resolve(cfg.Command.Argv[0], env, cfg.Dir)
-	if err != nil {
-		if cfg.Command.Shell {
-			return errors.New(config.ShellMissing(cfg.Command))
-		}
-		return err
-	}
-	pipes, err := c.Logs.Pipes(r.name, run)
-	if err != nil {
-		return err
-	}
-	c.Keeper.Spawn(reap.Spec{
-		Key: r.name, Run: run,
-		Path: path, Argv: cfg.Command.Argv, Env: env, Dir: cfg.Dir,
-		Stdout: pipes.Stdout, Stderr: pipes.Stderr, Keep: pipes.Keep,
-		Group: ownsGroup(cfg),
-	})
-	return nil
-}
-
-// environ is the record's whole environment: the server's, and its own on top.
-func (r *record) environ(base []string) []string {
-	if len(r.cfg.Env) == 0 {
-		return base
-	}
-	if r.env == nil {
-		own := map[string]bool{}
-		for _, kv := range r.cfg.Env {
-			k, _, _ := strings.Cut(kv, "=")
-			own[k] = true
-		}
-		env := make([]string, 0, len(base)+len(r.cfg.Env))
-		for _, kv := range base {
-			if k, _, _ := strings.Cut(kv, "="); !own[k] {
-				env = append(env, kv)
-			}
-		}
-		r.env = append(env, r.cfg.Env...)
-	}
-	return r.env
-}
-
 // spawnError puts a refused fork or exec into words: what, why, and where to
 // look.
-func spawnError(cfg *config.Service, ev reap.SpawnFailed) string {
-	if ev.Refused != "" {
+func spawnError(cfg *config.Service, cmd config.Command, ev reap.SpawnFailed) string {
+	switch {
+	case ev.Refused != "":
 		return ev.Refused
+	case ev.Text != "":
+		return ev.Text
 	}
 	word := ""
-	if len(cfg.Command.Argv) > 0 {
-		word = cfg.Command.Argv[0]
+	if len(cmd.Argv) > 0 {
+		word = cmd.Argv[0]
 	}
 	switch ev.Errno {
 	case syscall.EAGAIN:

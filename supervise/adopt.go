@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,7 +18,7 @@ const strangerTimeout = 10 * time.Second
 // removes, and no other process of that name starts before they are gone.
 func (c *core) addStrangers(inv reap.Inventory) {
 	for _, ch := range inv.Children {
-		name, isProbe := probeOf(ch.Key)
+		name, isGuest := guestOf(ch.Key)
 		// How it wants to be stopped may not be known any more.
 		bare := config.Service{Name: name, Lifecycle: config.Lifecycle{StopSignal: syscall.SIGTERM, StopTimeout: strangerTimeout}}
 		known := c.strangers[name]
@@ -32,7 +33,7 @@ func (c *core) addStrangers(inv reap.Inventory) {
 			}
 			r.leaving, r.wish = true, wishDown
 			c.going++
-		case r.cfg.Target && !isProbe:
+		case r.cfg.Target && !isGuest:
 			bare.Requires, bare.After, bare.Wants, bare.Conflicts = r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts
 			r.problem = madeTarget(r.cfg)
 			r.cfg, r.m = &bare, machine.New(rulesOf(&bare))
@@ -58,9 +59,7 @@ func (c *core) adopt(inv reap.Inventory) {
 	}
 	alive := map[string]reap.Child{}
 	for _, ch := range inv.Children {
-		if _, isProbe := probeOf(ch.Key); !isProbe {
-			alive[ch.Key] = ch
-		}
+		alive[ch.Key] = ch
 	}
 	for _, r := range c.order {
 		ch, lives := alive[r.name]
@@ -77,8 +76,10 @@ func (c *core) adopt(inv reap.Inventory) {
 		}
 	}
 	for _, r := range c.order {
-		if r.recalled && r.m.Active() && r.probe.of == 0 {
-			c.step(r, machine.ProbeLost{Run: r.m.Run()})
+		hooks := r.name + hookSuffix
+		c.takeUpHook(r, inv.Runs[hooks], alive[hooks], exits[hooks])
+		if r.recalled && r.m.Active() {
+			c.takeUp(r)
 		}
 	}
 	for _, e := range inv.Exits {
@@ -89,7 +90,7 @@ func (c *core) adopt(inv reap.Inventory) {
 		case r.recalled:
 		case r.m.Rules.Oneshot && e.Status.Success() && !r.m.Active():
 			r.m.Want = true
-			r.m.State = machine.Exited{Outcome: outcomeOf(e.Status), At: c.now}
+			r.m.State = machine.Exited{Outcome: outcomeOf(e), At: c.now}
 			r.ran = r.cfg
 			c.touch(r)
 			c.unsaved(r)
@@ -103,18 +104,19 @@ func (c *core) adopt(inv reap.Inventory) {
 func (c *core) missed(r *record, asked uint64, exit reap.Exited) {
 	run := r.m.Run()
 	starting, isStarting := r.m.State.(machine.Starting)
-	stopping, isStopping := r.m.State.(machine.Stopping)
 	switch {
+	case !r.m.Main() && r.m.Empty():
+		// It had no process then.
+	case !r.m.Main():
+		c.step(r, machine.GroupGone{Run: run})
 	case uint64(run) > asked && isStarting:
 		// It was decided upon, and the keeper has not heard of it.
 		c.step(r, machine.Unspawned{Run: run})
 	case uint64(run) > asked:
 		c.step(r, machine.SpawnFailed{Run: run, Text: "it was not started any more"})
-	case isStopping && stopping.Gone:
-		c.step(r, machine.GroupGone{Run: run})
 	case exit.Run == uint64(run):
 		c.spawnedUnseen(r, starting, isStarting)
-		c.step(r, machine.ProcessGone{Run: run, Outcome: outcomeOf(exit.Status)})
+		c.step(r, machine.ProcessGone{Run: run, Outcome: outcomeOf(exit)})
 	case isStarting && starting.Stage == machine.Spawning:
 		c.step(r, machine.SpawnFailed{Run: run, Text: "how its start failed is not known: the server ended meanwhile"})
 	default:
@@ -141,15 +143,18 @@ func (c *core) adoptMain(r *record, ch reap.Child, exit reap.Exited) {
 	}
 	if !ch.MainGone {
 		r.pid, r.start = ch.Pid, ch.Start
+		if ch.Watched {
+			c.step(r, machine.MainFound{Run: run})
+		}
 		c.repeatStop(r)
 		return
 	}
-	if st, stopping := r.m.State.(machine.Stopping); stopping && st.Gone {
+	if !r.m.Main() {
 		return
 	}
 	outcome := machine.Outcome{Unknown: true}
 	if exit.Run == ch.Run {
-		outcome = outcomeOf(exit.Status)
+		outcome = outcomeOf(exit)
 	}
 	c.step(r, machine.ProcessGone{Run: run, Outcome: outcome, Lingers: true})
 }
@@ -165,7 +170,7 @@ func (c *core) adoptUnknown(r *record, ch reap.Child) {
 	}
 	// What else it was started with nobody knows any more.
 	r.ran = r.cfg
-	if ch.Group != ownsGroup(r.cfg) {
+	if ch.Group != r.cfg.Lifecycle.OwnsGroup() {
 		ran := *r.cfg
 		ran.Lifecycle.KillMode = config.KillGroup
 		if !ch.Group {
@@ -178,10 +183,29 @@ func (c *core) adoptUnknown(r *record, ch reap.Child) {
 
 // repeatStop sends the stop signal again of which nobody knows whether it was sent.
 func (c *core) repeatStop(r *record) {
-	if st, stopping := r.m.State.(machine.Stopping); stopping && st.Kills == 0 && !st.Gone && r.toldRun != st.Run {
-		rules := r.m.Rules
-		c.orders = append(c.orders, order{r, machine.Signal{Run: st.Run, Sig: rules.StopSignal, Scope: rules.StopScope}})
+	st, stopping := r.m.State.(machine.Stopping)
+	if stopping && st.Kills == 0 && !st.Gone && st.Hook == machine.NoHook && r.toldRun != st.Run {
+		c.orders = append(c.orders, order{r, r.m.StopOrder()})
 	}
+}
+
+// takeUp goes on with what was under way for a run and is lost with the server
+// that had begun it.
+func (c *core) takeUp(r *record) {
+	run := r.m.Run()
+	if r.probe.of == 0 {
+		c.step(r, machine.ProbeLost{Run: run})
+	}
+	c.step(r, machine.Resumed{Run: run})
+	if r.m.Finding() {
+		c.orders = append(c.orders, order{r, machine.FindMain{Run: run}})
+	}
+}
+
+// guestOf splits the key of a probe or a hook into the service that it is for.
+func guestOf(key string) (service string, ok bool) {
+	service, _, ok = strings.Cut(key, "/")
+	return service, ok
 }
 
 // adoptProbe takes over an exec check of a service that runs on; its result is

@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +29,8 @@ func (k *instant) Signal(key string, run uint64, sig syscall.Signal, _ reap.Scop
 	k.events = append(k.events, reap.Exited{Key: key, Run: run, Status: reap.KilledBy(sig)})
 }
 
+func (k *instant) Watch(string, uint64, int)           {}
+func (k *instant) Keep(string, *os.File) error         { return nil }
 func (k *instant) Ack(string, uint64)                  {}
 func (k *instant) Release(string)                      {}
 func (k *instant) Plan([]reap.PlanStep, time.Duration) { k.plans++ }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"reflect"
 	"slices"
 
 	"zinit/supervise/config"
@@ -117,7 +116,7 @@ func unreadDirs(set *config.Set) map[string]bool {
 func (c *core) add(s *config.Service, problem string) *record {
 	r := &record{name: s.Name, cfg: s, problem: problem, heapPos: -1, since: c.now}
 	r.m = machine.New(rulesOf(s))
-	r.m.Last, r.probe.last = machine.Run(c.floor), c.floor
+	r.m.Last, r.probe.last, r.hook.last = machine.Run(c.floor), c.floor, c.floor
 	c.byName[s.Name] = r
 	c.order = append(c.order, r)
 	if !s.Target && problem == "" {
@@ -152,7 +151,7 @@ func (c *core) change(r *record, s *config.Service) {
 		}
 	}
 	r.cfg, r.problem, r.env = s, "", nil
-	r.outdated = r.ran != nil && !sameStart(r.ran, s)
+	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, s)
 	c.step(r, machine.Configured{Rules: r.rules()})
 	if !s.Target {
 		c.Logs.Configure(s.Name, outputs(s))
@@ -175,26 +174,6 @@ func (c *core) begins(r *record) {
 	}
 }
 
-// sameStart reports that a process started with one configuration is as good as
-// one started with the other. Everything counts but what is named here: that
-// applies at once, or decides only whether a start may be.
-func sameStart(a, b *config.Service) bool {
-	atStart := func(s *config.Service) config.Service {
-		t := *s
-		t.Name, t.Source, t.Digest, t.Exec = "", "", [32]byte{}, "" // Exec is Command as written
-		t.Requires, t.After, t.Wants, t.Conflicts = nil, nil, nil, nil
-		t.Status, t.Class, t.Critical = 0, 0, false
-		t.Ports, t.KillOthers, t.ProcessFilters = nil, false, nil
-		t.Lifecycle, t.Health, t.Logging = config.Lifecycle{}, nil, config.Logging{}
-		if ownsGroup(s) {
-			t.Lifecycle.KillMode = config.KillProcess // any one value
-		}
-		t.Env = append([]string{}, t.Env...) // nil is as good as empty
-		return t
-	}
-	return reflect.DeepEqual(atStart(a), atStart(b))
-}
-
 // isUp reports a process, or a target that runs.
 func (r *record) isUp() bool {
 	_, running := r.m.State.(machine.Running)
@@ -203,62 +182,3 @@ func (r *record) isUp() bool {
 
 // stands reports that it is up, or has done its work.
 func (r *record) stands() bool { return r.isUp() || r.m.Satisfied() }
-
-// rules is what the machine needs to know of the record's configuration now. What
-// kind of service it is, and whether its group is its own, changes at its next
-// start, like all that a process is started with.
-func (r *record) rules() *machine.Rules {
-	if r.ran == nil || !r.stands() {
-		return rulesOf(r.cfg)
-	}
-	mixed := *r.cfg
-	mixed.Type = r.ran.Type
-	if ownsGroup(r.cfg) != ownsGroup(r.ran) {
-		mixed.Lifecycle.KillMode = r.ran.Lifecycle.KillMode
-	}
-	return rulesOf(&mixed)
-}
-
-// ownsGroup reports that the process group of the service is ended with it.
-func ownsGroup(s *config.Service) bool { return s.Lifecycle.KillMode != config.KillProcess }
-
-// rulesOf is what the machine needs to know of a configuration.
-func rulesOf(s *config.Service) *machine.Rules {
-	l := s.Lifecycle
-	r := &machine.Rules{
-		Target: s.Target, Oneshot: s.Oneshot(),
-		Delay: l.RestartDelay, DelayMax: l.RestartDelayMax,
-		MaxRestarts: l.MaxRestarts, Stability: l.StabilityPeriod,
-		StartTimeout: l.StartTimeout, StopTimeout: l.StopTimeout, StopSignal: l.StopSignal,
-		StopScope: machine.Group, KillScope: machine.Group,
-	}
-	switch l.Restart {
-	case config.RestartAlways:
-		r.Policy = machine.Always
-	case config.RestartOnFailure:
-		r.Policy = machine.OnFailure
-	}
-	if s.Oneshot() {
-		// A oneshot that ended well has done its work; one that failed is tried
-		// again only when its file says so in words.
-		if r.Policy == machine.Always {
-			r.Policy = machine.OnFailure
-		}
-		if !l.RestartExplicit {
-			r.Policy = machine.Never
-		}
-	}
-	if s.Status == config.StatusIgnore {
-		r.Policy = machine.Never
-	}
-	switch l.KillMode {
-	case config.KillMixed:
-		r.StopScope = machine.Main
-	case config.KillProcess:
-		r.StopScope, r.KillScope = machine.Main, machine.Main
-	}
-	if h := s.Health; h != nil {
-		r.Health = &machine.Health{Interval: h.Interval, StartPeriod: h.StartPeriod, Retries: h.Retries, ReportOnly: h.ReportOnly}
-	}
-	return r
-}

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"log/slog"
+	"os"
 	"syscall"
 	"time"
 
@@ -20,6 +21,10 @@ type Keeper interface {
 	Spawn(reap.Spec)
 	Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope)
 	Ack(key string, run uint64)
+	// Watch has the main process of a run be pid from now on, which is one of its
+	// processes; the answer is reap.Watched or reap.WatchFailed.
+	Watch(key string, run uint64, pid int)
+	Keep(name string, f *os.File) error
 	Release(name string)
 	Plan(steps []reap.PlanStep, worst time.Duration)
 	Draining()
@@ -53,7 +58,12 @@ type Parts struct {
 	// Resolve finds the file that a command executes; config.LookPath is one.
 	Resolve func(file string, env []string, dir string) (string, error)
 	Environ []string // what every service inherits
-	Log     *slog.Logger
+	Finder  Finder   // nil: forking services do not come up
+	Ears    Ears     // nil: nobody listens to what services say
+	// OOM reports that the kernel killed a process of a run for want of memory. It is
+	// asked when a main process has ended badly, and must not block. nil: nobody knows.
+	OOM func(service string, run uint64) bool
+	Log *slog.Logger
 	// Memory is for the server that takes over, Clock for the moments in it; nil:
 	// there will be none that knows more than the keeper does.
 	Memory Memory
@@ -93,6 +103,7 @@ type core struct {
 	watched  []*record        // those somebody waits for that have changed
 	problems []config.Problem // of the configuration now in force
 	draining bool
+	alone    bool            // the keeper is gone
 	leaves   bool            // another server is to take over
 	answers  []chan struct{} // of requests, closed at the end of the turn
 	chores   []func()        // see later
@@ -139,7 +150,12 @@ type record struct {
 	queued uint8 // in stale, in pending, in watched
 
 	probe probe
-	env   []string
+	hook  hooking
+	watch watching
+	first int // the main process before the one that is looked for
+	// status is what the living run says about itself.
+	status string
+	env    []string
 	// ran is what the last run was started with; outdated: the next one will be
 	// started with something else.
 	ran      *config.Service
@@ -186,14 +202,21 @@ func (c *core) step(r *record, ev machine.Event) {
 	next, actions := machine.Step(r.m, ev, c.now)
 	r.m = next
 	// What the graph allows is found out anew by whoever takes over.
-	if was.Perm, was.On = next.Perm, next.On; was != next {
+	if was.Perm, was.On = next.Perm, next.On; known(was, next) != next {
 		c.unsaved(r)
 	}
 	for _, a := range actions {
 		c.orders = append(c.orders, order{r, a})
 	}
-	if is := next.Run(); is != 0 && is != run {
-		run, r.pid = is, 0 // its process is not known yet
+	if ended := run; was.Writes() && (next.Run() != run || !next.Writes()) {
+		c.later(func() { c.Logs.Ended(r.name, uint64(ended)) })
+	}
+	if is := next.Run(); is != run {
+		r.watch = watching{}
+		if is != 0 {
+			run = is
+			r.pid, r.first, r.status = 0, 0, "" // its process is not known yet
+		}
 	}
 	if before.String() != next.State.String() {
 		r.since = c.now
@@ -206,6 +229,19 @@ func (c *core) step(r *record, ev machine.Event) {
 	c.touch(r)
 	c.setWake(r)
 	c.markStale(r)
+}
+
+// known is a service as its memo may have it when it is to be written down anew
+// only if something else has changed than when the next sign of life is due: that
+// is often, and whoever takes over gives it a whole period.
+func known(was, next machine.Service) machine.Service {
+	before, running := was.State.(machine.Running)
+	now, runs := next.State.(machine.Running)
+	if running && runs {
+		before.WatchdogAt = now.WatchdogAt
+		was.State = before
+	}
+	return was
 }
 
 // announce is the one place where transitions are logged.
@@ -256,6 +292,9 @@ func (c *core) tick() {
 	for len(c.wakes) > 0 && !c.wakes[0].wake.After(c.now) {
 		r := c.wakes[0]
 		c.probeDue(r)
+		c.hookDue(r)
+		c.findDue(r)
+		c.act()
 		if at := r.m.Deadline(); !at.IsZero() && !at.After(c.now) {
 			c.step(r, machine.Ticked{})
 			c.conclude()
@@ -275,12 +314,20 @@ func (c *core) nextWake() time.Time {
 	return c.wakes[0].wake
 }
 
+// due is when the record next needs a look; zero: it needs none.
+func (r *record) due() time.Time {
+	at := r.m.Deadline()
+	for _, d := range [...]time.Time{r.probe.deadline, r.hook.deadline, r.watch.until} {
+		if !d.IsZero() && (at.IsZero() || d.Before(at)) {
+			at = d
+		}
+	}
+	return at
+}
+
 // setWake files the record under the moment that it next needs.
 func (c *core) setWake(r *record) {
-	at := r.m.Deadline()
-	if p := r.probe.deadline; !p.IsZero() && (at.IsZero() || p.Before(at)) {
-		at = p
-	}
+	at := r.due()
 	switch {
 	case at.IsZero() && r.heapPos >= 0:
 		heap.Remove(&c.wakes, r.heapPos)

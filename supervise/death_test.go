@@ -33,7 +33,7 @@ func (w *world) die() {
 	w.endTurn("a new server")
 	w.check()
 	for _, key := range w.sim.Alive() {
-		if _, isProbe := probeOf(key); isProbe {
+		if _, isGuest := guestOf(key); isGuest {
 			continue
 		}
 		if r := w.c.byName[key]; r != nil && !r.m.Active() {

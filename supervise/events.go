@@ -9,8 +9,13 @@ import (
 )
 
 // keeperEvent takes in one fact from the keeper. What concerns a service goes to
-// its machine, which refuses old runs; what concerns a probe goes to health.go.
+// its machine, which refuses old runs; what concerns a probe goes to health.go, a hook to hooks.go.
 func (c *core) keeperEvent(ev reap.Event) {
+	if service, ok := hookOf(keyOf(ev)); ok {
+		c.hookEvent(service, ev)
+		c.conclude()
+		return
+	}
 	switch e := ev.(type) {
 	case reap.Spawned:
 		if r := c.byName[e.Key]; r != nil {
@@ -21,7 +26,7 @@ func (c *core) keeperEvent(ev reap.Event) {
 			c.probeSpawnFailed(service, e)
 		} else if r := c.byName[e.Key]; r != nil {
 			c.Logs.Discard(e.Key, e.Run)
-			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: spawnError(r.cfg, e)})
+			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: spawnError(r.cfg, r.cfg.Command, e)})
 		}
 	case reap.Exited:
 		if service, ok := probeOf(e.Key); ok {
@@ -33,6 +38,14 @@ func (c *core) keeperEvent(ev reap.Event) {
 		if r := c.byName[e.Key]; r != nil {
 			c.step(r, machine.GroupGone{Run: machine.Run(e.Run)})
 			c.cancelProbe(r)
+		}
+	case reap.Watched:
+		if r := c.byName[e.Key]; r != nil {
+			c.mainIs(r, e)
+		}
+	case reap.WatchFailed:
+		if r := c.byName[e.Key]; r != nil {
+			c.mainStays(r, e)
 		}
 	case reap.Signaled:
 		c.signaled(e.Signal)
@@ -50,26 +63,19 @@ func (c *core) spawned(r *record, e reap.Spawned) {
 	c.step(r, machine.Spawned{Run: machine.Run(e.Run)})
 }
 
-// exited takes in the end of a main process. It is acknowledged only when the
-// service is gone for good: until then the keeper goes on knowing how the last
-// run ended, and tells the next server.
-func (c *core) exited(e reap.Exited) {
-	c.later(func() { c.Logs.Ended(e.Key, e.Run) })
-	r := c.byName[e.Key]
-	if r == nil {
-		c.Keeper.Ack(e.Key, e.Run)
-		return
+// keyOf is the key of the process that an event is about.
+func keyOf(ev reap.Event) string {
+	switch e := ev.(type) {
+	case reap.Spawned:
+		return e.Key
+	case reap.SpawnFailed:
+		return e.Key
+	case reap.Exited:
+		return e.Key
+	case reap.GroupGone:
+		return e.Key
 	}
-	c.step(r, machine.ProcessGone{Run: machine.Run(e.Run), Outcome: outcomeOf(e.Status), Lingers: e.Lingers})
-	c.cancelProbe(r)
-}
-
-func outcomeOf(s reap.Status) machine.Outcome {
-	if sig, ok := s.Signal(); ok {
-		return machine.Outcome{Signal: sig}
-	}
-	code, _ := s.Code()
-	return machine.Outcome{Code: code}
+	return ""
 }
 
 // signaled is what a signal to the keeper means to the server.

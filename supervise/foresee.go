@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"log/slog"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -120,9 +121,15 @@ type stage struct {
 func (c *core) rehearse() *core {
 	s := &stage{}
 	d := newCore(Parts{
-		Keeper: s, Logs: s, Prober: s, Resolve: c.Resolve, Environ: c.Environ, Log: slog.New(slog.DiscardHandler),
+		Keeper: s, Logs: s, Prober: s, Finder: s, Resolve: c.Resolve, Environ: c.Environ, Log: slog.New(slog.DiscardHandler),
 	})
 	s.c = d
+	d.Post = func(f func(*core)) {
+		s.next = append(s.next, func() {
+			f(d)
+			d.conclude()
+		})
+	}
 	d.now, d.graph, d.starts, d.going, d.floor, d.problems = c.now, c.graph, c.starts, c.going, c.floor, c.problems
 	d.recs, d.order = make([]*record, len(c.recs)), make([]*record, len(c.order))
 	slab := make([]record, len(c.order))
@@ -162,35 +169,53 @@ func (c *core) play() {
 // long as it takes.
 func (s *stage) underWay(r *record) {
 	run := uint64(r.m.Run())
-	switch r.m.State.(type) {
-	case machine.Starting:
+	_, stopping := r.m.State.(machine.Stopping)
+	_, starting := r.m.State.(machine.Starting)
+	switch {
+	case r.m.Finding() || r.watch.asked > 0:
+		r.watch = watching{asked: 1}
+		s.Watch(r.name, run, r.pid)
+	case r.hook.kind != machine.NoHook: // see below
+	case starting:
 		s.next = append(s.next, func() { s.rises(r.name, run) })
-	case machine.Stopping:
-		if !r.m.Stuck() {
-			s.next = append(s.next, func() { s.falls(r.name, run, syscall.SIGTERM) })
-		}
+	case stopping && !r.m.Stuck():
+		s.next = append(s.next, func() { s.falls(r.name, run, syscall.SIGTERM) })
+	}
+	if r.hook.alive {
+		s.next = append(s.next, func() { s.ends(r.name+hookSuffix, r.hook.last) })
 	}
 	if p := r.probe; p.alive && p.of == 0 {
 		s.Signal(r.name+probeSuffix, p.last, syscall.SIGKILL, reap.ScopeGroup)
 	}
 }
 
+// ends is a process that ends well.
+func (s *stage) ends(key string, run uint64) {
+	s.c.keeperEvent(reap.Exited{Key: key, Run: run, Status: reap.ExitCode(0)})
+}
+
 // rises is a process that starts and is healthy.
 func (s *stage) rises(key string, run uint64) {
 	s.c.keeperEvent(reap.Spawned{Key: key, Run: run})
-	if r := s.c.byName[key]; r != nil {
-		s.c.step(r, machine.Probed{Run: machine.Run(run)})
-		s.c.conclude()
+	r := s.c.byName[key]
+	if r == nil {
+		return
 	}
+	if r.m.Rules.Readiness == machine.ByFork {
+		s.ends(key, run)
+	}
+	s.c.step(r, machine.Notified{Run: machine.Run(run), Ready: true})
+	s.c.step(r, machine.Probed{Run: machine.Run(run)})
+	s.c.conclude()
 }
 
 // falls is the end of a process, or of the rest of its group.
 func (s *stage) falls(key string, run uint64, sig syscall.Signal) {
-	if r := s.c.byName[key]; r != nil {
-		if st, ok := r.m.State.(machine.Stopping); ok && st.Gone {
+	if r := s.c.byName[key]; r != nil && !r.m.Main() {
+		if !r.m.Empty() {
 			s.c.keeperEvent(reap.GroupGone{Key: key, Run: run})
-			return
 		}
+		return
 	}
 	s.c.keeperEvent(reap.Exited{Key: key, Run: run, Status: reap.KilledBy(sig)})
 }
@@ -201,11 +226,26 @@ func (s *stage) Spawn(spec reap.Spec) {
 	}
 	s.next = append(s.next, func() {
 		s.rises(spec.Key, spec.Run)
-		if r := s.c.byName[spec.Key]; r != nil && r.cfg.Oneshot() {
-			s.c.keeperEvent(reap.Exited{Key: spec.Key, Run: spec.Run, Status: reap.ExitCode(0)})
+		_, isHook := hookOf(spec.Key)
+		if r := s.c.byName[spec.Key]; isHook || r != nil && r.cfg.Oneshot() {
+			s.ends(spec.Key, spec.Run)
 		}
 	})
 }
+
+// Watch succeeds.
+func (s *stage) Watch(key string, run uint64, pid int) {
+	s.next = append(s.next, func() {
+		s.c.keeperEvent(reap.Watched{Key: key, Run: run, Pid: pid})
+		if r := s.c.byName[key]; r != nil {
+			s.c.step(r, machine.Probed{Run: machine.Run(run)})
+			s.c.conclude()
+		}
+	})
+}
+
+// Find finds a process.
+func (s *stage) Find(_ *config.Service, _ uint64, first int, done func(int, error)) { done(first, nil) }
 
 func (s *stage) Signal(key string, run uint64, sig syscall.Signal, _ reap.Scope) {
 	s.next = append(s.next, func() { s.falls(key, run, sig) })
@@ -214,6 +254,7 @@ func (s *stage) Signal(key string, run uint64, sig syscall.Signal, _ reap.Scope)
 // The rest has no effect on what happens.
 func (s *stage) Ack(string, uint64)                       {}
 func (s *stage) Release(string)                           {}
+func (s *stage) Keep(string, *os.File) error              { return nil }
 func (s *stage) Plan([]reap.PlanStep, time.Duration)      {}
 func (s *stage) Draining()                                {}
 func (s *stage) Flush()                                   {}

@@ -64,8 +64,7 @@ func (c *core) spawnProbe(r *record, run machine.Run, h *config.Health) {
 		c.probed(r, run, fmt.Errorf("the check before has not ended"))
 		return
 	}
-	env := r.environ(c.Environ)
-	path, err := c.Resolve(h.Command.Argv[0], env, r.cfg.Dir)
+	spec, err := c.spec(r, errand{key: r.name + probeSuffix, run: r.probe.last + 1, command: h.Command, guest: true})
 	if err != nil {
 		c.probed(r, run, err)
 		return
@@ -74,11 +73,7 @@ func (c *core) spawnProbe(r *record, run machine.Run, h *config.Health) {
 	r.probe.alive, r.probe.of = true, run
 	r.probe.timeout, r.probe.deadline = h.Timeout, c.now.Add(h.Timeout)
 	c.setWake(r)
-	c.Keeper.Spawn(reap.Spec{
-		Key: r.name + probeSuffix, Run: r.probe.last,
-		Path: path, Argv: h.Command.Argv, Env: env, Dir: r.cfg.Dir,
-		Group: true,
-	})
+	c.Keeper.Spawn(spec)
 }
 
 // probeDue ends a probe that took too long, with everything it started.
@@ -108,7 +103,7 @@ func (c *core) endProbe(r *record) {
 
 func (c *core) probeSpawnFailed(service string, e reap.SpawnFailed) {
 	if r := c.byName[service]; r != nil && e.Run == r.probe.last {
-		why := e.Refused
+		why := e.Refused + e.Text // one of them
 		if why == "" {
 			why = e.Errno.Error()
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,29 @@ type house struct {
 type clinic struct {
 	mu   sync.Mutex
 	sick map[string]string // guarded by mu
+	pids map[string]int    // guarded by mu; what the pid files hold
+}
+
+// Find reads a pid file.
+func (h *clinic) Find(s *config.Service, _ uint64, _ int, done func(int, error)) {
+	h.mu.Lock()
+	pid, ok := h.pids[s.Name]
+	h.mu.Unlock()
+	if !ok {
+		done(0, errors.New("there is no pid file"))
+		return
+	}
+	time.AfterFunc(time.Millisecond, func() { done(pid, nil) })
+}
+
+// pidFile says what the pid file of a service holds from now on.
+func (h *clinic) pidFile(name string, pid int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.pids == nil {
+		h.pids = map[string]int{}
+	}
+	h.pids[name] = pid
 }
 
 // inHouse runs a test in a bubble, with a supervisor of the services that the
@@ -55,7 +79,7 @@ func newHouse(t *testing.T, k *player) *house {
 	h := &house{t: t, k: k, clinic: &clinic{sick: map[string]string{}}, ended: make(chan error, 1), begun: time.Now()}
 	h.s = New(Options{
 		Parts: Parts{
-			Keeper: k, Logs: noLogs{}, Prober: h.clinic, Log: slog.New(slog.DiscardHandler),
+			Keeper: k, Logs: noLogs{}, Prober: h.clinic, Finder: h.clinic, Log: slog.New(slog.DiscardHandler),
 			Resolve: func(file string, _ []string, _ string) (string, error) {
 				if file == "/missing" {
 					return "", errors.New("/missing: no such file")
@@ -227,6 +251,30 @@ func setKey(s *config.Service, key, value string) (err error) {
 		s.Conflicts = list
 	case "target":
 		s.Target, s.Exec, s.Command = true, "", config.Command{}
+	case "notify":
+		s.Type = config.TypeNotify
+	case "forking":
+		s.Type = config.TypeForking
+	case "idle":
+		s.Type = config.TypeIdle
+	case "remain":
+		s.Type, s.RemainAfterExit = config.TypeOneshot, true
+	case "watchdog":
+		s.Watchdog, err = time.ParseDuration(value)
+	case "critical":
+		s.Critical = true
+	case "hook-timeout":
+		s.Lifecycle.HookTimeout, err = time.ParseDuration(value)
+	case "pre":
+		s.Hooks.StartPre = hooksIn(list)
+	case "post":
+		s.Hooks.StartPost = hooksIn(list)
+	case "reload":
+		s.Hooks.Reload = hooksIn(list)
+	case "stop":
+		s.Hooks.Stop = hooksIn(list)
+	case "stop-post":
+		s.Hooks.StopPost = hooksIn(list)
 	case "oneshot":
 		s.Type = config.TypeOneshot
 	case "status":
@@ -235,7 +283,7 @@ func setKey(s *config.Service, key, value string) (err error) {
 			return fmt.Errorf("no status %q", value)
 		}
 	case "restart":
-		policy, ok := map[string]config.RestartPolicy{"always": config.RestartAlways, "never": config.RestartNever, "on-failure": config.RestartOnFailure}[value]
+		policy, ok := map[string]config.RestartPolicy{"always": config.RestartAlways, "never": config.RestartNever, "on-failure": config.RestartOnFailure, "on-success": config.RestartOnSuccess, "on-abnormal": config.RestartOnAbnormal}[value]
 		if s.Lifecycle.Restart, s.Lifecycle.RestartExplicit = policy, true; !ok {
 			return fmt.Errorf("no policy %q", value)
 		}
@@ -259,6 +307,15 @@ func setKey(s *config.Service, key, value string) (err error) {
 	return err
 }
 
+// hooksIn is commands; a - in front says that a failure does not count.
+func hooksIn(lines []string) (hooks []config.Hook) {
+	for _, line := range lines {
+		bare, ignore := strings.CutPrefix(line, "-")
+		hooks = append(hooks, config.Hook{Line: bare, Command: config.Command{Argv: []string{bare}}, IgnoreFailure: ignore})
+	}
+	return hooks
+}
+
 // A player lets a simulated keeper live in a bubble: it delivers events when their
 // time has come, in batches, and writes down what it is asked for.
 type player struct {
@@ -270,6 +327,8 @@ type player struct {
 	mu   sync.Mutex
 	sim  *reaptest.Sim // guarded by mu
 	done []string      // guarded by mu; what was asked for, in order
+	// specs are the last of each key; guarded by mu.
+	specs map[string]reap.Spec
 }
 
 func newPlayer() *player {
@@ -378,13 +437,30 @@ func (k *player) odds(key string, o reaptest.Odds) {
 }
 
 func (k *player) Spawn(spec reap.Spec) {
-	k.with(func(s *reaptest.Sim) { k.note("spawn %s", spec.Key); s.Spawn(spec) })
+	k.with(func(s *reaptest.Sim) {
+		word := ""
+		if _, isHook := hookOf(spec.Key); isHook {
+			word = " " + spec.Argv[0]
+		}
+		k.note("spawn %s%s", spec.Key, word)
+		if k.specs == nil {
+			k.specs = map[string]reap.Spec{}
+		}
+		k.specs[spec.Key] = spec
+		s.Spawn(spec)
+	})
 }
 
 func (k *player) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope) {
-	word := map[syscall.Signal]string{syscall.SIGTERM: "TERM", syscall.SIGKILL: "KILL", syscall.SIGHUP: "HUP"}[sig]
+	word := map[syscall.Signal]string{syscall.SIGTERM: "TERM", syscall.SIGKILL: "KILL", syscall.SIGHUP: "HUP", syscall.SIGABRT: "ABRT"}[sig]
 	k.with(func(s *reaptest.Sim) { k.note("%s %s", word, key); s.Signal(key, run, sig, scope) })
 }
+
+func (k *player) Watch(key string, run uint64, pid int) {
+	k.with(func(s *reaptest.Sim) { k.note("watch %s", key); s.Watch(key, run, pid) })
+}
+
+func (k *player) Keep(string, *os.File) error { return nil }
 
 func (k *player) Flush() {}
 

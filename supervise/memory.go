@@ -44,11 +44,15 @@ type recollection struct {
 	Start uint64 `json:"start,omitempty"`
 	// Ran names the configuration that its last run was started with.
 	Ran string `json:"ran,omitempty"`
+	// Hook is the hook that is under way; First and Status are those of the record.
+	Hook   *hookMemo `json:"hook,omitempty"`
+	First  int       `json:"first,omitempty"`
+	Status string    `json:"status,omitempty"`
 }
 
 // recollectionVersion grows when a recollection gets a member that older servers
 // do not know: they keep it for the newer ones.
-const recollectionVersion = 1
+const recollectionVersion = 2
 
 // nameOf names a configuration: the same name is the same text of the same file.
 func nameOf(s *config.Service) string {
@@ -124,7 +128,7 @@ func (c *core) remember() {
 }
 
 func (c *core) write(r *record) error {
-	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran)}
+	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status}
 	if r.m.Run() != r.toldRun {
 		rec.Told = 0
 	}
@@ -237,9 +241,10 @@ func (c *core) restore(r *record, text, ran []byte) error {
 	// What the graph allowed then is no permission to start now.
 	m.Perm = machine.Hold
 	r.m, r.wish, r.since, r.recalled = m, rec.Wish, time.UnixMilli(rec.SinceMs), true
-	r.toldRun = machine.Run(rec.Told)
+	r.toldRun, r.first, r.status = machine.Run(rec.Told), rec.First, rec.Status
+	rec.Hook.recall(r, c.Clock)
 	r.m.Rules = r.rules()
-	r.outdated = r.ran != nil && !sameStart(r.ran, r.cfg)
+	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, r.cfg)
 	if rec.Version > recollectionVersion {
 		r.strange = strangeIn(rec.Version, text)
 	}

@@ -178,7 +178,7 @@ func (c *core) kill(name string, sig syscall.Signal) error {
 	if r.m.Rules.Target {
 		return refuse(IsTarget, name, "%s: it is a target and has no process: signal one of its services", name)
 	}
-	if !r.m.Active() {
+	if !r.m.Active() || r.m.Empty() {
 		return refuse(NotRunning, name, "service not running: %s", name)
 	}
 	c.Keeper.Signal(name, uint64(r.m.Run()), sig, reap.ScopeGroup)

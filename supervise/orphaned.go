@@ -3,11 +3,13 @@ package supervise
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"syscall"
 	"time"
 
 	"zinit/reap"
+	"zinit/supervise/machine"
 )
 
 // A lone takes the keeper's place when the keeper has died: the services lost
@@ -47,7 +49,7 @@ func (l *lone) Signal(key string, run uint64, sig syscall.Signal, scope reap.Sco
 		return
 	}
 	signal := reap.SignalByPidfd
-	if scope == reap.ScopeGroup {
+	if scope != reap.ScopeMain {
 		signal = reap.SignalGroup
 	}
 	err := signal(ch.Pid, ch.Start, sig)
@@ -64,9 +66,25 @@ func (l *lone) Spawn(s reap.Spec) {
 // The rest concerns a keeper that lives.
 func (l *lone) Ack(string, uint64)                  {}
 func (l *lone) Release(string)                      {}
+func (l *lone) Keep(string, *os.File) error         { return nil }
+func (l *lone) Watch(string, uint64, int)           {}
 func (l *lone) Plan([]reap.PlanStep, time.Duration) {}
 func (l *lone) Draining()                           {}
 func (l *lone) Flush()                              {}
+
+// withoutKeeper ends what only the keeper could have answered.
+func (c *core) withoutKeeper(r *record) {
+	if held := r.watch.held; held != nil {
+		r.watch = watching{}
+		c.mainExited(r, *held)
+	}
+	if r.m.Finding() {
+		c.step(r, machine.MainMissing{Run: r.m.Run(), Text: "the keeper is gone"})
+	}
+	if r.hook.kind != machine.NoHook {
+		c.hookDone(r, "the keeper is gone", 0)
+	}
+}
 
 // orphan goes on without a keeper: everything is stopped, in order.
 func (c *core) orphan() <-chan []reap.Event {
@@ -78,10 +96,13 @@ func (c *core) orphan() <-chan []reap.Event {
 		}
 	}
 	l := newLone(left, c.Log)
-	c.Keeper = l
+	c.Keeper, c.alone = l, true
+	for _, r := range c.recs {
+		c.withoutKeeper(r)
+	}
 	c.shutdown()
 	for _, r := range c.recs {
-		if r.m.Active() && r.pid == 0 {
+		if r.m.Main() && r.pid == 0 {
 			// It was about to be spawned, by a keeper that is no more.
 			c.keeperEvent(reap.SpawnFailed{Key: r.name, Run: uint64(r.m.Run()), Refused: "the keeper is gone"})
 		}

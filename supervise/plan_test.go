@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,8 @@ type planner struct {
 }
 
 func (p *planner) Plan(steps []reap.PlanStep, worst time.Duration) { p.steps, p.worst = steps, worst }
+
+func (p *planner) Keep(string, *os.File) error { return nil }
 
 // plan loads a configuration and returns the keeper, which has the plan.
 func plan(set *config.Set, log io.Writer) *planner {

@@ -127,6 +127,12 @@ const (
 	longestPlan = 100 * 365 * 24 * time.Hour
 )
 
+// hooksTake is how long the hooks of a stop may take.
+func (r *record) hooksTake() time.Duration {
+	h := r.cfg.Hooks
+	return min(time.Duration(len(h.Stop)+len(h.StopPost))*min(r.cfg.Lifecycle.HookTimeout, longestStop), longestStop)
+}
+
 // sendPlan tells the keeper in which waves it is to stop the services when no
 // server can.
 func (c *core) sendPlan() {
@@ -141,7 +147,7 @@ func (c *core) sendPlan() {
 			}
 			rules := r.m.Rules
 			timeout := min(rules.StopTimeout, longestStop)
-			longest = max(longest, timeout)
+			longest = max(longest, timeout+r.hooksTake())
 			steps = append(steps, reap.PlanStep{
 				Key: r.name, Wave: n, Signal: rules.StopSignal,
 				Scope: reap.Scope(rules.StopScope), Timeout: uint32(timeout.Milliseconds()),

@@ -228,7 +228,7 @@ func (c *core) sweep() {
 		return
 	}
 	for _, r := range c.order {
-		if r.leaving && (r.m.Active() || r.wish != noWish || r.probe.alive) {
+		if r.leaving && (r.m.Active() || r.wish != noWish || r.probe.alive || r.hook.alive) {
 			return
 		}
 	}
@@ -239,11 +239,17 @@ func (c *core) sweep() {
 		delete(c.byName, r.name)
 		c.tell(EventRemoved, r)
 		c.touch(r)
-		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last)
+		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last, r.hook.last)
 		c.Keeper.Ack(r.name, uint64(r.m.Last))
+		if speaks(r.cfg) && c.Ears != nil {
+			c.later(func() { c.Ears.Close(r.name) })
+		}
+		if r.hook.last > 0 {
+			c.Keeper.Ack(r.name+hookSuffix, r.hook.last)
+		}
 		c.later(func() { c.Logs.Remove(r.name) })
 		r.m.State = machine.Inactive{}
-		r.probe.deadline = time.Time{}
+		r.probe.deadline, r.hook.deadline = time.Time{}, time.Time{}
 		c.setWake(r)
 		c.unsaved(r)
 		return true

@@ -102,6 +102,10 @@ func (c *core) grant(r *record) {
 		c.step(r, machine.Dropped{})
 	case wishRestart:
 		r.wish = noWish
+		// What has no process is down and up again in this one step.
+		if !r.m.Main() && !r.m.Rules.Target && c.permissionTo(r, true) != machine.Go {
+			c.step(r, machine.DepsHeld{On: c.obstacle(r)})
+		}
 		c.step(r, machine.Restarted{})
 	}
 }
@@ -110,8 +114,14 @@ func (c *core) grant(r *record) {
 // than those that depend on it are down. What is told to go down starts no more,
 // whatever the graph says.
 func (c *core) permission(r *record) machine.Perm {
+	_, up := r.m.State.(machine.Running)
+	return c.permissionTo(r, !up)
+}
+
+// permissionTo is permission to start, or only to run on.
+func (c *core) permissionTo(r *record, start bool) machine.Perm {
 	n := r.counts
-	if _, up := r.m.State.(machine.Running); up {
+	if !start {
 		n.first, n.clash = 0, 0 // order and conflict are questions of the start
 	}
 	switch {

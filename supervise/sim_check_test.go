@@ -28,8 +28,8 @@ func (w *world) mayStart(name string) {
 // mayStop: dependents stop before what they require.
 func (w *world) mayStop(r *record) {
 	st, ok := r.m.State.(machine.Stopping)
-	if !ok || st.Why.Failure() || st.Why.Kind == machine.Ended {
-		return
+	if !ok || st.Why.Failure() || st.Why.Kind == machine.Ended || w.falling[r.name] == st.Run {
+		return // what was decided upon earlier may have been overtaken by a reload
 	}
 	if slices.ContainsFunc(w.c.recs, func(d *record) bool { return d.knotted }) {
 		return // no order holds through a cycle
@@ -96,11 +96,12 @@ func count(n *counts, kind depgraph.Kind, d bits) {
 }
 
 func (w *world) checkRecord(r *record) {
-	c := w.c
-	at := r.m.Deadline()
-	if p := r.probe.deadline; !p.IsZero() && (at.IsZero() || p.Before(at)) {
-		at = p
+	if st, ok := r.m.State.(machine.Stopping); ok {
+		w.falling[r.name] = st.Run
 	}
+	c := w.c
+	w.checkUnderWay(r)
+	at := r.due()
 	switch {
 	case at.IsZero() != (r.heapPos < 0):
 		w.failf("%s: deadline %v, place in the heap %d", r.name, at, r.heapPos)
@@ -110,7 +111,9 @@ func (w *world) checkRecord(r *record) {
 		w.failf("%s: its deadline %v has passed unserved", r.name, at)
 	}
 	if st, ok := r.m.State.(machine.Stopping); ok {
-		if bound := st.Since.Add(r.m.Rules.StopTimeout + 10*time.Second + time.Second); c.now.After(bound) && !r.m.Stuck() && st.Kills == 0 {
+		longest := r.m.Rules.StopTimeout + 10*time.Second + time.Second
+		longest += time.Duration(len(r.cfg.Hooks.Stop)+len(r.cfg.Hooks.StopPost)) * (r.cfg.Lifecycle.HookTimeout + machine.StuckAfter)
+		if bound := st.Since.Add(longest); c.now.After(bound) && !r.m.Stuck() && st.Kills == 0 {
 			w.failf("%s is stopping since %v without a kill", r.name, st.Since)
 		}
 	}

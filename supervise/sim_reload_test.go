@@ -94,8 +94,8 @@ func image(c *core) string {
 			health = *rules.Health
 		}
 		m.Rules, rules.Health = nil, nil
-		fmt.Fprintf(&b, "%s %x %v %q %+v %+v %+v %+v wish=%d breaking=%v leaving=%v outdated=%v %+v %+v wake=%v\n",
-			r.name, r.cfg.Digest[:2], r.cfg.Requires, r.problem, m, rules, health, r.probe, r.wish, r.breaking != nil, r.leaving, r.outdated, r.counts, r.bits, r.wake)
+		fmt.Fprintf(&b, "%s %x %v %q %+v %+v %+v %+v wish=%d breaking=%v leaving=%v outdated=%v %+v %+v wake=%v %+v %+v\n",
+			r.name, r.cfg.Digest[:2], r.cfg.Requires, r.problem, m, rules, health, r.probe, r.wish, r.breaking != nil, r.leaving, r.outdated, r.counts, r.bits, r.wake, r.hook, r.watch)
 	}
 	for _, o := range c.orders {
 		fmt.Fprintf(&b, "%s %+v\n", o.rec.name, o.action)
@@ -120,22 +120,6 @@ func differ(is, wants string) string {
 		}
 	}
 	return text
-}
-
-// idealOdds has a process be what it is to be.
-func (w *world) idealOdds(key string) {
-	if !w.ideal {
-		return
-	}
-	service, isProbe := probeOf(key)
-	if !isProbe {
-		service = key
-	}
-	odds := w.sim.Odds
-	if r := w.c.byName[service]; isProbe || r != nil && r.cfg.Oneshot() {
-		odds.Ends, odds.EndsWell, odds.MaxLife = 100, 100, 50*time.Millisecond
-	}
-	w.sim.Of[key] = odds
 }
 
 // until lets the world run until something is so; false: it does not come to that.
@@ -167,7 +151,7 @@ func (w *world) rest() bool {
 }
 
 // works reports a oneshot that has not done its work yet.
-func (w *world) works(r *record) bool { return r.m.Active() && r.m.Rules.Oneshot }
+func (w *world) works(r *record) bool { return r.m.Active() && r.m.Rules.Oneshot && !r.m.Satisfied() }
 
 // TestForesight: in a world where what is stopped stops and what is started comes
 // up, however long that takes, all comes as it was said.
@@ -243,11 +227,11 @@ func (w *world) foresees(n int) bool {
 	return true
 }
 
-// noteTargets notes which services are targets: their ups and downs cannot be seen
-// from outside.
+// noteTargets notes which services are targets, or oneshots that have nothing left
+// to be ended: their ups and downs cannot be seen from outside.
 func (w *world) noteTargets() {
 	for _, r := range w.c.order {
-		w.targets[r.name] = w.targets[r.name] || r.m.Rules.Target
+		w.targets[r.name] = w.targets[r.name] || r.m.Rules.Target || r.m.Active() && r.m.Empty()
 	}
 }
 

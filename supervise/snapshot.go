@@ -17,6 +17,8 @@ type View struct {
 	Reason  string    // why it is in this state; empty when the state says it all, and for Blocked: see Blockers
 	Since   time.Time // when the state was entered
 	Started time.Time // when the living run was spawned
+	Phase   string    // how far a start or a stop is, and what else is under way, for people; mostly empty
+	Status  string    // what the living run says about itself; empty: nothing
 	Pid     int
 	Start   uint64 // of Pid, in clock ticks since boot: tells it from a later process of that pid; 0: not known
 	Run     uint64
@@ -124,7 +126,7 @@ func (c *core) viewOf(r *record) *View {
 		r.view = &View{
 			Name: r.name, Config: r.cfg, Problem: r.problem,
 			State: r.m.State, Reason: reason,
-			Since: r.since, Started: r.m.Started,
+			Since: r.since, Started: r.m.Started, Phase: r.m.Phase(), Status: r.says(),
 			Pid: r.pid, Start: r.start, Run: uint64(r.m.Last),
 			Restarts: r.m.Total, Quick: r.m.Quick, NextDelay: r.m.Delay,
 			Want: r.m.Want, Oneshot: r.m.Rules.Oneshot,
@@ -138,6 +140,14 @@ func (c *core) viewOf(r *record) *View {
 		}
 	}
 	return r.view
+}
+
+// says is what the living run says about itself.
+func (r *record) says() string {
+	if !r.m.Active() {
+		return ""
+	}
+	return r.status
 }
 
 // snapshot makes the whole read model; it costs a pointer for each service that

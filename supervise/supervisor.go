@@ -132,22 +132,29 @@ func (s *Supervisor) keeperLost(batch []reap.Event) bool {
 // that something has changed.
 func (s *Supervisor) endTurn() {
 	c := s.core
-	c.turn()
+	c.work()
+	// First of all: who is told of something, or answered, and looks must see it.
+	s.version.Store(c.changes)
 	if len(c.news) > 0 {
 		s.feed.publish(c.news)
 		clear(c.news)
 		c.news = c.news[:0]
 	}
-	s.version.Store(c.changes)
-	// Only now: who was answered and looks must see what came of the request.
+	c.tryWaiters()
 	for _, ran := range c.answers {
 		close(ran)
 	}
 	c.answers = c.answers[:0]
 }
 
-// turn completes the work of one turn of the loop.
+// turn completes one turn of the loop, where nobody looks from outside.
 func (c *core) turn() {
+	c.work()
+	c.tryWaiters()
+}
+
+// work does what has come due and what has been decided.
+func (c *core) work() {
 	c.lateFailures()
 	c.tick()
 	c.act()
@@ -159,7 +166,6 @@ func (c *core) turn() {
 	}
 	clear(c.chores)
 	c.chores = c.chores[:0]
-	c.tryWaiters()
 }
 
 // later leaves something to the end of the turn, in order, when what was decided

@@ -224,3 +224,23 @@ func TestSnapshots(t *testing.T) {
 		}
 	})
 }
+
+// Who is told that a service runs and looks must see it run.
+func TestWhatIsWaitedForCanBeSeen(t *testing.T) {
+	inHouse(t, []string{"web status=stop"}, func(h *house) {
+		seen := make(chan bool, 1)
+		h.s.post(func(c *core) {
+			c.wait(&waiter{names: []string{"web"}, goal: GoalUp, done: func([]Waited) { seen <- h.s.version.Load() == c.changes }})
+		})
+		h.ok(h.s.Start("web", false))
+		h.pass(20 * ms)
+		select {
+		case ok := <-seen:
+			if !ok {
+				t.Error("who was told sees an older snapshot")
+			}
+		default:
+			t.Error("nobody was told")
+		}
+	})
+}

@@ -383,6 +383,8 @@ func (k *toyKeeper) alive() (keys []string) {
 }
 
 func (k *toyKeeper) Ack(string, uint64)                  {}
+func (k *toyKeeper) Keep(string, *os.File) error         { return nil }
+func (k *toyKeeper) Watch(string, uint64, int)           {}
 func (k *toyKeeper) Release(string)                      {}
 func (k *toyKeeper) Plan([]reap.PlanStep, time.Duration) {}
 func (k *toyKeeper) Draining()                           {}

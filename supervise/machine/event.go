@@ -175,7 +175,7 @@ type (
 	// Probe: check the health of Run once and answer with Probed.
 	Probe struct{ Run Run }
 	// FindMain: find the process that the one of Run has left to do its work, and
-	// answer with MainFound or MainMissing, within bounds.
+	// answer with MainFound or MainMissing, soon.
 	FindMain struct{ Run Run }
 	// RunHooks: run a hook, each command bounded, and answer with HooksDone.
 	RunHooks struct {

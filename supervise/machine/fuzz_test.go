@@ -184,8 +184,8 @@ func (h *history) step(ev Event) {
 	for _, a := range actions {
 		h.ordered(ev, a)
 	}
-	h.finding = h.finding && l.finding()
-	if h.alive != 0 && l.Run() != h.alive || h.alive == 0 && l.Run() != 0 && l.Hook() == NoHook && !h.finding && !l.remaining() {
+	h.finding = h.finding && l.Finding()
+	if h.alive != 0 && l.Run() != h.alive || h.alive == 0 && l.Run() != 0 && l.Hook() == NoHook && !h.finding && !l.remaining() && !l.prepared() {
 		h.t.Fatalf("%T: %s -> %s, and alive is run %d", ev, describe(before), describe(l.Service), h.alive)
 	}
 	if l.Hook() != h.hook {
@@ -207,15 +207,10 @@ func (h *history) step(ev Event) {
 	}
 }
 
-// finding reports a service that waits for its main process to be found.
-func (l *live) finding() bool {
-	switch st := l.State.(type) {
-	case Starting:
-		return st.Stage == Finding
-	case Stopping:
-		return st.Finding
-	}
-	return false
+// prepared reports a service that waits to be allowed to go on.
+func (l *live) prepared() bool {
+	st, ok := l.State.(Starting)
+	return ok && st.Stage == Prepared
 }
 
 // remaining reports a oneshot that has done its work and stays.
@@ -247,7 +242,7 @@ func (h *history) ordered(ev Event, a Action) {
 		if a.Run <= h.highest {
 			h.t.Fatalf("%T: run %d after run %d", ev, a.Run, h.highest)
 		}
-		if _, prepared := ev.(HooksDone); !prepared && (!l.Want || l.Broken || l.Perm != Go) {
+		if !l.Want || l.Broken || l.Perm != Go {
 			h.t.Fatalf("%T: spawned, and %s", ev, describe(l.Service))
 		}
 		h.alive, h.highest, h.up, h.gone = a.Run, a.Run, false, false

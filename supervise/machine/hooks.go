@@ -64,6 +64,9 @@ func (l *life) hooksDone(e HooksDone) {
 		switch {
 		case failed:
 			l.goDown(why)
+		case st.Stage == Preparing && l.Perm != Go:
+			st.Stage = Prepared
+			l.State = st
 		case st.Stage == Preparing:
 			l.launch()
 		default:

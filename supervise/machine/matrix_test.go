@@ -97,6 +97,11 @@ var variants = []variant{
 		return l
 	}},
 	{"starting, exec_start_pre runs", func() *live { l := begin(plain(hooked)); l.give(Wanted{}, DepsMet{}); return l }},
+	{"starting, prepared, and then held", func() *live {
+		l := begin(plain(hooked))
+		l.give(Wanted{}, DepsMet{}, DepsHeld{On: "db"}, HooksDone{Run: 1, Hook: ExecStartPre})
+		return l
+	}},
 	{"starting, of notify, not ready", func() *live {
 		l := begin(plain(notify))
 		l.give(Wanted{}, DepsMet{}, Spawned{Run: 1})

@@ -199,17 +199,25 @@ func (s Service) check() error {
 // there always were.
 func stageOut(stage Stage) (up bool, word string) {
 	switch stage {
-	case Spawning:
-		return false, ""
+	case Preparing:
+		return false, "preparing"
+	case Prepared:
+		return false, "prepared"
+	case Coming:
+		return true, "coming"
+	case Finding:
+		return true, "finding"
 	case Checking:
 		return true, ""
+	case Finishing:
+		return true, "finishing"
 	}
-	return stage > Spawning, stageMemos[stage]
+	return false, ""
 }
 
 func stageIn(up bool, word string) Stage {
-	for stage, w := range stageMemos {
-		if w == word {
+	for stage := Preparing; stage <= Finishing; stage++ {
+		if _, w := stageOut(stage); w == word && w != "" {
 			return stage
 		}
 	}
@@ -218,8 +226,6 @@ func stageIn(up bool, word string) Stage {
 	}
 	return Spawning
 }
-
-var stageMemos = map[Stage]string{Preparing: "preparing", Coming: "coming", Finding: "finding", Finishing: "finishing"}
 
 func outcomeOut(o Outcome) *outcomeMemo {
 	if o == (Outcome{}) {

@@ -159,6 +159,7 @@ func TestPhases(t *testing.T) {
 		"stopping, stuck: killed",
 		"stopping, group lingers: its main process has ended, others live on",
 		"starting, exec_start_pre runs: exec_start_pre runs",
+		"starting, prepared, and then held: waits to be allowed to go on",
 		"starting, of notify, not ready: not ready yet",
 		"starting, of forking, its main process is looked for: its main process is looked for",
 		"starting, exec_start_post runs: exec_start_post runs",

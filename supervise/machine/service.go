@@ -63,6 +63,52 @@ func (s Service) Run() Run {
 // one, or there is about to be one, or something is left to do for it.
 func (s Service) Active() bool { return s.Run() != 0 }
 
+// Main reports that the main process of the living run is there, or about to be.
+func (s Service) Main() bool {
+	switch st := s.State.(type) {
+	case Starting:
+		return st.Stage >= Spawning && st.Stage != Finding
+	case Running:
+		return st.Run != 0 && !st.Gone
+	case Stopping:
+		return !st.Gone
+	}
+	return false
+}
+
+// Empty reports a living run of which, as far as is known, no process is left or
+// there yet.
+func (s Service) Empty() bool {
+	switch st := s.State.(type) {
+	case Starting:
+		return st.Stage < Spawning || st.Stage == Finding && st.Empty
+	case Running:
+		return st.Empty
+	case Stopping:
+		return st.Empty
+	}
+	return false
+}
+
+// Finding reports that the main process is being found, after FindMain.
+func (s Service) Finding() bool {
+	switch st := s.State.(type) {
+	case Starting:
+		return st.Stage == Finding
+	case Stopping:
+		return st.Finding
+	}
+	return false
+}
+
+// Writes reports that processes of the living run may go on writing to what it was
+// given: there is a main process or may yet be one, or what a oneshot that remains
+// has left behind.
+func (s Service) Writes() bool {
+	st, running := s.State.(Running)
+	return s.Main() || s.Finding() || running && st.Gone && !st.Empty
+}
+
 // Satisfied reports that others that require it may run: it is Running (a oneshot:
 // after its work), or it is a oneshot that ended with success.
 func (s Service) Satisfied() bool {
@@ -125,6 +171,9 @@ func (s Service) Reason() string {
 			return "waiting on: " + s.On
 		}
 	case Starting:
+		if st.Stage == Prepared && s.On != "" {
+			return "waiting on: " + s.On
+		}
 		return st.Probe.LastErr
 	case Running:
 		switch {
@@ -162,6 +211,9 @@ func (s Service) Phase() string {
 	}
 	switch st := s.State.(type) {
 	case Starting:
+		if st.Stage == Prepared {
+			return "waits to be allowed to go on"
+		}
 		return stageWords[st.Stage]
 	case Running:
 		switch {
@@ -183,7 +235,7 @@ func (s Service) Phase() string {
 	return ""
 }
 
-var stageWords = map[Stage]string{
+var stageWords = [...]string{
 	Spawning: "being spawned", Coming: "not ready yet", Finding: "its main process is looked for", Checking: "not healthy yet",
 }
 

@@ -7,7 +7,8 @@ type Stage int8
 
 // The stages, in order. Those that a service has no use for are left out.
 const (
-	Preparing Stage = iota - 1 // exec_start_pre runs, and there is no process yet
+	Preparing Stage = iota - 2 // exec_start_pre runs, and there is no process yet
+	Prepared                   // it has run, and the graph does not allow the spawn any more
 	Spawning                   // the spawn is under way
 	Coming                     // the process runs, and is not ready by what its Readiness says
 	Finding                    // it has ended, and its successor is being found

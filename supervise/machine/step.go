@@ -160,12 +160,15 @@ func (l *life) restarted() {
 // allowed takes in what the graph says.
 func (l *life) allowed(p Perm, on string) {
 	l.Perm, l.On = p, on
-	switch l.State.(type) {
+	switch st := l.State.(type) {
 	case Inactive, Blocked:
 		l.attempt()
 	case Starting:
-		if p == Lost {
+		switch {
+		case p == Lost:
 			l.stop(Cause{Kind: Requirement, Name: on})
+		case p == Go && st.Stage == Prepared:
+			l.launch()
 		}
 	case Running:
 		switch {

@@ -28,7 +28,7 @@ func (l *life) goDown(why Cause) {
 	switch st := l.State.(type) {
 	case Starting:
 		switch st.Stage {
-		case Preparing:
+		case Preparing, Prepared:
 			next.Gone, next.Empty, next.Outcome = true, true, Outcome{Unknown: true}
 		case Finding:
 			// Until it is known whether there is a main process nothing can be told
@@ -50,13 +50,13 @@ func (l *life) goDown(why Cause) {
 // terminate sends the stop signal to what is there.
 func (l *life) terminate() {
 	st := l.State.(Stopping)
-	if st.Empty && !st.Finding {
+	switch {
+	case st.Finding: // mainFound and mainMissing go on; who looks for it bounds that
+	case st.Empty:
 		l.empty(st.Outcome)
-		return
-	}
-	st.KillAt = l.now.Add(l.Rules.StopTimeout)
-	l.State = st
-	if !st.Finding {
+	default:
+		st.KillAt = l.now.Add(l.Rules.StopTimeout)
+		l.State = st
 		l.do(l.StopOrder())
 	}
 }
@@ -76,13 +76,6 @@ func (l *life) kill() {
 	if !ok || !due(st.KillAt, l.now) {
 		return
 	}
-	if st.Finding {
-		st.Finding = false // nobody can tell: what is known has to do
-		if l.State = st; st.Empty {
-			l.empty(st.Outcome)
-			return
-		}
-	}
 	l.do(Signal{Run: st.Run, Sig: syscall.SIGKILL, Scope: l.Rules.KillScope})
 	st.KillAt = l.now.Add(min(StuckAfter<<min(st.Kills, 8), killAgainMax))
 	st.Kills++
@@ -94,41 +87,33 @@ func (l *life) kill() {
 func (l *life) processGone(e ProcessGone) {
 	o := e.Outcome
 	o.Counts = l.Rules.Succeeds.Has(o)
-	switch st := l.State.(type) {
-	case Starting:
-		switch {
-		case st.Stage == Preparing || st.Stage == Finding:
-			return // there is no main process
-		case l.Rules.Readiness == ByFork && st.Stage == Coming && o.Success():
-			l.find(st, e.Lingers)
-			return
-		}
-	case Running:
-		switch {
-		case st.Gone:
-			return
-		case l.Rules.Oneshot && o.Success() && (l.Rules.Remain || l.Rules.Hooks.Has(ExecStartPost)):
-			l.remains(st, o, e.Lingers)
-			return
-		}
-	case Stopping:
-		if !st.Gone {
-			st.Gone, st.Outcome = true, o
-			l.State = st
-			l.rest(e.Lingers)
-		}
+	if !l.Main() {
 		return
 	}
-	l.ended(o, e.Lingers)
+	r := l.Rules
+	st, starting := l.State.(Starting)
+	stop, stopping := l.State.(Stopping)
+	switch {
+	case stopping:
+		stop.Gone, stop.Outcome = true, o
+		l.State = stop
+		l.rest(e.Lingers)
+	case starting && st.Stage == Coming && r.Readiness == ByFork && o.Success():
+		l.find(st, e.Lingers)
+	case r.Oneshot && o.Success() && (r.Remain || r.Hooks.Has(ExecStartPost)):
+		l.remains(o, e.Lingers)
+	default:
+		l.ended(o, e.Lingers)
+	}
 }
 
 // remains lets a oneshot that has done its work stay Running, at least until what
 // follows the start has run. What it left behind stays with it.
-func (l *life) remains(st Running, o Outcome, lingers bool) {
-	if st.Hook != NoHook {
-		l.do(EndHooks{Run: st.Run})
+func (l *life) remains(o Outcome, lingers bool) {
+	if l.Hook() != NoHook {
+		l.do(EndHooks{Run: l.Run()})
 	}
-	st = Running{Run: st.Run, Since: st.Since, Gone: true, Empty: !lingers, Outcome: o}
+	st := Running{Run: l.Run(), Since: l.now, Gone: true, Empty: !lingers, Outcome: o}
 	if l.Rules.Hooks.Has(ExecStartPost) {
 		st.Hook = ExecStartPost
 		l.do(RunHooks{Run: st.Run, Hook: ExecStartPost})

@@ -55,7 +55,7 @@ func describe(s Service) string {
 	}
 	switch st := s.State.(type) {
 	case Starting:
-		add("%s", map[Stage]string{Preparing: ", prepares", Coming: ", coming", Finding: ", looks for its main process", Checking: ", up", Finishing: ", finishes"}[st.Stage])
+		add("%s", map[Stage]string{Preparing: ", prepares", Prepared: ", prepared", Coming: ", coming", Finding: ", looks for its main process", Checking: ", up", Finishing: ", finishes"}[st.Stage])
 		if st.Told {
 			add(", told")
 		}

@@ -1,0 +1,157 @@
+package supervise
+
+import (
+	"time"
+
+	"zinit/reap"
+	"zinit/supervise/config"
+	"zinit/supervise/machine"
+)
+
+// A Finder finds the process that a forking service has left to do its work. Find
+// calls done exactly once, from any goroutine, and soon: first is the pid of the
+// process that has ended.
+type Finder interface {
+	Find(s *config.Service, run uint64, first int, done func(pid int, err error))
+}
+
+// A watching is what was asked of the keeper about the main process of a run and
+// is not answered yet.
+type watching struct {
+	asked int
+	// until is how long the process is waited for that is being looked for; zero:
+	// none is.
+	until time.Time
+	// held is the end of the process that was the main one when it was asked: it
+	// counts only if it still is.
+	held *reap.Exited
+}
+
+// findMain has the main process of a forking service found, and watched.
+func (c *core) findMain(r *record, run machine.Run) {
+	missing := func(text string) {
+		c.step(r, machine.MainMissing{Run: run, Text: text})
+		c.settle()
+	}
+	if c.Finder == nil || c.alone {
+		missing("nobody can look for it")
+		return
+	}
+	r.watch.until = c.now.Add(findWithin)
+	c.setWake(r)
+	c.Finder.Find(r.cfg, uint64(run), r.first, func(pid int, err error) {
+		c.Post(func(c *core) {
+			if now := c.byName[r.name]; now != r || r.m.Run() != run || r.watch.until.IsZero() {
+				return
+			}
+			r.watch.until = time.Time{}
+			c.setWake(r)
+			if err != nil {
+				missing(err.Error())
+				return
+			}
+			c.watch(r, pid)
+		})
+	})
+}
+
+// findWithin is how long finding a process may take. It reads a file or two.
+const findWithin = 5 * time.Second
+
+// findDue gives up a process that is not found.
+func (c *core) findDue(r *record) {
+	if at := r.watch.until; at.IsZero() || at.After(c.now) {
+		return
+	}
+	r.watch.until = time.Time{}
+	c.step(r, machine.MainMissing{Run: r.m.Run(), Text: "it was not found within " + findWithin.String()})
+	c.settle()
+}
+
+// watch has another process be the main one of the living run.
+func (c *core) watch(r *record, pid int) {
+	r.watch.asked++
+	c.Keeper.Watch(r.name, uint64(r.m.Run()), pid)
+}
+
+// mainIs takes in that the run has another main process.
+func (c *core) mainIs(r *record, e reap.Watched) {
+	if !c.answered(r, e.Run) {
+		return
+	}
+	r.watch.held = nil
+	r.pid, r.start = e.Pid, e.Start
+	c.touch(r)
+	c.unsaved(r)
+	c.step(r, machine.MainFound{Run: machine.Run(e.Run)})
+}
+
+// mainStays takes in that it has not.
+func (c *core) mainStays(r *record, e reap.WatchFailed) {
+	if !c.answered(r, e.Run) {
+		return
+	}
+	c.Log.Warn("its main process stays the one it was", "service", r.name, "pid", e.Pid, "why", e.Why)
+	c.step(r, machine.MainMissing{Run: machine.Run(e.Run), Text: e.Why})
+	if held := r.watch.held; held != nil && r.watch.asked == 0 {
+		r.watch.held = nil
+		c.mainExited(r, *held)
+	}
+}
+
+// answered counts an answer about the living run.
+func (c *core) answered(r *record, run uint64) bool {
+	if machine.Run(run) != r.m.Run() || r.watch.asked == 0 {
+		return false
+	}
+	r.watch.asked--
+	return true
+}
+
+// exited takes in the end of a main process. It is acknowledged only when the
+// service is gone for good: until then the keeper goes on knowing how the last
+// run ended, and tells the next server.
+func (c *core) exited(e reap.Exited) {
+	r := c.byName[e.Key]
+	switch {
+	case r == nil:
+		c.later(func() { c.Logs.Ended(e.Key, e.Run) })
+		c.Keeper.Ack(e.Key, e.Run)
+	case r.watch.asked > 0 && r.m.Run() == machine.Run(e.Run) && r.m.Main():
+		r.watch.held = &e
+	default:
+		c.mainExited(r, e)
+	}
+}
+
+func (c *core) mainExited(r *record, e reap.Exited) {
+	run := machine.Run(e.Run)
+	o := outcomeOf(e)
+	if c.OOM != nil && !o.Success() && !o.Unknown {
+		o.OOM = c.OOM(e.Key, e.Run)
+	}
+	if r.m.Run() != run {
+		c.later(func() { c.Logs.Ended(e.Key, e.Run) }) // of another run; step does it for the living one
+	}
+	c.step(r, machine.ProcessGone{Run: run, Outcome: o, Lingers: e.Lingers})
+	if r.m.Run() == run && !r.m.Main() {
+		r.first = e.Pid
+		if r.m.Empty() || !e.Lingers {
+			r.pid = 0
+		}
+		c.touch(r)
+	}
+	c.cancelProbe(r)
+}
+
+// outcomeOf is how a main process ended.
+func outcomeOf(e reap.Exited) machine.Outcome {
+	if e.Unknown {
+		return machine.Outcome{Unknown: true}
+	}
+	if sig, ok := e.Status.Signal(); ok {
+		return machine.Outcome{Signal: sig}
+	}
+	code, _ := e.Status.Code()
+	return machine.Outcome{Code: code}
+}
