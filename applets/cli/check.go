@@ -21,7 +21,8 @@ func check(s *session) int {
 	var all report
 	var lines []string
 	for _, set := range sets {
-		lines = append(lines, all.add(len(set.Services), append(slices.Clone(set.Problems), relations(set)...))...)
+		problems := slices.Concat(set.Problems, relations(set), accounts(set.Services, passwdFile, groupFile))
+		lines = append(lines, all.add(len(set.Services), problems)...)
 	}
 	if s.call.has("json") {
 		s.printJSON(&all)
