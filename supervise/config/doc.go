@@ -26,8 +26,8 @@
 //
 //	text -> guard (guard.go, scalar.go): lexes, bounds, mends, takes the strings out
 //	     -> github.com/naoina/toml: structure, duplicates
-//	     -> keys.go: one row per key, each with its setter
-//	     -> zinit.go: what must be there, what must agree
+//	     -> keys.go, keys_tables.go: one row per key, each with its setter
+//	     -> check.go, combine.go: what must be there, what must agree
 //
 // JSON comes in through the same keys.go (json.go). On the way out the same rows
 // give JSON and files (render.go), and edit.go changes the values of a file in its
