@@ -40,10 +40,16 @@ func TestMain(m *testing.M) {
 const patience = 30 * time.Second
 
 func play(args []string) error {
-	if args[0] == "server" {
+	switch args[0] {
+	case "server":
 		return playServer(cases[args[1]])
+	case "starter":
+		return playBench(args[1])
 	}
-	c := cases[args[1]]
+	c, server := cases[args[1]], "server"
+	if args[0] == "bench" {
+		server = "starter"
+	}
 	if c.before != nil {
 		if err := c.before(); err != nil {
 			return err
@@ -54,7 +60,10 @@ func play(args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = k.StartServer("/proc/self/exe", []string{"play", "-play", "server", args[1]}, os.Environ(),
+	if path := os.Getenv("ZINIT_BENCH_SELF"); path != "" {
+		k.SetSelf(path)
+	}
+	_, err = k.StartServer("/proc/self/exe", []string{"play", "-play", server, args[1]}, os.Environ(),
 		[3]*os.File{nil, os.Stdout, os.Stderr})
 	if err != nil {
 		return err
