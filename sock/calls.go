@@ -224,6 +224,11 @@ func (c *Client) LogsFilter(ctx context.Context, p LogsTailParams) ([]LogLine, e
 	return get[[]LogLine](ctx, c, MethodLogsFilter, p)
 }
 
+// LogsQuery is the last lines of several services together.
+func (c *Client) LogsQuery(ctx context.Context, p LogsQueryParams) ([]LogLine, error) {
+	return get[[]LogLine](ctx, c, MethodLogsQuery, p)
+}
+
 // DebugState is everything that the server knows, for people.
 func (c *Client) DebugState(ctx context.Context) (string, error) {
 	r, err := get[Output](ctx, c, MethodDebugState, nil)

@@ -34,6 +34,7 @@ const (
 	MethodReload     = "service.reload"
 	MethodLogsTail   = "logs.tail"
 	MethodLogsFilter = "logs.filter"
+	MethodLogsQuery  = "logs.query"
 	MethodLogsFollow = "logs.subscribe"
 	MethodEvents     = "events.subscribe"
 	MethodDebugState = "debug.state"
@@ -54,7 +55,7 @@ func repeatable(method string) bool {
 	case MethodPing, MethodList, MethodListFull, MethodStatus, MethodStatusFull,
 		MethodWhy, MethodTree, MethodIsRunning, MethodWait, MethodLogs,
 		MethodDiscover, MethodGet, MethodStats, MethodChildren,
-		MethodLogsTail, MethodLogsFilter, MethodDebugState, MethodDebugProcs:
+		MethodLogsTail, MethodLogsFilter, MethodLogsQuery, MethodDebugState, MethodDebugProcs:
 		return true
 	}
 	return false

@@ -37,23 +37,41 @@ type EventBatch struct {
 }
 
 // LogsTailParams is what logs.tail and logs.filter take (filter names the service
-// "service", too). Stream: stdout, stderr or zinit, "" for all. SinceMs: nothing
-// older, Unix milliseconds. Lines counts from the end; 0 in logs.filter: all.
+// "service", too). Stream: stdout, stderr, syslog or zinit, "" for all. SinceMs,
+// UntilMs: nothing older or younger, Unix milliseconds. Grep: only lines in which
+// this regular expression of Go is found. Lines counts from the end; 0 in
+// logs.filter: all.
 type LogsTailParams struct {
+	Grep    string `json:"grep,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Service string `json:"service,omitempty"`
 	Stream  string `json:"stream,omitempty"`
 	SinceMs int64  `json:"since,omitempty"`
+	UntilMs int64  `json:"until,omitempty"`
 	Lines   int64  `json:"lines,omitempty"`
 }
 
+// LogsQueryParams is what logs.query takes: the last Lines (0: 100) of all the Names
+// together, no Names: of all services, in the order of their times. The others are
+// as in LogsTailParams.
+type LogsQueryParams struct {
+	Grep    string   `json:"grep,omitempty"`
+	Lines   int64    `json:"lines,omitempty"`
+	Names   []string `json:"names,omitempty"`
+	SinceMs int64    `json:"since,omitempty"`
+	Stream  string   `json:"stream,omitempty"`
+	UntilMs int64    `json:"until,omitempty"`
+}
+
 // LogsFollowParams is what logs.subscribe takes: the last Lines of each of the
-// Names, and then every line as it is written. Cursors, by name, continue where a
+// Names, and then every line as it is written; no Names: of all services, and of
+// those that will be added. Cursors, by name, continue where a
 // LogLine was, over server restarts, and make Lines moot for that name.
 type LogsFollowParams struct {
 	Cursors map[string]int64 `json:"cursors,omitempty"`
+	Grep    string           `json:"grep,omitempty"`
 	Lines   int64            `json:"lines,omitempty"`
-	Names   []string         `json:"names"`
+	Names   []string         `json:"names,omitempty"`
 	SinceMs int64            `json:"since,omitempty"`
 	Stream  string           `json:"stream,omitempty"`
 }

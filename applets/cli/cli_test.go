@@ -120,8 +120,9 @@ func TestTranscripts(t *testing.T) {
 			"logs web db", "logs web db -n 1", "logs web db --json -n 1", "logs db nosuch", "logs log x1", "logs web --since 10m",
 			"logs web --since 09:59:00 --stream stderr", "logs db --since 1s", "logs web --since 25s -n 1 --json", "logs web --stream zinit",
 			"logs web --stream stdout --since 2027-01-01", "logs web --stream out", "logs web --stream syslog", "logs web --since yesterday",
+			"logs --since 30s --grep e", "logs --grep nothing", "logs -n 0", "logs web --grep GET", "logs web --grep (", "logs web --until 09:59:00", "logs --until never", "logs --until 1h -f",
 		}},
-		{golden: "logs-terminal", terminal: true, lines: []string{"logs web", "logs web --color never", "logs web db", "logs web db --since 50s --color never"}},
+		{golden: "logs-terminal", terminal: true, lines: []string{"logs web", "logs web --color never", "logs web db", "logs web db --since 50s --color never", "logs -n 3"}},
 		{golden: "why", lines: []string{
 			"why multi-user", "why conf", "why p1", "why web missing", "why nosuch", "why conf --json", "why conf web --json",
 		}},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -122,6 +123,24 @@ func (f *fake) lookRows() []fakeRow {
 	name := []sock.Param{{Name: "name", Type: "string", Required: true}}
 	return []fakeRow{
 		{sock.MethodLogsTail, name, fakeTail},
+		{sock.MethodLogsQuery, nil, func(c *sock.Call, _ *sock.ServiceInfo) (any, error) {
+			var p sock.LogsQueryParams
+			if err := json.Unmarshal(c.Raw, &p); err != nil {
+				return nil, err
+			}
+			all := []sock.LogLine{}
+			for _, lines := range written() {
+				for _, l := range lines {
+					if l.TimestampMs >= p.SinceMs && strings.Contains(l.Content, p.Grep) {
+						all = append(all, l)
+					}
+				}
+			}
+			slices.SortFunc(all, func(a, b sock.LogLine) int {
+				return cmp.Or(cmp.Compare(a.TimestampMs, b.TimestampMs), cmp.Compare(a.Service, b.Service))
+			})
+			return all[max(0, len(all)-int(p.Lines)):], nil
+		}},
 		{sock.MethodDebugState, nil, func(*sock.Call, *sock.ServiceInfo) (any, error) {
 			return sock.Output{Output: "=== Service Graph State ===\n\n[X] never - Failed (exited with code 3)\n    → required by: multi-user\n\n" +
 				"[+] web - Running (pid=862, uptime=26h0m)\n    restart_count: 2, next_delay: 2000ms\n    ← depends on:\n      ✓ requires db (running)\n\n"}, nil
@@ -153,7 +172,7 @@ func fakeTail(c *sock.Call, info *sock.ServiceInfo) (any, error) {
 	}
 	lines := []sock.LogLine{}
 	for _, l := range written()[info.Name] {
-		if l.TimestampMs >= p.SinceMs && (p.Stream == "" || p.Stream == l.Stream) {
+		if l.TimestampMs >= p.SinceMs && (p.UntilMs == 0 || l.TimestampMs <= p.UntilMs) && (p.Stream == "" || p.Stream == l.Stream) && strings.Contains(l.Content, p.Grep) {
 			lines = append(lines, l)
 		}
 	}

@@ -76,6 +76,9 @@ func (f *fake) streamLogs(_ context.Context, c *sock.Call) (any, error) {
 	}
 	f.note(sock.MethodLogsFollow, c.Raw)
 	turn := f.turns.Add(1)
+	if len(p.Names) == 0 {
+		p.Names = []string{"web", "db"}
+	}
 	cursors := map[string]int64{}
 	for _, name := range p.Names {
 		if f.find(name) == nil {

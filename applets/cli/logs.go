@@ -3,9 +3,11 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +26,9 @@ const defaultLines = 100
 type logQuery struct {
 	lines  int64
 	since  int64 // Unix milliseconds, 0: from the beginning
+	until  int64 // the same, 0: to the end
 	stream string
+	grep   string
 }
 
 // logs shows what services printed last, and with -f what they print from then on.
@@ -35,20 +39,25 @@ func logs(s *session) int {
 		return s.usage(err)
 	case s.call.has("follow"):
 		return s.followLogs(q)
-	case len(s.call.words) == 1 && q.since == 0 && q.stream == "":
+	case len(s.call.words) == 0:
+		return s.allLogs(q)
+	case len(s.call.words) == 1 && q == logQuery{lines: q.lines}:
 		return s.plainLogs(s.call.words[0], q.lines)
 	}
 	return s.queryLogs(q)
 }
 
 func (s *session) logQuery() (logQuery, error) {
-	q := logQuery{lines: defaultLines, stream: s.call.value("stream", "")}
-	if s.call.has("since") {
-		at, err := parseSince(s.call.value("since", ""), s.now())
-		if err != nil {
-			return q, err
-		}
-		q.since, q.lines = max(1, at.UnixMilli()), math.MaxInt32
+	q := logQuery{lines: defaultLines, stream: s.call.value("stream", ""), grep: s.call.value("grep", "")}
+	var err error
+	if q.since, err = s.timeFlag("since"); err != nil {
+		return q, err
+	}
+	if q.until, err = s.timeFlag("until"); err != nil {
+		return q, err
+	}
+	if q.since > 0 {
+		q.lines = math.MaxInt32
 	}
 	if s.call.has("lines") {
 		n, err := strconv.ParseInt(s.call.value("lines", ""), 10, 32)
@@ -57,19 +66,34 @@ func (s *session) logQuery() (logQuery, error) {
 		}
 		q.lines = n
 	}
-	streams := []string{"stdout", "stderr", "zinit"}
+	if _, err := regexp.Compile(q.grep); err != nil {
+		return q, fmt.Errorf("--grep %s: %w", q.grep, err)
+	}
+	if q.until > 0 && s.call.has("follow") {
+		return q, errors.New("--until and --follow do not go together: choose one")
+	}
+	streams := []string{"stdout", "stderr", "zinit", "syslog"}
 	if s.call.has("stream") && !slices.Contains(streams, q.stream) {
 		if near := config.Nearest(q.stream, streams); near != "" {
 			return q, fmt.Errorf("unknown stream %q: did you mean %s?", q.stream, near)
 		}
-		return q, fmt.Errorf("unknown stream %q: it is stdout, stderr or zinit", q.stream)
+		return q, fmt.Errorf("unknown stream %q: it is stdout, stderr, zinit or syslog", q.stream)
 	}
 	return q, nil
 }
 
-// parseSince understands a length of time, which lies before now, a time of
+// timeFlag is the time that a flag names, in Unix milliseconds; 0: it is not given.
+func (s *session) timeFlag(name string) (ms int64, err error) {
+	if !s.call.has(name) {
+		return 0, nil
+	}
+	when, err := parseTime(name, s.call.value(name, ""), s.now())
+	return max(1, when.UnixMilli()), err
+}
+
+// parseTime understands a length of time, which lies before now, a time of
 // today, a date, both, or milliseconds as logs prints them.
-func parseSince(text string, now time.Time) (time.Time, error) {
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && len(text) > 10 {
 		return time.UnixMilli(ms), nil
 	}
@@ -87,7 +111,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return now, fmt.Errorf("--since %s is no time: write 90s or 2h30m, 15:04, 2026-01-31, or \"2026-01-31 15:04:05\"", text)
+	return now, fmt.Errorf("--%s %s is no time: write 90s or 2h30m, 15:04, 2026-01-31, or \"2026-01-31 15:04:05\"", flag, text)
 }
 
 // plainLogs asks as zinit 0.3.9 does, and away from a terminal passes on what it
@@ -117,7 +141,7 @@ func (s *session) queryLogs(q logQuery) int {
 	all := []sock.LogLine{}
 	code := s.each(s.call.words, func(name string) error {
 		var lines []sock.LogLine
-		params := sock.LogsTailParams{Name: name, Stream: q.stream, SinceMs: q.since, Lines: q.lines}
+		params := sock.LogsTailParams{Name: name, Stream: q.stream, SinceMs: q.since, UntilMs: q.until, Grep: q.grep, Lines: q.lines}
 		if err := s.ask(sock.MethodLogsTail, params, &lines); err != nil {
 			return named(name, err)
 		}
@@ -131,15 +155,33 @@ func (s *session) queryLogs(q logQuery) int {
 	return code
 }
 
+// allLogs asks for the last lines of all services together.
+func (s *session) allLogs(q logQuery) int {
+	lines := []sock.LogLine{}
+	params := sock.LogsQueryParams{Stream: q.stream, SinceMs: q.since, UntilMs: q.until, Grep: q.grep, Lines: q.lines}
+	if q.lines > 0 { // none is no question
+		if err := s.ask(sock.MethodLogsQuery, params, &lines); err != nil {
+			return s.fail(err)
+		}
+	}
+	s.showLogs(lines)
+	return env.ExitDone
+}
+
 func (s *session) showLogs(lines []sock.LogLine) {
 	if s.call.has("json") {
 		s.printJSON(lines)
 		return
 	}
 	if len(lines) == 0 {
-		s.printf("No logs available for %s\n", escape(strings.Join(s.call.words, ", ")))
+		s.printf("No logs available for %s\n", escape(cmp.Or(strings.Join(s.call.words, ", "), "any service")))
 	}
 	p := s.linePrinter()
+	if p.names {
+		for i := range lines {
+			p.meet(lines[i].Service)
+		}
+	}
 	for i := range lines {
 		p.print(&lines[i])
 	}
@@ -148,7 +190,7 @@ func (s *session) showLogs(lines []sock.LogLine) {
 // followLogs shows lines as they come. It goes on over restarts of the server,
 // until somebody ends it or the server says that there is nothing to follow.
 func (s *session) followLogs(q logQuery) int {
-	params := sock.LogsFollowParams{Names: s.call.words, Lines: q.lines, SinceMs: q.since, Stream: q.stream}
+	params := sock.LogsFollowParams{Names: s.call.words, Lines: q.lines, SinceMs: q.since, Stream: q.stream, Grep: q.grep}
 	p := s.linePrinter()
 	open := func(ctx context.Context) iter.Seq2[sock.FollowedLine, error] {
 		return s.client.Follow(ctx, params)
@@ -185,11 +227,12 @@ func parseLine(service, line string) sock.LogLine {
 	return sock.LogLine{Content: text, Service: service, Stream: stream, TimestampMs: stamp}
 }
 
-// A linePrinter shows lines of logs, each after the name of its service when
-// there are several.
+// A linePrinter shows lines of logs, each after the name of its service unless one
+// was asked for.
 type linePrinter struct {
 	s       *session
-	width   int               // of the names, 0: only one service
+	names   bool
+	width   int               // of the longest name so far
 	colours map[string]string // by name
 }
 
@@ -197,20 +240,27 @@ type linePrinter struct {
 const nameColours = "36 32 35 34"
 
 func (s *session) linePrinter() *linePrinter {
-	p := &linePrinter{s: s, colours: map[string]string{}}
-	if len(s.call.words) < 2 {
-		return p
-	}
-	palette := strings.Fields(nameColours)
-	for i, name := range s.call.words {
-		p.width = max(p.width, utf8.RuneCountInString(escape(name)))
-		p.colours[name] = palette[i%len(palette)]
+	p := &linePrinter{s: s, names: len(s.call.words) != 1, colours: map[string]string{}}
+	if p.names {
+		for _, name := range s.call.words {
+			p.meet(name)
+		}
 	}
 	return p
 }
 
+// meet gives a service its colour, and its name the room that it takes.
+func (p *linePrinter) meet(name string) {
+	if p.colours[name] == "" {
+		palette := strings.Fields(nameColours)
+		p.colours[name] = palette[len(p.colours)%len(palette)]
+		p.width = max(p.width, utf8.RuneCountInString(escape(name)))
+	}
+}
+
 func (p *linePrinter) print(l *sock.LogLine) {
-	if p.width > 0 {
+	if p.names {
+		p.meet(l.Service)
 		name := escape(l.Service)
 		p.s.print(p.s.paint(p.colours[l.Service], name))
 		p.s.pad(p.width - utf8.RuneCountInString(name))

@@ -21,7 +21,7 @@ func TestStreams(t *testing.T) {
 		{golden: "events", lines: []string{"events", "events web", "events web api --now", "events web -f --json", "events nosuch"}},
 		{golden: "events-terminal", terminal: true, width: 72, lines: []string{"events web", "events --color never"}},
 		{golden: "follow", lines: []string{
-			"logs web -f", "logs db web --follow -n 5", "logs web -f --since 10m --stream stdout", "logs web -f --json", "logs nosuch -f", "logs web -f -n x",
+			"logs web -f", "logs db web --follow -n 5", "logs web -f --since 10m --stream stdout", "logs web -f --json", "logs -f -n 1 --grep o", "logs nosuch -f", "logs web -f -n x",
 		}},
 		{golden: "follow-terminal", terminal: true, lines: []string{"logs db web -f"}},
 	} {

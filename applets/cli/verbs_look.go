@@ -33,20 +33,23 @@ often it was restarted, or why it is not running.
 			run:     tree,
 		},
 		{
-			name: "logs", args: "NAME...", min: 1, max: -1,
+			name: "logs", args: "[NAME...]", max: -1,
 			flags: []flag{
-				{"lines", "n", "N", "the last N lines of each (default: 100; with --since\nall)"},
+				{"lines", "n", "N", "the last N lines of each, without a NAME of all\ntogether (default: 100; with --since all)"},
 				{"follow", "f", "", "go on with what comes, until Ctrl-C"},
 				{"since", "", "WHEN", "nothing older: 90s, 2h30m (ago), 15:04, 2026-01-31,\n\"2026-01-31 15:04:05\""},
-				{"stream", "", "S", "stdout, stderr, or zinit (what zinit says itself)"},
+				{"until", "", "WHEN", "nothing younger"},
+				{"grep", "", "REGEXP", "only lines in which it is found"},
+				{"stream", "", "S", "stdout, stderr, syslog (sent to /dev/log) or zinit\n(what zinit says itself)"},
 				jsonFlag,
 			},
 			summary: "show what services printed",
-			help: `Each line is MILLISECONDS [STREAM] TEXT, after "NAME | " when there are several
-services. On a terminal the time is readable and control characters are
-escaped. -f goes on where it was when the server has been restarted.
+			help: `Each line is MILLISECONDS [STREAM] TEXT. Without a NAME, or with several, those
+of all are in the order of their times, each after "NAME | "; @syslog is what
+came to /dev/log and is of no service. On a terminal the time is readable and
+control characters are escaped. -f goes on when the server has been restarted.
 `,
-			example: "zinit logs web -n 20\nzinit logs web db -f\nzinit logs web --since 10m --stream stderr",
+			example: "zinit logs web db -f\nzinit logs --since 10m --grep 'error|refused'",
 			run:     logs,
 		},
 		{

@@ -45,7 +45,7 @@ func Main(e *env.Env) int {
 	out := newPatientWriter(e.Stderr)
 	defer out.Flush()
 	log := newLogger(out, flags.LogLevel, isTerminal(e.Stderr) && e.Getenv("NO_COLOR") == "")
-	if err := run(flags, log); err != nil {
+	if err := run(e, flags, log); err != nil {
 		log.Error("cannot go on: " + err.Error())
 		return env.ExitFailed
 	}
@@ -53,7 +53,7 @@ func Main(e *env.Env) int {
 }
 
 // run is the life of one server.
-func run(flags env.ServerFlags, log *slog.Logger) error {
+func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	keeper, inv, err := reap.Connect(requestsFD, filesFD)
 	if err != nil {
 		return fmt.Errorf("cannot speak to the keeper: %w: start zinit-server, not this program", err)
@@ -98,6 +98,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 	}
 	memory.parts(&parts)
 	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup})
+	messages := s.openOutlets(e, inv.Kept, keeper)
 	defer s.leaveOnSignal()()
 	s.manager = newNotifier(os.Getenv(notifyVar), log)
 	wire := sock.NewServer(s.table(), sock.Options{Log: log})
@@ -123,6 +124,7 @@ func run(flags env.ServerFlags, log *slog.Logger) error {
 		return nil
 	}
 	memory.end(log)
+	messages.end(log)
 	if ln != nil {
 		if err := sock.Remove(flags.Socket, id); err != nil {
 			log.Debug("the socket is left behind", "error", err)

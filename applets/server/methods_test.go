@@ -273,7 +273,7 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 	want := []string{
 		"system.ping", "system.shutdown", "service.list", "service.list_full", "service.status", "service.status_full",
 		"service.why", "service.tree", "service.is_running", "service.start", "service.stop", "service.restart",
-		"service.kill", "service.wait", "logs.get", "logs.tail", "logs.filter",
+		"service.kill", "service.wait", "logs.get", "logs.tail", "logs.filter", "logs.query",
 		"service.get", "service.stats", "service.children", "debug.state", "debug.process_tree",
 		"service.set", "service.add", "service.register", "service.monitor", "service.delete", "service.remove", "service.delete_all",
 		"rpc.discover", "service.reload", "service.start_all", "service.stop_all", "events.subscribe", "logs.subscribe",

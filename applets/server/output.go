@@ -1,13 +1,16 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"zinit/sock"
+	"zinit/supervise"
 	"zinit/supervise/logs"
 )
 
@@ -20,19 +23,26 @@ func (s *server) output() sock.Table {
 		{Name: sock.MethodLogs, Access: sock.Read, Summary: "Returns the last lines that a service wrote, as text.", Result: []string(nil),
 			Params: []sock.Param{{Name: "name", Type: "string", Summary: "the service; without it the result is empty"}, lines}, Handle: s.logLines},
 		{Name: sock.MethodLogsTail, Access: sock.Read, Summary: "Returns the last lines that a service wrote, as objects.", Result: []sock.LogLine(nil),
-			Params: []sock.Param{nameParam, lines, sinceParam, streamParam}, Handle: s.logsTail},
+			Params: []sock.Param{nameParam, lines, sinceParam, untilParam, streamParam, grepParam}, Handle: s.logsTail},
 		{Name: sock.MethodLogsFilter, Access: sock.Read, Summary: "Returns the lines of a service that were asked for, as objects.", Result: []sock.LogLine(nil),
 			Params: []sock.Param{
 				{Name: "service", Type: "string", Summary: "the service; required, unless it is given as name"},
 				{Name: "name", Type: "string", Summary: "the same as service"},
-				all, sinceParam, streamParam,
+				all, sinceParam, untilParam, streamParam, grepParam,
 			}, Handle: s.logsFilter},
+		{Name: sock.MethodLogsQuery, Access: sock.Read, Summary: "Returns the last lines of several services together, in the order of their times.", Result: []sock.LogLine(nil),
+			Params: []sock.Param{
+				{Name: "names", Type: "array", Of: []string(nil), Summary: "the services; without it all"},
+				lines, sinceParam, untilParam, streamParam, grepParam,
+			}, Handle: s.logsQuery},
 	}
 }
 
 var (
 	sinceParam  = sock.Param{Name: "since", Type: "integer", Summary: "nothing older, Unix milliseconds"}
+	untilParam  = sock.Param{Name: "until", Type: "integer", Summary: "nothing younger, Unix milliseconds"}
 	streamParam = sock.Param{Name: "stream", Type: "string", Summary: "only this one: stdout, stderr, zinit or syslog"}
+	grepParam   = sock.Param{Name: "grep", Type: "string", Summary: "only lines in which this regular expression (of Go) is found"}
 )
 
 // defaultLines is how many lines are returned when nobody says how many.
@@ -41,10 +51,15 @@ const defaultLines = 100
 // mostLines is what stands for all of them.
 const mostLines = 1 << 30
 
+// mostBytes is how much text of several services is returned together.
+const mostBytes = 16 << 20
+
+// longestGrep is how long a regular expression may be. Whatever it is, it takes a
+// time that grows with the text and not faster.
+const longestGrep = 1000
+
 // streams are the words for where a line comes from, in the order of logs.Stream.
-// There are no lines from syslog yet; clients of zinit 0.3.9 may ask for them all
-// the same.
-var streams = []string{logs.Stdout.String(), logs.Stderr.String(), logs.Zinit.String(), "syslog"}
+var streams = []string{logs.Stdout.String(), logs.Stderr.String(), logs.Zinit.String(), logs.Syslog.String()}
 
 func (s *server) logLines(_ context.Context, c *sock.Call) (any, error) {
 	p := sock.LogsParams{Lines: defaultLines}
@@ -96,11 +111,11 @@ func (s *server) readLog(p sock.LogsTailParams, absent int64) ([]sock.LogLine, e
 	if p.Lines < 0 {
 		p.Lines = absent
 	}
-	q, err := query(p.Lines, p.SinceMs, p.Stream)
+	q, err := query(asked{p.Lines, p.SinceMs, p.UntilMs, p.Stream, p.Grep})
 	switch {
 	case err != nil:
 		return nil, err
-	case s.sup.Snapshot().Find(p.Name) == nil:
+	case !s.hasLog(s.sup.Snapshot(), p.Name):
 		return nil, sock.NoService()
 	case p.Lines == 0:
 		return []sock.LogLine{}, nil
@@ -116,20 +131,109 @@ func (s *server) readLog(p sock.LogsTailParams, absent int64) ([]sock.LogLine, e
 	return out, nil
 }
 
-// query is what a client asks for, in the terms of the logs.
-func query(lines, since int64, stream string) (q logs.Query, err error) {
-	q.Lines = int(min(lines, mostLines))
-	if since > 0 {
-		q.Since = time.UnixMilli(since)
+// logsQuery answers logs.query. One service after the other is read, and what does
+// not belong to the last lines of all is forgotten at once.
+func (s *server) logsQuery(ctx context.Context, c *sock.Call) (any, error) {
+	p := sock.LogsQueryParams{Lines: defaultLines}
+	if err := c.Params(&p); err != nil {
+		return nil, err
 	}
-	if stream == "" {
+	if p.Lines <= 0 {
+		p.Lines = defaultLines
+	}
+	q, err := query(asked{p.Lines, p.SinceMs, p.UntilMs, p.Stream, p.Grep})
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.logNames(s.sup.Snapshot(), p.Names)
+	if err != nil {
+		return nil, err
+	}
+	all := []sock.LogLine{}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		lines, err := s.logs.Read(name, q)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the log of %s: %w", name, err)
+		}
+		for _, l := range lines {
+			all = append(all, wireLine(name, l))
+		}
+		all = lastOf(all, q.Lines)
+	}
+	return all, nil
+}
+
+// lastOf is the last n lines by time, and no more of them than one answer may have.
+func lastOf(all []sock.LogLine, n int) []sock.LogLine {
+	slices.SortStableFunc(all, func(a, b sock.LogLine) int { return cmp.Compare(a.TimestampMs, b.TimestampMs) })
+	from, bytes := len(all), 0
+	for from > max(0, len(all)-n) && bytes < mostBytes {
+		from--
+		bytes += len(all[from].Content)
+	}
+	return slices.Delete(all, 0, from)
+}
+
+// logNames are the services that a client means: none are all, and the log of what
+// belongs to none.
+func (s *server) logNames(snap *supervise.Snapshot, names []string) ([]string, error) {
+	for _, name := range names {
+		if !s.hasLog(snap, name) {
+			return nil, known(snap, []string{name})
+		}
+	}
+	if len(names) > 0 {
+		return names, nil
+	}
+	names = make([]string, 0, len(snap.Views)+1)
+	for _, v := range snap.Views {
+		names = append(names, v.Name)
+	}
+	if s.logs.Has(logs.Nobody) {
+		names = append(names, logs.Nobody)
+	}
+	return names, nil
+}
+
+// hasLog reports that a name is a service's, or stands for what is of none.
+func (s *server) hasLog(snap *supervise.Snapshot, name string) bool {
+	return name == logs.Nobody && s.logs.Has(name) || snap.Find(name) != nil
+}
+
+// asked is what a client asks for.
+type asked struct {
+	lines, since, until int64
+	stream, grep        string
+}
+
+// query is the same in the terms of the logs.
+func query(a asked) (q logs.Query, err error) {
+	q.Lines = int(min(a.lines, mostLines))
+	if a.since > 0 {
+		q.Since = time.UnixMilli(a.since)
+	}
+	if a.until > 0 {
+		q.Until = time.UnixMilli(a.until)
+	}
+	if len(a.grep) > longestGrep {
+		return q, invalidParam("the regular expression has %d bytes: use at most %d", len(a.grep), longestGrep)
+	}
+	if a.grep != "" {
+		if q.Match, err = regexp.Compile(a.grep); err != nil {
+			return q, invalidParam("%v", err)
+		}
+	}
+	if a.stream == "" {
 		return q, nil
 	}
-	i := slices.Index(streams, stream)
+	i := slices.Index(streams, a.stream)
 	if i < 0 {
-		return q, invalidParam("unknown stream '%s': it is one of %s", stream, strings.Join(streams, ", "))
+		return q, invalidParam("unknown stream '%s': it is one of %s", a.stream, strings.Join(streams, ", "))
 	}
-	one := logs.Stream(i) // of the last there are no lines
+	one := logs.Stream(i)
 	q.Stream = &one
 	return q, nil
 }

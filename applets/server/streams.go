@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"zinit/sock"
 	"zinit/supervise"
-	"zinit/supervise/logs"
 )
 
 // streams is the methods that go on telling.
@@ -24,10 +22,10 @@ func (s *server) streams() sock.Table {
 		{Name: sock.MethodLogsFollow, Access: sock.Read, Summary: "Tells the last lines of services, and then each as it is written, in batches named logs.batch.", Result: sock.Subscribed{},
 			Streams: true, Pushes: []sock.Push{{Name: sock.NoteLogs, Params: sock.LogBatch{}}},
 			Params: []sock.Param{
-				{Name: "names", Type: "array", Of: []string(nil), Required: true, Summary: "the services"},
+				{Name: "names", Type: "array", Of: []string(nil), Summary: "the services; without it all, and those that will be added"},
 				{Name: "lines", Type: "integer", Summary: "how many lines of the past of each, none when absent; with since all"},
 				{Name: "cursors", Type: "object", Of: map[string]int64(nil), Summary: "where to go on instead, by name"},
-				sinceParam, streamParam,
+				sinceParam, streamParam, grepParam,
 			}, Handle: s.follow},
 	}
 }
@@ -140,101 +138,5 @@ func wireEvent(e supervise.Event) sock.Event {
 	return sock.Event{
 		Type: string(e.Type), Seq: e.Seq, TimeMs: e.Time.UnixMilli(), Service: e.Service,
 		From: e.From, To: e.To, PID: e.Pid, Run: e.Run, Reason: e.Reason, ExitCode: e.ExitCode,
-	}
-}
-
-// follow answers logs.subscribe: a goroutine for each service fetches its lines,
-// and this one sends them. A client that does not read holds up nobody but itself.
-func (s *server) follow(ctx context.Context, c *sock.Call) (any, error) {
-	var p sock.LogsFollowParams
-	if err := c.Params(&p); err != nil {
-		return nil, err
-	}
-	followers, reply, err := s.followers(&p)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var fetchers sync.WaitGroup
-	defer func() {
-		cancel()
-		fetchers.Wait()
-		for _, f := range followers {
-			f.Close()
-		}
-	}()
-	if err := c.Begin(reply); err != nil {
-		return nil, err
-	}
-	batches := make(chan sock.LogBatch)
-	for name, f := range followers {
-		fetchers.Go(func() { fetch(ctx, name, f, batches) })
-	}
-	gone := make(chan struct{}) // all of them
-	go func() {
-		fetchers.Wait()
-		close(gone)
-	}()
-	for {
-		select {
-		case batch := <-batches:
-			if err := c.Push(sock.NoteLogs, batch); err != nil {
-				return nil, err
-			}
-		case <-gone:
-			return nil, nil
-		}
-	}
-}
-
-// followers makes a follower for each service that p names, and the reply that
-// says where they begin.
-func (s *server) followers(p *sock.LogsFollowParams) (map[string]*logs.Follower, sock.Subscribed, error) {
-	reply := sock.Subscribed{Subscribed: true, Cursors: map[string]int64{}}
-	if len(p.Names) == 0 {
-		return nil, reply, invalidParam("there is no name in 'names': name the services to follow")
-	}
-	q, err := query(max(p.Lines, 0), p.SinceMs, p.Stream)
-	if err == nil {
-		err = known(s.sup.Snapshot(), p.Names)
-	}
-	if err != nil {
-		return nil, reply, err
-	}
-	begin := logs.Last
-	if p.Lines <= 0 && p.SinceMs <= 0 {
-		begin = logs.Now
-	}
-	followers := map[string]*logs.Follower{}
-	for _, name := range p.Names {
-		if followers[name] != nil {
-			continue
-		}
-		from, ok := p.Cursors[name]
-		if !ok {
-			from = begin
-		}
-		followers[name] = s.logs.Follow(name, from, q)
-		reply.Cursors[name] = followers[name].Cursor()
-	}
-	return followers, reply, nil
-}
-
-// fetch passes on what a follower reads, until its service is gone or ctx ends.
-func fetch(ctx context.Context, name string, f *logs.Follower, to chan<- sock.LogBatch) {
-	for {
-		lines, dropped, err := f.Next(ctx)
-		if err != nil {
-			return
-		}
-		batch := sock.LogBatch{Dropped: dropped, Lines: make([]sock.FollowedLine, len(lines))}
-		for i, l := range lines {
-			batch.Lines[i] = sock.FollowedLine{LogLine: wireLine(name, l), Cursor: l.Next}
-		}
-		select {
-		case to <- batch:
-		case <-ctx.Done():
-			return
-		}
 	}
 }

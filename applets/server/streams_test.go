@@ -294,8 +294,7 @@ func TestLogsAreFollowed(t *testing.T) {
 		}
 	}
 	for params, want := range map[string]string{
-		`{}`:                                 "missing 'names' parameter",
-		`{"names":[]}`:                       "there is no name",
+		`{"names":["a"],"grep":"("}`:         "missing closing )",
 		`{"names":["a","nosuch"]}`:           "service not found: nosuch",
 		`{"names":["a"],"stream":"nonsuch"}`: "unknown stream",
 		`{"names":[5]}`:                      "names",

@@ -39,6 +39,13 @@ func (l *Logs) Intake(c net.PacketConn) {
 	}()
 }
 
+// Has reports whether there is a log of that name.
+func (l *Logs) Has(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.services[name] != nil
+}
+
 // take puts a message where it belongs.
 func (l *Logs) take(b []byte) {
 	m := parseMessage(b)
