@@ -142,5 +142,10 @@ func spawnError(cfg *config.Service, cmd config.Command, ev reap.SpawnFailed) st
 
 // outputs is what the log store is told about a service.
 func outputs(cfg *config.Service) logs.Options {
-	return logs.Options{BufferLines: cfg.Logging.BufferLines, BufferBytes: cfg.Logging.BufferBytes, File: cfg.Logging.File}
+	l := &cfg.Logging
+	return logs.Options{
+		BufferLines: l.BufferLines, BufferBytes: l.BufferBytes, Rate: l.Rate,
+		Stdout: l.Stdout, Ring: l.Ring, Syslog: l.Syslog, None: l.None,
+		File: l.File, FileMax: l.FileMax, FileAge: l.FileAge, FileKeep: l.FileKeep, Compress: l.Compress,
+	}
 }
