@@ -205,7 +205,7 @@ type benchServer struct {
 type benchService struct {
 	exec     string // with {} for the server's directory
 	requires []string
-	more     string // further lines, of any table but service and dependencies
+	more     string // further lines, of any table but service and dependencies; {} as in exec
 }
 
 // start runs a server until all of its services run. What is in services is
@@ -226,7 +226,7 @@ func (r *benchRig) start(side benchSide, services []benchService) (*benchServer,
 		if len(one.requires) > 0 {
 			text += "\n[dependencies]\nrequires = [\"" + strings.Join(one.requires, `", "`) + "\"]\n"
 		}
-		if err := os.WriteFile(filepath.Join(dir, "cfg", name+".toml"), []byte(text+one.more), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "cfg", name+".toml"), []byte(text+strings.ReplaceAll(one.more, "{}", dir)), 0o644); err != nil {
 			return nil, err
 		}
 		s.names = append(s.names, name)

@@ -266,19 +266,32 @@ const (
 // logs is the CPU time that taking in a million lines costs, and whether it costs
 // memory.
 func (r *benchRig) logs() ([]benchRow, error) {
-	var cpu, took, grown benchSample
+	var cpu, took, grown, file, rotated benchSample
+	const keeps = "[logging]\nfile = \"{}/talk.log\"\n"
 	for range 3 {
 		for _, side := range r.servers() {
-			if err := r.flood(side, &cpu, &took, &grown); err != nil {
+			if err := r.flood(side, "", &cpu, &took, &grown); err != nil {
 				return nil, err
 			}
+		}
+		if err := r.flood(benchOurs, keeps, &file, nil, nil); err != nil {
+			return nil, err
+		}
+		if err := r.flood(benchOurs, keeps+"file_max = \"10M\"\nfile_keep = 20\n", &rotated, nil, nil); err != nil {
+			return nil, err
 		}
 		if err := r.drain(&cpu, &took); err != nil {
 			return nil, err
 		}
 	}
+	withFile, withRotation := file.medians(), rotated.medians()
+	for _, side := range []benchSide{benchFloor, benchPeer} { // they keep none
+		withFile[side], withRotation[side] = cpu.medians()[side], cpu.medians()[side]
+	}
 	return []benchRow{
 		{name: "1,000,000 lines of 100 bytes, CPU", unit: "ms", values: cpu.medians(), against: benchPeer, goal: 1},
+		{name: "  with a file, ours only", unit: "ms", values: withFile, against: benchPeer, goal: 1.3},
+		{name: "  with a file that is rotated", unit: "ms", values: withRotation, against: benchPeer, goal: 1.3},
 		{name: "  time until taken", unit: "ms", values: took.medians(), against: benchPeer},
 		{name: "  memory (PSS) gained", unit: "MB", values: grown.medians(), goal: 2},
 	}, nil
@@ -310,12 +323,14 @@ func (r *benchRig) talk(begin func(command string) error) (time.Duration, error)
 	return at - began, err
 }
 
-func (r *benchRig) flood(side benchSide, cpu, took, grown *benchSample) (err error) {
+// flood lets a service write a million lines; more is further lines of its file. took
+// and grown may be nil.
+func (r *benchRig) flood(side benchSide, more string, cpu, took, grown *benchSample) (err error) {
 	var s *benchServer
 	var before, after float64
 	var used, end time.Duration
 	duration, err := r.talk(func(command string) (err error) {
-		if s, err = r.start(side, []benchService{{exec: "{}/" + command}}); err != nil {
+		if s, err = r.start(side, []benchService{{exec: "{}/" + command, more: more}}); err != nil {
 			return err
 		}
 		if before, err = s.pss(); err != nil {
@@ -333,7 +348,7 @@ func (r *benchRig) flood(side benchSide, cpu, took, grown *benchSample) (err err
 	last := fmt.Sprintf("line %09d ", floodLines)
 	err = r.poll("the last line", 10*time.Millisecond, 30*time.Second, func() (bool, error) {
 		lines, err := s.client.Logs(r.ctx, s.names[0], 1)
-		return len(lines) == 1 && strings.Contains(lines[0], last), err
+		return len(lines) == 1 && strings.Contains(lines[0], last) && s.filed(more), err
 	})
 	if err != nil {
 		return err
@@ -345,9 +360,23 @@ func (r *benchRig) flood(side benchSide, cpu, took, grown *benchSample) (err err
 		return err
 	}
 	cpu.add(side, benchMs(end-used))
-	took.add(side, benchMs(duration))
-	grown.add(side, after-before)
+	if took != nil {
+		took.add(side, benchMs(duration))
+		grown.add(side, after-before)
+	}
 	return nil
+}
+
+// filed reports that the log files have every byte, if there are any.
+func (s *benchServer) filed(more string) bool {
+	files, _ := filepath.Glob(filepath.Join(s.dir, "talk.log*"))
+	size := int64(0)
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			size += info.Size()
+		}
+	}
+	return more == "" || size == floodBytes
 }
 
 // drain is the floor: a C program that reads what another writes.
