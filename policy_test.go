@@ -20,10 +20,12 @@ var arrows = map[string]string{
 	"applets/env":  "",
 	"applets/pid1": "applets/env reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
 	// What it is ordered to do is reap's to describe; it knows nothing else.
-	"applets/prep":        "applets/env reap golang.org/x/sys/unix",
-	"applets/server":      "applets/env supervise supervise/config supervise/logs supervise/machine supervise/proc supervise/state depgraph sock reap",
-	"applets/cli":         "applets/env sock supervise/config depgraph",
-	"supervise":           "supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
+	"applets/prep":   "applets/env reap golang.org/x/sys/unix",
+	"applets/server": "applets/env supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/proc supervise/state depgraph sock reap reap/cgroup",
+	"applets/cli":    "applets/env sock supervise/config depgraph",
+	"supervise":      "supervise/launch supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
+	// How a process is born: what supervise orders, and what the keeper needs for it.
+	"supervise/launch":    "supervise/config reap reap/cgroup",
 	"supervise/machine":   "",
 	"supervise/notify":    "golang.org/x/sys/unix",
 	"supervise/ports":     "supervise/proc golang.org/x/sys/unix",

@@ -25,8 +25,8 @@ type Client struct {
 	wake     chan struct{} // capacity 1
 
 	// answers are the client's own; the listener waits for them before it closes events.
-	answers sync.WaitGroup
-	gone    chan struct{} // closed when the keeper is
+	answers sync.WaitGroup // added to with mu held, while lost is not set
+	gone    chan struct{}  // closed when the keeper is
 
 	// sending is held from taking what is queued until it is sent, so that nothing
 	// overtakes. Taken before mu.
@@ -213,8 +213,18 @@ func (c *Client) heed(m message) {
 	}
 }
 
-// answer delivers an event of the client's own.
-func (c *Client) answer(e Event) {
+// Deliver puts an event of the caller's own among those of the keeper: the answer to a
+// request that did not get as far as the keeper.
+func (c *Client) Deliver(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deliverLocked(e)
+}
+
+func (c *Client) deliverLocked(e Event) {
+	if c.lost {
+		return
+	}
 	c.answers.Go(func() {
 		select {
 		case c.events <- []Event{e}:
@@ -272,6 +282,11 @@ func (c *Client) Flush() {
 	c.unsent = append(append(c.unsent, c.plan...), c.asked...)
 	c.plan, c.asked = nil, nil
 	c.mu.Unlock()
+	c.push()
+}
+
+// push sends what does not wait for Flush, as far as that does not mean waiting.
+func (c *Client) push() {
 	if !c.sending.TryLock() {
 		notify(c.wake) // who sends just now looks again
 		return
@@ -382,11 +397,17 @@ func (c *Client) ask(m message) {
 func (c *Client) askNow(m message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.lost {
-		c.unsent, c.plan = append(c.unsent, c.plan...), nil // it was asked for before
-		c.unsent = appendMessage(c.unsent, m, nil)
-		notify(c.wake)
+	c.askNowLocked(m, nil)
+	notify(c.wake)
+}
+
+func (c *Client) askNowLocked(m message, files []int) {
+	if c.lost {
+		(&packet{files: files}).close()
+		return
 	}
+	c.unsent, c.plan = append(c.unsent, c.plan...), nil // it was asked for before
+	c.unsent = appendMessage(c.unsent, m, files)
 }
 
 func (c *Client) askLocked(m message, files []int) {
@@ -410,15 +431,17 @@ func (c *Client) Signal(key string, run uint64, sig syscall.Signal, scope Scope)
 // spawn: the daemon that a forking service has left behind, or another process that
 // the service named. The answer is Watched, also for a process that ended not long
 // ago, whose Exited then follows at once, or WatchFailed.
-func (c *Client) Watch(key string, run uint64, pid int) {
+func (c *Client) Watch(key string, run uint64, pid int) { c.watch(key, run, pid, c.askLocked) }
+
+func (c *Client) watch(key string, run uint64, pid int, ask func(m message, files []int)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.lost:
 	case c.can&canWatch == 0:
-		c.answer(WatchFailed{key, run, pid, "the keeper is an older program that cannot watch what it has not started: replace the keeper too"})
+		c.deliverLocked(WatchFailed{key, run, pid, "the keeper is an older program that cannot watch what it has not started: replace the keeper too"})
 	default:
-		c.askLocked(&watchMessage{key, run, pid}, nil)
+		ask(&watchMessage{key, run, pid}, nil)
 	}
 }
 

@@ -10,7 +10,10 @@ import (
 // Spawn asks for a process. The answer is Spawned or SpawnFailed. Stdin, Stdout and
 // Stderr belong to the client from here on; the other files stay with the caller. A
 // keeper that is too old for what is asked starts nothing.
-func (c *Client) Spawn(s Spec) {
+func (c *Client) Spawn(s Spec) { c.spawn(s, c.askLocked) }
+
+// spawn asks by a function that is called with the lock held.
+func (c *Client) spawn(s Spec, ask func(m message, files []int)) {
 	m := &dressMessage{spawnMessage{
 		Key: s.Key, Run: s.Run, Group: s.Group,
 		Args: spawnArgs{Path: s.Path, Dir: s.Dir, Argv: s.Argv, Env: s.Env},
@@ -22,8 +25,10 @@ func (c *Client) Spawn(s Spec) {
 		}
 	}
 	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		// The keeper answers for us, so that the answer comes in order.
-		c.ask(&declinedMessage{s.Key, s.Run, errnoOf(err)})
+		ask(&declinedMessage{s.Key, s.Run, errnoOf(err)}, nil)
 		return
 	}
 	c.mu.Lock()
@@ -31,7 +36,7 @@ func (c *Client) Spawn(s Spec) {
 	if s.dressed() && c.can&canDress == 0 {
 		(&packet{files: append(files, kept[:]...)}).close()
 		c.words[runID{s.Key, s.Run}] = tooOld
-		c.askLocked(&declinedMessage{s.Key, s.Run, unix.EOPNOTSUPP}, nil)
+		ask(&declinedMessage{s.Key, s.Run, unix.EOPNOTSUPP}, nil)
 		return
 	}
 	for i, fd := range kept {
@@ -40,9 +45,9 @@ func (c *Client) Spawn(s Spec) {
 		}
 	}
 	if s.dressed() {
-		c.askLocked(m, files)
+		ask(m, files)
 	} else {
-		c.askLocked(&m.spawnMessage, files)
+		ask(&m.spawnMessage, files)
 	}
 }
 

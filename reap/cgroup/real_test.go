@@ -92,7 +92,8 @@ func playServer() int {
 	tree, err := Find()
 	if err == nil {
 		var dir *os.File
-		if dir, err = tree.Group("web"); err == nil && dir.Name() != tree.Path("web") {
+		var fresh bool
+		if dir, fresh, err = tree.Group("web"); err == nil && (dir.Name() != tree.Path("web") || !fresh) {
 			err = errors.New(dir.Name())
 		}
 	}

@@ -169,17 +169,19 @@ func (t *Tree) Root() string { return t.root }
 func (t *Tree) Path(service string) string { return filepath.Join(t.root, service+groupSuffix) }
 
 // Group makes the group of a service, unless it is there already, and opens its
-// directory: processes can be born in it. The caller owns the file.
-func (t *Tree) Group(service string) (*os.File, error) {
+// directory: processes can be born in it. fresh says that it was not there. The caller
+// owns the file.
+func (t *Tree) Group(service string) (dir *os.File, fresh bool, err error) {
 	path := t.Path(service)
-	if err := unix.Mkdir(path, 0o755); err != nil && err != unix.EEXIST {
-		return nil, fmt.Errorf("cannot make cgroup %s: %w", path, err)
+	err = unix.Mkdir(path, 0o755)
+	if err != nil && err != unix.EEXIST {
+		return nil, false, fmt.Errorf("cannot make cgroup %s: %w", path, err)
 	}
-	fd, err := open(path, unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return nil, err
+	fd, open := open(path, unix.O_RDONLY|unix.O_DIRECTORY)
+	if open != nil {
+		return nil, false, open
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return os.NewFile(uintptr(fd), path), err == nil, nil
 }
 
 // Remove removes the group of a service with all that the service has made below it.

@@ -147,6 +147,11 @@ func (s *Sim) Spawn(spec reap.Spec) {
 	}
 }
 
+// Fail answers a request that did not get as far as the keeper.
+func (s *Sim) Fail(key string, run uint64, text string) {
+	s.later(s.within(time.Millisecond), todo{ev: reap.SpawnFailed{Key: key, Run: run, Text: text}, key: key})
+}
+
 // Signal reaches the process of a run, if it is still that one.
 func (s *Sim) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope) {
 	p := s.procs[key]

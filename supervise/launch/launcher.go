@@ -1,0 +1,144 @@
+package launch
+
+import (
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"zinit/reap"
+	"zinit/reap/cgroup"
+)
+
+// A Keeper starts what was prepared. *reap.Client is one. No method blocks.
+type Keeper interface {
+	Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope)
+	Ack(key string, run uint64)
+	Watch(key string, run uint64, pid int)
+	Keep(name string, f *os.File) error
+	Release(name string)
+	Plan(steps []reap.PlanStep, worst time.Duration)
+	Draining()
+	Flush()
+	// Deliver puts an event among those of the keeper.
+	Deliver(reap.Event)
+}
+
+// Urgent is the requests to a keeper that do not wait for Flush. A reap.Urgent is one.
+type Urgent interface {
+	Spawn(reap.Spec)
+	Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope)
+	Watch(key string, run uint64, pid int)
+}
+
+// Options say what a launcher works with.
+type Options struct {
+	Keeper Keeper
+	Urgent Urgent
+	// Environ is what services inherit.
+	Environ []string
+	// Tree is where their cgroups are; nil: NoTree says why there are none.
+	Tree   *cgroup.Tree
+	NoTree error
+	Log    *slog.Logger
+
+	// Passwd and Group are the files of users and groups; empty: those in /etc.
+	Passwd, Group string
+}
+
+// A Launcher has the methods of a keeper, for a supervisor that gives orders. They are
+// to be called by one goroutine, the supervisor's loop, if nothing else is said. What is
+// asked waits for Flush.
+type Launcher struct {
+	Keeper  // what has nothing to do with starting
+	urgent  Urgent
+	environ []string
+	log     *slog.Logger
+	users   accounts
+	groups  groups
+	queue   *queue
+	uid     int
+}
+
+// New makes a launcher.
+func New(o Options) *Launcher {
+	l := &Launcher{
+		Keeper: o.Keeper, urgent: o.Urgent, environ: o.Environ, log: o.Log,
+		users:  accounts{passwd: orElse(o.Passwd, "/etc/passwd"), group: orElse(o.Group, "/etc/group")},
+		groups: groups{tree: o.Tree, why: o.NoTree, of: make(map[string]*inForce)},
+		queue:  newQueue(),
+		uid:    os.Geteuid(),
+	}
+	return l
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// Spawn starts a process. The answer is reap.Spawned or reap.SpawnFailed.
+func (l *Launcher) Spawn(o Order) {
+	files, err := copies(o.Files)
+	o.Files = files
+	l.queue.put(o.Key, func() { l.launch(o, err) })
+}
+
+// Signal is Keeper.Signal.
+func (l *Launcher) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope) {
+	if !l.queue.behind(key, func() { l.urgent.Signal(key, run, sig, scope) }) {
+		l.Keeper.Signal(key, run, sig, scope)
+	}
+}
+
+// Watch is Keeper.Watch.
+func (l *Launcher) Watch(key string, run uint64, pid int) {
+	if !l.queue.behind(key, func() { l.urgent.Watch(key, run, pid) }) {
+		l.Keeper.Watch(key, run, pid)
+	}
+}
+
+// Flush has what was asked until now carried out.
+func (l *Launcher) Flush() {
+	l.queue.release()
+	l.Keeper.Flush()
+}
+
+// launch prepares an order and hands it to the keeper.
+func (l *Launcher) launch(o Order, err error) {
+	var spec reap.Spec
+	if err == nil {
+		spec, err = l.prepare(&o)
+	}
+	if err == nil {
+		l.urgent.Spawn(spec)
+	} else {
+		closeAll(o.Stdout, o.Stderr, spec.Stdin, spec.Stdout, spec.Stderr) // some twice
+		l.Deliver(reap.SpawnFailed{Key: o.Key, Run: o.Run, Errno: errnoOf(err), Text: err.Error()})
+	}
+	closeAll(o.Files...)
+	closeAll(spec.Cgroup)
+}
+
+// copies duplicates files; on an error there are none.
+func copies(files []*os.File) (list []*os.File, err error) {
+	for _, f := range files {
+		fd, err := duplicate(f)
+		if err != nil {
+			closeAll(list...)
+			return nil, err
+		}
+		list = append(list, os.NewFile(fd, f.Name()))
+	}
+	return list, nil
+}
+
+func closeAll(files ...*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
