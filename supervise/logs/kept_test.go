@@ -2,6 +2,7 @@ package logs
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -110,5 +111,45 @@ func TestOnlyAStreamThatHasWrittenMayBeCut(t *testing.T) {
 		if got := render(lines); got != want || err != nil {
 			t.Errorf("in the tail: %q, %v, want %q", got, err, want)
 		}
+	}
+}
+
+// The next server reads the pipes before it knows of the log file: what the file has
+// not is kept, however much comes and however little the store may keep.
+func TestWhatComesBeforeTheFileIsNamedIsForTheFile(t *testing.T) {
+	for _, file := range []bool{true, false} {
+		dir, path := t.TempDir(), filepath.Join(t.TempDir(), "web.txt")
+		l, _ := open(t, dir)
+		o := Options{BufferBytes: 64 << 10, File: path}
+		l.Configure("web", o)
+		p := start(t, l, "web", 1)
+		say(t, l, "web", p.Stdout, "first\n")
+		l.Flush(t.Context())
+		kept := dup(t, p.Keep[0])
+		l.Close()
+		l, _ = open(t, dir)
+		l.Adopt("web", 1, 1, kept)
+		lines := strings.Repeat("a line of the flood\n", 500_000)
+		written := make(chan error, 1)
+		go func() {
+			_, err := p.Stdout.WriteString(lines)
+			written <- err
+		}()
+		eventually(t, "much more is there than the store may keep", func() bool {
+			got, err := l.Tail("web", 1_000_000)
+			return err == nil && len(got) > 900 && got[len(got)-1].Next > 4<<20-128<<10
+		})
+		if !file {
+			o.File = ""
+		}
+		l.Configure("web", o)
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
+		p.Stdout.Close()
+		if file {
+			hasFile(t, path, "first\n"+lines)
+		}
+		l.Close()
 	}
 }

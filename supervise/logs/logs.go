@@ -58,6 +58,9 @@ type service struct {
 
 	forwards [kinds]*forward // nil: lines do not go there
 	none     bool            // what it writes is not kept
+
+	configured bool // by Configure
+	foreseen   bool // see foreseeLocked
 }
 
 // run is the pipes of one life of a service, until they are closed.
@@ -250,6 +253,7 @@ func (l *Logs) Adopt(service string, number uint64, fd int, r *os.File) {
 	}
 	l.mu.Lock()
 	s := l.serviceLocked(service)
+	l.foreseeLocked(s)
 	src := l.sourceLocked(s, number, i, r, false)
 	s.run(number).sources[i] = src
 	l.mu.Unlock()

@@ -45,16 +45,34 @@ func (l *Logs) Configure(service string, o Options) {
 	if s.lines = o.BufferLines; s.lines <= 0 {
 		s.lines = DefaultLines
 	}
-	s.store.Limit(o.BufferBytes, s.lines)
-	s.store.Ration(o.Rate)
-	s.none = o.None
+	// Who reads comes before the limit: what is above that is released at once.
+	switch {
+	case s.sink != nil:
+		s.sink.aim(o.target())
+	case o.File != "":
+		s.sink = l.newSink(s.store, l.position(service), o.target())
+	case !s.configured:
+		s.store.Unhold()
+	}
 	l.forwardLocked(s, toStdout, o.Stdout)
 	l.forwardLocked(s, toRing, o.Ring)
 	l.forwardLocked(s, toSyslog, o.Syslog)
-	if s.sink == nil && o.File != "" {
-		s.sink = l.newSink(s.store, l.position(service), o.target())
-	} else if s.sink != nil {
-		s.sink.aim(o.target())
+	s.store.Limit(o.BufferBytes, s.lines)
+	s.store.Ration(o.Rate)
+	s.none = o.None
+	s.configured = true
+}
+
+// foreseeLocked keeps for a log file, which nobody has named yet, what the file had
+// not when the last server ended: a pipe may be read before Configure.
+func (l *Logs) foreseeLocked(s *service) {
+	if s.configured || s.foreseen {
+		return
+	}
+	s.foreseen = true
+	pos := position{path: l.position(s.name)}
+	if rec, ok := pos.load(); ok {
+		s.store.Hold(rec.held(), nil)
 	}
 }
 
