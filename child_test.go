@@ -38,6 +38,9 @@ var children = map[string]func() int{
 	// See the tests that kill servers and keepers under faults.
 	"live": liveAsChild,
 	"bury": bury,
+	// See the tests of log files.
+	"count": count,
+	"tick":  tick,
 	// See the tests of disks under faults.
 	"confined": confined,
 	// Fails at once.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -18,7 +19,7 @@ import (
 const (
 	// syslogPath is the socket of the system log.
 	syslogPath = "/dev/log"
-	// syslogVar turns its intake off.
+	// syslogVar turns its intake off, with 0, or names another path.
 	syslogVar = "ZINIT_SYSLOG"
 	// syslogName begins the name under which the keeper holds it; then come the
 	// numbers of its file, as in listenName.
@@ -49,7 +50,11 @@ type releaser interface {
 func (s *server) openOutlets(e *env.Env, kept map[string]*os.File, keeper releaser) *messages {
 	var in *messages
 	if wantsMessages(s.flags, e.Getenv) {
-		in = openMessages(syslogPath, kept, keeper, s.log)
+		path := syslogPath
+		if own := e.Getenv(syslogVar); filepath.IsAbs(own) {
+			path = own
+		}
+		in = openMessages(path, kept, keeper, s.log)
 	}
 	s.logs.SetOutlets(logs.Outlets{
 		Stdout: e.Stdout, Colour: isTerminal(e.Stdout) && e.Getenv("NO_COLOR") == "",

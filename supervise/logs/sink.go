@@ -104,6 +104,7 @@ func (s *sink) loop() {
 	if s.file.path != "" && s.file.expected == nil {
 		s.prepare() // ahead of the first line, which reports a failure
 	}
+	s.compress() // what an earlier server did not come to
 	for range s.more {
 		for {
 			s.mu.Lock()
