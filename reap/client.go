@@ -276,20 +276,23 @@ func (c *Client) Hold() {
 }
 
 // Flush sends what is queued as far as that does not mean waiting; the rest is
-// sent by somebody else.
-func (c *Client) Flush() {
+// sent by somebody else. True: everything that was asked for before has left, and
+// reaches the keeper even if this process is killed at once. False: a later Flush
+// tells.
+func (c *Client) Flush() (sent bool) {
 	c.mu.Lock()
 	c.unsent = append(append(c.unsent, c.plan...), c.asked...)
 	c.plan, c.asked = nil, nil
 	c.mu.Unlock()
-	c.push()
+	return c.push()
 }
 
 // push sends what does not wait for Flush, as far as that does not mean waiting.
-func (c *Client) push() {
+// True: all of it has left.
+func (c *Client) push() (sent bool) {
 	if !c.sending.TryLock() {
 		notify(c.wake) // who sends just now looks again
-		return
+		return false
 	}
 	defer c.sending.Unlock()
 	kept, asked, _ := c.take()
@@ -297,9 +300,11 @@ func (c *Client) push() {
 	if len(kept) == 0 {
 		asked = sendNow(c.requests, asked)
 	}
-	if len(kept)+len(asked) > 0 {
-		c.leave(kept, asked)
+	if len(kept)+len(asked) == 0 {
+		return true
 	}
+	c.leave(kept, asked)
+	return false
 }
 
 // leave puts back what could not be sent, in front of what came meanwhile.

@@ -2,6 +2,7 @@ package reap
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,5 +106,61 @@ func TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne(t *testing.T) {
 	}
 	if steps, worst := k.Plan(); len(steps) != 1 || worst != time.Minute {
 		t.Errorf("the keeper holds a plan of %d steps, worst %v", len(steps), worst)
+	}
+}
+
+// TestAFlushTellsWhetherAllHasLeft: what is noted as asked for must outlive its
+// server.
+func TestAFlushTellsWhetherAllHasLeft(t *testing.T) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(theirs)
+	c := &Client{requests: ours, files: -1, wake: make(chan struct{}, 1)}
+	if c.file, c.raw, err = pollable(ours, "channel"); err != nil {
+		t.Fatal(err)
+	}
+	defer c.file.Close()
+	c.Hold()
+	if !c.Flush() {
+		t.Error("nothing was asked for, and not all of it has left")
+	}
+	key, asked := strings.Repeat("k", 1000), 0
+	for sent := true; sent; asked++ {
+		c.Signal(key, uint64(asked), unix.SIGTERM, ScopeMain)
+		sent = c.Flush()
+	}
+	if c.Flush() {
+		t.Error("the socket is full, and all has left")
+	}
+	recv := &receiver{fd: theirs, flags: unix.MSG_DONTWAIT}
+	read := 0
+	drain := func() {
+		for {
+			data, _, _, err := recv.next()
+			if err == unix.EAGAIN {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			decodePacket(data, func(message) { read++ })
+		}
+	}
+	drain()
+	if read >= asked {
+		t.Errorf("all %d were there", read)
+	}
+	c.sending.Lock() // somebody sends just now
+	if c.Flush() {
+		t.Error("somebody is sending, and all has left")
+	}
+	c.sending.Unlock()
+	if !c.Flush() {
+		t.Error("there was room, and not all has left")
+	}
+	if drain(); read != asked {
+		t.Errorf("%d of %d have left", read, asked)
 	}
 }

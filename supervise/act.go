@@ -46,7 +46,7 @@ func (c *core) act() {
 		case machine.Signal:
 			c.Keeper.Signal(o.rec.name, uint64(a.Run), a.Sig, reap.Scope(a.Scope))
 			if _, stopping := o.rec.m.State.(machine.Stopping); stopping && c.Memory != nil {
-				c.told = append(c.told, o.rec)
+				c.told = append(c.told, telling{o.rec, a.Run})
 			}
 			c.noteKill(o.rec, a)
 		case machine.Probe:

@@ -181,10 +181,14 @@ func (c *core) adoptUnknown(r *record, ch reap.Child) {
 	}
 }
 
-// repeatStop sends the stop signal again of which nobody knows whether it was sent.
+// repeatStop sends the signal again of which nobody knows whether it was sent.
 func (c *core) repeatStop(r *record) {
 	st, stopping := r.m.State.(machine.Stopping)
-	if stopping && st.Kills == 0 && !st.Gone && st.Hook == machine.NoHook && r.toldRun != st.Run {
+	switch {
+	case !stopping || st.Gone || st.Hook != machine.NoHook:
+	case st.Kills > 0: // which was said then
+		c.Keeper.Signal(r.name, uint64(st.Run), syscall.SIGKILL, reap.Scope(r.m.Rules.KillScope))
+	case r.toldRun != st.Run:
 		c.orders = append(c.orders, order{r, r.m.StopOrder()})
 	}
 }

@@ -35,7 +35,7 @@ func (k *instant) Ack(string, uint64)                  {}
 func (k *instant) Release(string)                      {}
 func (k *instant) Plan([]reap.PlanStep, time.Duration) { k.plans++ }
 func (k *instant) Draining()                           {}
-func (k *instant) Flush()                              {}
+func (k *instant) Flush() bool                         { return true }
 
 // bench is a core that an instant keeper drives.
 type bench struct {

@@ -28,8 +28,9 @@ type Keeper interface {
 	Release(name string)
 	Plan(steps []reap.PlanStep, worst time.Duration)
 	Draining()
-	// Flush sends what the other methods were told; until then it may wait.
-	Flush()
+	// Flush sends what the other methods were told; until then it may wait. True: all
+	// of it, also of earlier calls, has left and would outlive this process.
+	Flush() (sent bool)
 }
 
 // Logs takes in what services write. No method blocks. *logs.Logs is one.
@@ -110,7 +111,7 @@ type core struct {
 	changes  uint64          // counts changes that a snapshot shows
 
 	changed   []*record // not written down yet; see remember
-	told      []*record // whose stop signals wait in the keeper's client; see send
+	told      []telling // the stop signals that may wait in the keeper's client; see send
 	forgetful bool      // the last writing down failed
 	// strangers are what was written down of those that are configured no more; used
 	// by load.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,10 +26,13 @@ func (w *world) die() {
 		}
 	}
 	w.post, w.checks = nil, nil
+	w.channel.waiting, w.channel.full = nil, false
 	before := w.c
 	w.c = newCore(w.c.Parts)
 	w.c.now = w.sim.Now
+	w.adopts = true
 	w.c.load(set, w.sim.Inventory())
+	w.adopts = false
 	w.remembers(before)
 	w.endTurn("a new server")
 	w.check()
@@ -40,6 +44,58 @@ func (w *world) die() {
 			w.failf("%s is alive, and the new server does not know: %s", key, r.m.State)
 		}
 	}
+}
+
+// A channel is what lies between core and keeper: it fills up now and then, and what
+// waits then dies with the server.
+type channel struct {
+	clogs   bool
+	full    bool
+	waiting []func()
+}
+
+func (ch *channel) ask(what func()) {
+	if ch.full {
+		ch.waiting = append(ch.waiting, what)
+		return
+	}
+	what()
+}
+
+// flush reports whether the keeper has heard everything.
+func (ch *channel) flush(w *world) bool {
+	ch.relieve(w)
+	sent := !ch.full
+	if ch.clogs && !w.calm && w.rng.IntN(8) == 0 {
+		ch.full = true
+	}
+	return sent
+}
+
+// relieve lets the keeper read, or not yet.
+func (ch *channel) relieve(w *world) {
+	if ch.full && (w.calm || w.rng.IntN(3) == 0) {
+		ch.read()
+	}
+}
+
+func (ch *channel) read() {
+	waiting := ch.waiting
+	ch.full, ch.waiting = false, nil
+	for _, what := range waiting {
+		what()
+	}
+}
+
+// firstKill reports whether SIGKILL to a run is what follows the stop signal, which
+// must have been heard by then.
+func (w *world) firstKill(key string, run uint64, sig syscall.Signal) bool {
+	r := w.c.byName[key]
+	if r == nil || sig != syscall.SIGKILL || w.byHand {
+		return false
+	}
+	st, stopping := r.m.State.(machine.Stopping)
+	return stopping && uint64(st.Run) == run && !st.Gone && st.Kills == 1 && !w.adopts
 }
 
 // remembers: the new server wants what the old one wanted, has its counters and
@@ -115,6 +171,7 @@ func (w *world) remembering() {
 // the end the processes behave, and everything wanted must come up.
 func (w *world) runWithDeaths(steps int) {
 	n := 2 + w.rng.IntN(9)
+	w.channel.clogs = w.rng.IntN(2) == 0
 	w.c.load(w.config(n), w.sim.Inventory())
 	w.endTurn("boot")
 	for range steps {
@@ -131,6 +188,8 @@ func (w *world) runWithDeaths(steps int) {
 		}
 	}
 	if w.rng.IntN(4) == 0 {
+		w.channel.clogs = false
+		w.channel.read() // and so the keeper hears of it
 		w.c.shutdown()
 		w.endTurn("shutdown")
 		for range 1 + w.rng.IntN(20) {

@@ -257,7 +257,7 @@ func (s *stage) Release(string)                           {}
 func (s *stage) Keep(string, *os.File) error              { return nil }
 func (s *stage) Plan([]reap.PlanStep, time.Duration)      {}
 func (s *stage) Draining()                                {}
-func (s *stage) Flush()                                   {}
+func (s *stage) Flush() bool                              { return true }
 func (s *stage) Configure(string, logs.Options)           {}
 func (s *stage) Pipes(string, uint64) (logs.Pipes, error) { return logs.Pipes{}, nil }
 func (s *stage) Start(string, uint64)                     {}

@@ -462,7 +462,7 @@ func (k *player) Watch(key string, run uint64, pid int) {
 
 func (k *player) Keep(string, *os.File) error { return nil }
 
-func (k *player) Flush() {}
+func (k *player) Flush() bool { return true }
 
 func (k *player) Draining() {
 	k.with(func(s *reaptest.Sim) { k.note("draining"); s.Draining() })

@@ -77,18 +77,27 @@ func (c *core) unsaved(r *record) {
 	}
 }
 
+// A telling is a stop signal to a run.
+type telling struct {
+	rec *record
+	run machine.Run
+}
+
 // send has the keeper do what was decided. It is written down before: whoever
-// takes over finds out from the keeper what of it was done. That a stop signal is
-// on its way is written down after, so that none is forgotten.
+// takes over finds out from the keeper what of it was done. That a stop signal has
+// left is written down after, so that none is forgotten; one that waits because the
+// keeper has more to read than a socket holds is looked at again in a later turn, and
+// repeated by whoever takes over before that.
 func (c *core) send() {
 	c.remember()
-	c.Keeper.Flush()
-	if len(c.told) == 0 {
+	if !c.Keeper.Flush() || len(c.told) == 0 {
 		return
 	}
-	for _, r := range c.told {
-		r.toldRun = r.m.Run()
-		c.unsaved(r)
+	for _, t := range c.told {
+		if t.rec.m.Run() == t.run {
+			t.rec.toldRun = t.run
+			c.unsaved(t.rec)
+		}
 	}
 	clear(c.told)
 	c.told = c.told[:0]

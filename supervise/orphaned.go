@@ -70,7 +70,7 @@ func (l *lone) Keep(string, *os.File) error         { return nil }
 func (l *lone) Watch(string, uint64, int)           {}
 func (l *lone) Plan([]reap.PlanStep, time.Duration) {}
 func (l *lone) Draining()                           {}
-func (l *lone) Flush()                              {}
+func (l *lone) Flush() bool                         { return true }
 
 // withoutKeeper ends what only the keeper could have answered.
 func (c *core) withoutKeeper(r *record) {

@@ -52,6 +52,9 @@ type world struct {
 	spawned map[string]bool // since the last look, of the main processes
 	stopped map[string]bool
 	targets map[string]bool // then and now
+	channel channel
+	adopts  bool              // a new server finds out how things are
+	told    map[string]uint64 // the last run that got a signal other than SIGKILL
 	trace   []string
 	fail    string
 }
@@ -73,8 +76,10 @@ func (k simKeeper) Spawn(s reap.Spec) {
 		k.w.failf("%s is spawned in a dry run", s.Key)
 	}
 	k.w.spawning(s.Key)
-	k.Sim.Spawn(s)
-	k.w.lives(s)
+	k.w.channel.ask(func() {
+		k.Sim.Spawn(s)
+		k.w.lives(s)
+	})
 }
 
 func (k simKeeper) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope) {
@@ -85,8 +90,27 @@ func (k simKeeper) Signal(key string, run uint64, sig syscall.Signal, scope reap
 	if k.w.dry {
 		k.w.failf("%s gets a signal in a dry run", key)
 	}
-	k.Sim.Signal(key, run, sig, scope)
+	first := k.w.firstKill(key, run, sig)
+	k.w.channel.ask(func() {
+		if first && k.w.told[key] != run {
+			k.w.failf("%s is killed in run %d, which was never told to end", key, run)
+		}
+		if sig != syscall.SIGKILL {
+			k.w.told[key] = run
+		}
+		k.Sim.Signal(key, run, sig, scope)
+	})
 }
+
+func (k simKeeper) Watch(key string, run uint64, pid int) {
+	k.w.channel.ask(func() { k.Sim.Watch(key, run, pid) })
+}
+
+func (k simKeeper) Ack(key string, run uint64) { k.w.channel.ask(func() { k.Sim.Ack(key, run) }) }
+
+func (k simKeeper) Draining() { k.w.channel.ask(k.Sim.Draining) }
+
+func (k simKeeper) Flush() bool { return k.w.channel.flush(k.w) }
 
 func (k simKeeper) Keep(string, *os.File) error { return nil }
 
@@ -114,7 +138,7 @@ func newWorld(seed uint64) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), known: map[string]*config.Service{}, falling: map[string]machine.Run{},
 
-		spawned: map[string]bool{}, stopped: map[string]bool{}, targets: map[string]bool{},
+		spawned: map[string]bool{}, stopped: map[string]bool{}, targets: map[string]bool{}, told: map[string]uint64{},
 	}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	pick := func(n int) int { return w.rng.IntN(n) }
@@ -295,6 +319,7 @@ func (w *world) command(n int) {
 // advance lets the next thing happen: an event of the keeper, a probe's result or
 // a deadline. False: nothing will happen any more.
 func (w *world) advance() bool {
+	w.channel.relieve(w)
 	at, any := w.sim.Next()
 	if wake := w.c.nextWake(); !wake.IsZero() && (!any || wake.Before(at)) {
 		at, any = wake, true

@@ -388,7 +388,7 @@ func (k *toyKeeper) Watch(string, uint64, int)           {}
 func (k *toyKeeper) Release(string)                      {}
 func (k *toyKeeper) Plan([]reap.PlanStep, time.Duration) {}
 func (k *toyKeeper) Draining()                           {}
-func (k *toyKeeper) Flush()                              {}
+func (k *toyKeeper) Flush() bool                         { return true }
 
 // Check answers as the port of the target has it: 1 is well, 2 is sick, 3 never
 // answers.

@@ -279,7 +279,7 @@ func (s *Sim) Release(string)                      {}
 func (s *Sim) Plan([]reap.PlanStep, time.Duration) {}
 
 // Flush has no effect: a simulation hears at once.
-func (s *Sim) Flush() {}
+func (s *Sim) Flush() bool { return true }
 
 // Draining begins a shutdown: a main process spawned from now on is a defect.
 func (s *Sim) Draining() { s.drain = true }
