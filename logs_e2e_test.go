@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"zinit/supervise/config"
 )
 
 // countTo is how many lines count writes.
@@ -259,5 +261,27 @@ func TestAllLogsAreFollowedAtOnce(t *testing.T) {
 	})
 	if got := strings.Count(shown.String(), "[stdout] first"); got != 1 {
 		t.Errorf("the first line is shown %d times", got)
+	}
+}
+
+// Every table in the documentation of logs is one that a service can have.
+func TestTheExamplesOfTheDocumentationOfLogsAreValid(t *testing.T) {
+	text, err := os.ReadFile("docs/logs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := 0
+	for i, part := range strings.Split(string(text), "```") {
+		table, ok := strings.CutPrefix(part, "toml\n")
+		if i%2 == 0 || !ok {
+			continue
+		}
+		examples++
+		if _, problems := config.Parse("/etc/zinit/services/web.toml", []byte(file("web", quiet)+table)); len(problems) > 0 {
+			t.Errorf("%s\n%v", table, problems)
+		}
+	}
+	if examples < 3 {
+		t.Errorf("there are %d examples", examples)
 	}
 }

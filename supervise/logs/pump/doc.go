@@ -17,7 +17,8 @@
 //   - The offset in the file is the offset in the stream for ever. Old bytes are
 //     released by punching holes, so that a store keeps to its cap.
 //   - A writer waits only for itself: one turn of a pipe moves at most one
-//     pipe-full, and a store that cannot be written discards and counts.
+//     pipe-full, and a store that cannot be written discards and counts. A service
+//     with a ration of lines loses those above it, whole, and it is said how many.
 //   - The last line of a stream that ends without a newline gets one, so that it is
 //     a line for every reader for ever. All other bytes are as they were written.
 //   - Nothing wakes up while no service writes. Who reads and lags behind (but for
