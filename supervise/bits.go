@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"zinit/depgraph"
+	"zinit/supervise/config"
 	"zinit/supervise/machine"
 )
 
@@ -16,6 +17,8 @@ type bits struct {
 	holds bool
 	// hopeful: it is satisfied, or on its way without anybody's help.
 	hopeful bool
+	// coming: it is starting, or a oneshot at work; idle services wait for it.
+	coming bool
 	// first: it is about to start, so that what comes after it waits.
 	first bool
 	// claims: what conflicts with it may not start.
@@ -73,6 +76,8 @@ func (c *core) facts(r *record) bits {
 	b.hopeful = b.hopeful && up
 
 	_, running := r.m.State.(machine.Running)
+	_, starting := r.m.State.(machine.Starting)
+	b.coming = (starting || running && !r.m.Satisfied()) && r.cfg.Type != config.TypeIdle
 	_, stopping := r.m.State.(machine.Stopping)
 	b.claims = r.m.Active() || running || up && restarts
 	b.busy = r.m.Active() && !r.m.Stuck() || n.held > 0 && !r.knotted
@@ -89,6 +94,12 @@ func (c *core) spread(r *record) {
 	}
 	r.bits = is
 	c.touch(r)
+	if was.coming != is.coming {
+		c.coming += int(diff(was.coming, is.coming))
+		if c.coming == 0 {
+			c.calm()
+		}
+	}
 	for _, e := range c.graph.In(int(r.i)) {
 		d := c.recs[e.To]
 		switch e.Kind {

@@ -19,7 +19,10 @@ func (c *core) startAll() ([]string, error) {
 	came := map[*record]bool{}
 	for _, i := range c.starts {
 		r := c.recs[i]
-		if !r.inBulk() || r.m.Broken || r.breaking != nil {
+		if r.inBulk() {
+			c.byHand(r, false)
+		}
+		if !r.inBulk() || timed(r.cfg) && !r.m.Want || r.m.Broken || r.breaking != nil {
 			continue
 		}
 		if !r.m.Want || r.wish == wishDown || r.ended() {
@@ -45,6 +48,9 @@ func (c *core) stopAll() []string {
 	needed := c.neededBy(func(r *record) bool { return !r.inBulk() && c.up(r) })
 	went := map[*record]bool{}
 	for _, r := range c.order {
+		if r.inBulk() && !needed[r] {
+			c.byHand(r, true)
+		}
 		if r.inBulk() && !needed[r] && r.m.Want && r.wish != wishDown {
 			went[r] = true
 			c.wishes(r, wishDown)

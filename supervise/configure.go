@@ -119,6 +119,7 @@ func (c *core) add(s *config.Service, problem string) *record {
 	r.m.Last, r.probe.last, r.hook.last = machine.Run(c.floor), c.floor, c.floor
 	c.byName[s.Name] = r
 	c.order = append(c.order, r)
+	c.arm(r)
 	if !s.Target && problem == "" {
 		c.Logs.Configure(s.Name, outputs(s))
 	}
@@ -151,6 +152,7 @@ func (c *core) change(r *record, s *config.Service) {
 		}
 	}
 	r.cfg, r.problem, r.env = s, "", nil
+	c.arm(r)
 	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, s)
 	c.step(r, machine.Configured{Rules: r.rules()})
 	if !s.Target {

@@ -64,7 +64,13 @@ type Parts struct {
 	// OOM reports that the kernel killed a process of a run for want of memory. It is
 	// asked when a main process has ended badly, and must not block. nil: nobody knows.
 	OOM func(service string, run uint64) bool
-	Log *slog.Logger
+	// Critical is called once when a critical service has failed for good; it must not
+	// block. nil: nobody needs to know.
+	Critical func(service, reason string)
+	Random   Random           // nil: timers have no jitter
+	Stamps   Stamper          // nil: persistent timers know of no start before the boot
+	Wall     func() time.Time // what the wall clock shows; nil: time.Now
+	Log      *slog.Logger
 	// Memory is for the server that takes over, Clock for the moments in it; nil:
 	// there will be none that knows more than the keeper does.
 	Memory Memory
@@ -94,6 +100,13 @@ type core struct {
 	// The settling: records whose bits, or whose permission, must be looked at.
 	stale   []*record
 	pending inOrder
+
+	coming   int       // records that are on their way up, but for idle ones
+	idle     []*record // those that wait until there are none
+	hasty    bool      // they do not wait: nothing takes time
+	critical []*record
+	begun    time.Time // when the first configuration was loaded
+	patience time.Time // no deadline is acted upon before; see woke
 
 	wakes  wakeHeap
 	orders []order // collected actions
@@ -152,8 +165,12 @@ type record struct {
 
 	probe probe
 	hook  hooking
-	watch watching
-	first int // the main process before the one that is looked for
+	timer *timing // nil: nothing starts it by itself
+	// idleBy is until when it waits, as an idle service, for others to come up.
+	idleBy  time.Time
+	alarmed bool // see alarm
+	watch   watching
+	first   int // the main process before the one that is looked for
 	// status is what the living run says about itself.
 	status string
 	env    []string
@@ -290,11 +307,16 @@ func (c *core) touch(r *record) {
 // tick gives every record whose moment has come its Ticked, and ends probes that
 // took too long.
 func (c *core) tick() {
+	if c.now.Before(c.patience) {
+		return
+	}
 	for len(c.wakes) > 0 && !c.wakes[0].wake.After(c.now) {
 		r := c.wakes[0]
 		c.probeDue(r)
 		c.hookDue(r)
 		c.findDue(r)
+		c.idleDue(r)
+		c.timerDue(r)
 		c.act()
 		if at := r.m.Deadline(); !at.IsZero() && !at.After(c.now) {
 			c.step(r, machine.Ticked{})
@@ -312,13 +334,43 @@ func (c *core) nextWake() time.Time {
 	if len(c.wakes) == 0 {
 		return time.Time{}
 	}
-	return c.wakes[0].wake
+	if at := c.wakes[0].wake; at.After(c.patience) {
+		return at
+	}
+	return c.patience
+}
+
+const (
+	// lateAfter is how late a turn has to be for the loop to have been away: stopped, or
+	// on a machine that was.
+	lateAfter = time.Second
+	// settling is how long what has happened meanwhile is waited for then, before
+	// anybody is blamed for not having been heard in time.
+	settling = 200 * time.Millisecond
+)
+
+// woke begins a turn that was due at a moment, zero: never. After a time away the
+// deadlines have to wait until what has happened meanwhile is told, and the
+// watchdogs begin anew.
+func (c *core) woke(now, due time.Time) {
+	c.now = now
+	if due.IsZero() || now.Sub(due) < lateAfter {
+		return
+	}
+	c.Log.Warn("away for a while: time limits are judged a little later", "for", now.Sub(due).Round(time.Millisecond))
+	c.patience = now.Add(settling)
+	for _, r := range c.order {
+		if st, runs := r.m.State.(machine.Running); runs && !st.WatchdogAt.IsZero() {
+			c.step(r, machine.Resumed{Run: r.m.Run()})
+		}
+	}
+	c.settle()
 }
 
 // due is when the record next needs a look; zero: it needs none.
-func (r *record) due() time.Time {
+func (c *core) due(r *record) time.Time {
 	at := r.m.Deadline()
-	for _, d := range [...]time.Time{r.probe.deadline, r.hook.deadline, r.watch.until} {
+	for _, d := range [...]time.Time{r.probe.deadline, r.hook.deadline, r.watch.until, r.idleUntil(), c.timerAt(r)} {
 		if !d.IsZero() && (at.IsZero() || d.Before(at)) {
 			at = d
 		}
@@ -328,7 +380,7 @@ func (r *record) due() time.Time {
 
 // setWake files the record under the moment that it next needs.
 func (c *core) setWake(r *record) {
-	at := r.due()
+	at := c.due(r)
 	switch {
 	case at.IsZero() && r.heapPos >= 0:
 		heap.Remove(&c.wakes, r.heapPos)

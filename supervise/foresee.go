@@ -130,6 +130,7 @@ func (c *core) rehearse() *core {
 			d.conclude()
 		})
 	}
+	d.coming, d.begun = c.coming, c.begun
 	d.now, d.graph, d.starts, d.going, d.floor, d.problems = c.now, c.graph, c.starts, c.going, c.floor, c.problems
 	d.recs, d.order = make([]*record, len(c.recs)), make([]*record, len(c.order))
 	slab := make([]record, len(c.order))
@@ -137,7 +138,11 @@ func (c *core) rehearse() *core {
 		q := &slab[n]
 		*q = *r
 		q.view, q.waits, q.queued, q.heapPos = nil, nil, 0, -1
+		q.timer = nil
 		d.order[n], d.recs[q.i], d.byName[q.name] = q, q, q
+		if !q.idleBy.IsZero() {
+			d.idle = append(d.idle, q)
+		}
 		d.setWake(q)
 	}
 	return d
@@ -147,6 +152,9 @@ func (c *core) rehearse() *core {
 // more.
 func (c *core) play() {
 	s := c.Keeper.(*stage)
+	c.hasty = true
+	c.calm()
+	c.settle()
 	for _, r := range c.order {
 		s.underWay(r)
 	}
@@ -171,10 +179,14 @@ func (s *stage) underWay(r *record) {
 	run := uint64(r.m.Run())
 	_, stopping := r.m.State.(machine.Stopping)
 	_, starting := r.m.State.(machine.Starting)
+	held := r.watch.held
+	r.watch = watching{}
 	switch {
-	case r.m.Finding() || r.watch.asked > 0:
-		r.watch = watching{asked: 1}
+	case r.m.Finding():
+		r.watch.asked = 1
 		s.Watch(r.name, run, r.pid)
+	case held != nil:
+		s.next = append(s.next, func() { s.c.keeperEvent(*held) })
 	case r.hook.kind != machine.NoHook: // see below
 	case starting:
 		s.next = append(s.next, func() { s.rises(r.name, run) })
@@ -201,7 +213,7 @@ func (s *stage) rises(key string, run uint64) {
 	if r == nil {
 		return
 	}
-	if r.m.Rules.Readiness == machine.ByFork {
+	if st, starting := r.m.State.(machine.Starting); starting && st.Stage == machine.Coming && r.m.Rules.Readiness == machine.ByFork {
 		s.ends(key, run)
 	}
 	s.c.step(r, machine.Notified{Run: machine.Run(run), Ready: true})

@@ -88,9 +88,9 @@ func (c *core) probeDue(r *record) {
 	}
 }
 
-// cancelProbe ends the probe of a run that is over.
+// cancelProbe ends the probe of a run whose main process is gone.
 func (c *core) cancelProbe(r *record) {
-	if r.probe.alive && r.probe.of != 0 && r.probe.of != r.m.Run() {
+	if r.probe.alive && r.probe.of != 0 && (r.probe.of != r.m.Run() || !r.m.Main()) {
 		c.endProbe(r)
 	}
 }

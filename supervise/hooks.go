@@ -310,7 +310,7 @@ func (m *hookMemo) recall(r *record, clock machine.Clock) {
 func (c *core) takeUpHook(r *record, asked uint64, child reap.Child, exit reap.Exited) {
 	h := &r.hook
 	ran := h.last
-	h.last = max(ran, asked, c.floor)
+	h.last = max(ran, asked)
 	h.alive = child.Key != "" && !child.MainGone
 	wanted := h.kind != machine.NoHook && !h.ended && child.Run == ran
 	if child.Key != "" && (child.MainGone || !wanted) {

@@ -48,6 +48,8 @@ type recollection struct {
 	Hook   *hookMemo `json:"hook,omitempty"`
 	First  int       `json:"first,omitempty"`
 	Status string    `json:"status,omitempty"`
+	// Timer is the timer of the service, if it has one.
+	Timer *timerMemo `json:"timer,omitempty"`
 }
 
 // recollectionVersion grows when a recollection gets a member that older servers
@@ -137,7 +139,7 @@ func (c *core) remember() {
 }
 
 func (c *core) write(r *record) error {
-	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status}
+	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status, Timer: r.timer.memo(c.Clock)}
 	if r.m.Run() != r.toldRun {
 		rec.Told = 0
 	}
@@ -252,6 +254,7 @@ func (c *core) restore(r *record, text, ran []byte) error {
 	r.m, r.wish, r.since, r.recalled = m, rec.Wish, time.UnixMilli(rec.SinceMs), true
 	r.toldRun, r.first, r.status = machine.Run(rec.Told), rec.First, rec.Status
 	rec.Hook.recall(r, c.Clock)
+	rec.Timer.recall(r, c.Clock)
 	r.m.Rules = r.rules()
 	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, r.cfg)
 	if rec.Version > recollectionVersion {

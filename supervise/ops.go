@@ -42,6 +42,7 @@ func (c *core) start(name string, alone bool) error {
 			}
 		}
 	}
+	c.byHand(r, false)
 	// The one that was named comes first: a oneshot that is to run once more must
 	// stop counting as done before others come up on its account.
 	c.want(r, true)
@@ -116,6 +117,7 @@ func (c *core) stop(name string) error {
 	if err != nil {
 		return err
 	}
+	c.byHand(r, true)
 	c.wishes(r, wishDown)
 	c.settle()
 	return nil
@@ -134,6 +136,7 @@ func (c *core) restart(name string) error {
 	if err := c.startable(r); err != nil {
 		return err
 	}
+	c.byHand(r, false)
 	up := r.isUp()
 	c.renew(r)
 	c.settle()

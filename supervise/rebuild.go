@@ -33,10 +33,14 @@ func (c *core) rebuild() {
 	graph, faults := depgraph.Build(nodes)
 	c.graph, c.starts = graph, graph.StartOrder()
 	c.recs = make([]*record, len(c.order))
+	c.coming, c.critical = 0, nil
 	for _, r := range c.order {
 		i, _ := graph.Index(r.name)
 		r.i = int32(i)
 		c.recs[i] = r
+		if r.cfg.Critical {
+			c.critical = append(c.critical, r)
+		}
 		r.bits, r.counts = bits{}, counts{}
 		c.touch(r) // its bits may be none from now on, which spread does not see
 		if !r.isUp() {
@@ -45,7 +49,10 @@ func (c *core) rebuild() {
 		}
 	}
 	for rank, i := range c.starts {
-		c.recs[i].rank = int32(rank)
+		r := c.recs[i]
+		if r.rank = int32(rank); r.cfg.Type == config.TypeIdle {
+			r.rank += int32(len(c.starts)) // what may start because of the others does so before
+		}
 	}
 	for i, r := range c.recs {
 		for _, e := range graph.Out(i) {

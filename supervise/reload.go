@@ -135,13 +135,16 @@ func (c *core) load(set *config.Set, inv reap.Inventory) {
 	}
 	c.boot(func(r *record) bool { return !r.recalled })
 	c.settle()
+	for _, r := range c.critical {
+		r.alarmed = r.recalled && c.lostCause(r) != "" // the server before has said so
+	}
 }
 
 // boot wants what boot brings up, of those that are chosen.
 func (c *core) boot(chosen func(*record) bool) {
 	for _, i := range c.starts {
 		r := c.recs[i]
-		if chosen(r) && r.cfg.Status == config.StatusStart && !r.leaving && !r.m.Want {
+		if chosen(r) && r.cfg.Status == config.StatusStart && r.cfg.Timer == nil && !r.leaving && !r.m.Want {
 			if r.breaking != nil && !r.m.Active() && r.counts.held == 0 {
 				c.grant(r) // it fails without having waited for anything
 			}
@@ -180,7 +183,7 @@ func (c *core) apply(ch Change) intake {
 		}
 	}
 	c.settle()
-	if r := c.byName[ch.Only]; ch.start && r.cfg.Status == config.StatusStart {
+	if r := c.byName[ch.Only]; ch.start && r.cfg.Status == config.StatusStart && r.cfg.Timer == nil {
 		c.want(r, false)
 	}
 	return in
@@ -249,7 +252,7 @@ func (c *core) sweep() {
 		}
 		c.later(func() { c.Logs.Remove(r.name) })
 		r.m.State = machine.Inactive{}
-		r.probe.deadline, r.hook.deadline = time.Time{}, time.Time{}
+		r.probe.deadline, r.hook.deadline, r.timer = time.Time{}, time.Time{}, nil
 		c.setWake(r)
 		c.unsaved(r)
 		return true

@@ -128,7 +128,7 @@ func (c *core) permissionTo(r *record, start bool) machine.Perm {
 	case n.gone > 0 && n.held == 0:
 		return machine.Lost
 	case n.gone > 0, n.unmet > 0 || n.first > 0 || n.clash > 0,
-		r.wish != noWish, r.breaking != nil, r.leaving, c.draining:
+		r.wish != noWish, r.breaking != nil, r.leaving, c.draining, c.idles(r):
 		return machine.Hold
 	}
 	return machine.Go
@@ -156,6 +156,9 @@ func (c *core) obstacle(r *record) string {
 		if c.recs[j].bits.claims {
 			return c.recs[j].name
 		}
+	}
+	if !r.idleUntil().IsZero() {
+		return idleWaits
 	}
 	return ""
 }

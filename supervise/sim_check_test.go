@@ -71,6 +71,13 @@ func (w *world) check() {
 			w.failf("%s counts %+v, its neighbours say %+v", r.name, r.counts, want[i])
 		}
 	}
+	coming := 0
+	for _, r := range c.recs {
+		coming -= int(diff(r.bits.coming, false))
+	}
+	if coming != c.coming {
+		w.failf("%d are coming up, and %d are counted", coming, c.coming)
+	}
 	if len(c.stale) > 0 || len(c.pending) > 0 || len(c.orders) > 0 {
 		w.failf("the turn ended before it was quiet")
 	}
@@ -101,7 +108,7 @@ func (w *world) checkRecord(r *record) {
 	}
 	c := w.c
 	w.checkUnderWay(r)
-	at := r.due()
+	at := c.due(r)
 	switch {
 	case at.IsZero() != (r.heapPos < 0):
 		w.failf("%s: deadline %v, place in the heap %d", r.name, at, r.heapPos)

@@ -145,7 +145,7 @@ func (w *world) rest() bool {
 		return !slices.ContainsFunc(w.c.order, func(r *record) bool {
 			_, starting := r.m.State.(machine.Starting)
 			_, stopping := r.m.State.(machine.Stopping)
-			return starting || stopping || w.works(r) || r.wish != noWish || r.breaking != nil || r.leaving || !r.m.RestartAt().IsZero()
+			return starting || stopping || w.works(r) || r.wish != noWish || r.breaking != nil || r.leaving || !r.idleUntil().IsZero() || !r.m.RestartAt().IsZero()
 		})
 	})
 }

@@ -18,6 +18,7 @@ type View struct {
 	Since   time.Time // when the state was entered
 	Started time.Time // when the living run was spawned
 	Phase   string    // how far a start or a stop is, and what else is under way, for people; mostly empty
+	Timer   *Timer    // nil: nothing starts it by itself
 	Status  string    // what the living run says about itself; empty: nothing
 	Pid     int
 	Start   uint64 // of Pid, in clock ticks since boot: tells it from a later process of that pid; 0: not known
@@ -122,11 +123,14 @@ func (c *core) viewOf(r *record) *View {
 		reason := r.m.Reason()
 		if _, blocked := r.m.State.(machine.Blocked); blocked {
 			reason = "" // the obstacle of the moment it was blocked may be gone, others not
+			if !r.idleUntil().IsZero() {
+				reason = "waiting for " + idleWaits
+			}
 		}
 		r.view = &View{
 			Name: r.name, Config: r.cfg, Problem: r.problem,
 			State: r.m.State, Reason: reason,
-			Since: r.since, Started: r.m.Started, Phase: r.m.Phase(), Status: r.says(),
+			Since: r.since, Started: r.m.Started, Phase: r.m.Phase(), Status: r.says(), Timer: c.timerOf(r),
 			Pid: r.pid, Start: r.start, Run: uint64(r.m.Last),
 			Restarts: r.m.Total, Quick: r.m.Quick, NextDelay: r.m.Delay,
 			Want: r.m.Want, Oneshot: r.m.Rules.Oneshot,

@@ -16,6 +16,9 @@ type Options struct {
 	Parts // Post is set by New
 	// Events is the keeper's, in batches.
 	Events <-chan []reap.Event
+	// ClockSet tells that the wall clock was set; nil: calendars find out when they
+	// next wake up.
+	ClockSet <-chan struct{}
 	// Hangup is called, on a goroutine of its own, when a reload is asked for by
 	// signal; nil: such signals are ignored.
 	Hangup func()
@@ -70,6 +73,7 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 		close(s.done)
 	}()
 	c.now = time.Now()
+	c.begun = c.now
 	c.load(set, inv)
 	s.endTurn()
 	ready()
@@ -92,16 +96,19 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 		}
 		select {
 		case batch := <-events:
-			c.now = time.Now()
+			c.woke(time.Now(), armed)
 			if s.keeperLost(batch) {
 				lost = ErrKeeperLost
 				events = c.orphan()
 			}
 		case f := <-s.mail:
-			c.now = time.Now()
+			c.woke(time.Now(), armed)
 			f(c)
+		case <-s.opt.ClockSet:
+			c.woke(time.Now(), armed)
+			c.clockSet()
 		case <-timer.C:
-			c.now = time.Now()
+			c.woke(time.Now(), armed)
 			armed = time.Time{}
 		}
 		s.endTurn()
@@ -160,6 +167,7 @@ func (c *core) work() {
 	c.act()
 	c.sweep()
 	c.act()
+	c.alarm()
 	c.send()
 	for _, chore := range c.chores {
 		chore()
