@@ -2,8 +2,6 @@ package supervise
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"syscall"
 
 	"zinit/reap"
@@ -102,7 +100,7 @@ func (c *core) noteKill(r *record, a machine.Signal) {
 
 // spawnError puts a refused fork or exec into words: what, why, and where to
 // look.
-func spawnError(cfg *config.Service, cmd config.Command, ev reap.SpawnFailed) string {
+func spawnError(cmd config.Command, ev reap.SpawnFailed) string {
 	switch {
 	case ev.Refused != "":
 		return ev.Refused
@@ -125,17 +123,9 @@ func spawnError(cfg *config.Service, cmd config.Command, ev reap.SpawnFailed) st
 	case syscall.ENOEXEC:
 		return "cannot execute " + word + ": " + ev.Errno.Error() + " (not a program for this machine, or a script without #! line)"
 	}
-	if cfg.Dir != "" {
-		if st, err := os.Stat(cfg.Dir); err != nil {
-			return "cannot enter dir: " + err.Error()
-		} else if !st.IsDir() {
-			return "cannot enter dir: " + cfg.Dir + " is not a directory"
-		}
-	}
-	if ev.Errno == syscall.ENOENT && filepath.IsAbs(word) {
-		if _, err := os.Stat(word); err == nil {
-			return "cannot execute " + word + ": its interpreter does not exist"
-		}
+	if ev.Errno == syscall.ENOENT {
+		// The file was found a moment ago.
+		return "cannot execute " + word + ": its interpreter does not exist"
 	}
 	return "cannot execute " + word + ": " + ev.Errno.Error()
 }

@@ -10,6 +10,7 @@ import (
 
 	"zinit/reap"
 	"zinit/supervise/config"
+	"zinit/supervise/launch"
 )
 
 // instant is a keeper for which everything succeeds at once: what it has to tell
@@ -20,7 +21,7 @@ type instant struct {
 	plans  int
 }
 
-func (k *instant) Spawn(s reap.Spec) {
+func (k *instant) Spawn(s launch.Order) {
 	k.pids++
 	k.events = append(k.events, reap.Spawned{Key: s.Key, Run: s.Run, Pid: k.pids})
 }
@@ -47,7 +48,6 @@ func newBench() *bench {
 	k := &instant{}
 	c := newCore(Parts{
 		Keeper: k, Logs: noLogs{}, Log: slog.New(slog.DiscardHandler),
-		Resolve: func(file string, _ []string, _ string) (string, error) { return file, nil },
 	})
 	c.now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	return &bench{c, k}

@@ -11,14 +11,17 @@ import (
 	"zinit/depgraph"
 	"zinit/reap"
 	"zinit/supervise/config"
+	"zinit/supervise/launch"
 	"zinit/supervise/logs"
 	"zinit/supervise/machine"
 )
 
 // A Keeper carries out what the core decides about processes. No method blocks.
-// *reap.Client is one.
+// *launch.Launcher is one.
 type Keeper interface {
-	Spawn(reap.Spec)
+	// Spawn starts a process; the answer is reap.Spawned or reap.SpawnFailed. What is
+	// wrong with the order itself is told in the same way.
+	Spawn(launch.Order)
 	Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope)
 	Ack(key string, run uint64)
 	// Watch has the main process of a run be pid from now on, which is one of its
@@ -56,11 +59,14 @@ type Parts struct {
 	Keeper Keeper
 	Logs   Logs
 	Prober Prober
-	// Resolve finds the file that a command executes; config.LookPath is one.
-	Resolve func(file string, env []string, dir string) (string, error)
-	Environ []string // what every service inherits
-	Finder  Finder   // nil: forking services do not come up
-	Ears    Ears     // nil: nobody listens to what services say
+	// Examine finds out which services cannot be started, and may take its time; it is
+	// called by whoever asks for a change. Unfit is why one cannot, as far as Examine has
+	// found out, empty if it can; it must not block. nil: what fails shows when it is
+	// started.
+	Examine func([]*config.Service)
+	Unfit   func(*config.Service) string
+	Finder  Finder // nil: forking services do not come up
+	Ears    Ears   // nil: nobody listens to what services say
 	// OOM reports that the kernel killed a process of a run for want of memory. It is
 	// asked when a main process has ended badly, and must not block. nil: nobody knows.
 	OOM func(service string, run uint64) bool

@@ -26,7 +26,7 @@ func (c *core) keeperEvent(ev reap.Event) {
 			c.probeSpawnFailed(service, e)
 		} else if r := c.byName[e.Key]; r != nil {
 			c.Logs.Discard(e.Key, e.Run)
-			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: spawnError(r.cfg, r.cfg.Command, e)})
+			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: spawnError(r.cfg.Command, e)})
 		}
 	case reap.Exited:
 		if service, ok := probeOf(e.Key); ok {

@@ -9,6 +9,7 @@ import (
 
 	"zinit/reap"
 	"zinit/supervise/config"
+	"zinit/supervise/launch"
 	"zinit/supervise/logs"
 	"zinit/supervise/machine"
 )
@@ -121,7 +122,7 @@ type stage struct {
 func (c *core) rehearse() *core {
 	s := &stage{}
 	d := newCore(Parts{
-		Keeper: s, Logs: s, Prober: s, Finder: s, Resolve: c.Resolve, Environ: c.Environ, Log: slog.New(slog.DiscardHandler),
+		Keeper: s, Logs: s, Prober: s, Finder: s, Unfit: c.Unfit, Log: slog.New(slog.DiscardHandler),
 	})
 	s.c = d
 	d.Post = func(f func(*core)) {
@@ -232,15 +233,23 @@ func (s *stage) falls(key string, run uint64, sig syscall.Signal) {
 	s.c.keeperEvent(reap.Exited{Key: key, Run: run, Status: reap.KilledBy(sig)})
 }
 
-func (s *stage) Spawn(spec reap.Spec) {
-	if _, isProbe := probeOf(spec.Key); isProbe {
+func (s *stage) Spawn(o launch.Order) {
+	if _, isProbe := probeOf(o.Key); isProbe {
 		return
 	}
+	if f := s.c.Unfit; f != nil && o.Key == o.Service.Name {
+		if why := f(o.Service); why != "" {
+			s.next = append(s.next, func() {
+				s.c.keeperEvent(reap.SpawnFailed{Key: o.Key, Run: o.Run, Text: why})
+			})
+			return
+		}
+	}
 	s.next = append(s.next, func() {
-		s.rises(spec.Key, spec.Run)
-		_, isHook := hookOf(spec.Key)
-		if r := s.c.byName[spec.Key]; isHook || r != nil && r.cfg.Oneshot() {
-			s.ends(spec.Key, spec.Run)
+		s.rises(o.Key, o.Run)
+		_, isHook := hookOf(o.Key)
+		if r := s.c.byName[o.Key]; isHook || r != nil && r.cfg.Oneshot() {
+			s.ends(o.Key, o.Run)
 		}
 	})
 }

@@ -64,16 +64,11 @@ func (c *core) spawnProbe(r *record, run machine.Run, h *config.Health) {
 		c.probed(r, run, fmt.Errorf("the check before has not ended"))
 		return
 	}
-	spec, err := c.spec(r, errand{key: r.name + probeSuffix, run: r.probe.last + 1, command: h.Command, guest: true})
-	if err != nil {
-		c.probed(r, run, err)
-		return
-	}
 	r.probe.last++
 	r.probe.alive, r.probe.of = true, run
 	r.probe.timeout, r.probe.deadline = h.Timeout, c.now.Add(h.Timeout)
 	c.setWake(r)
-	c.Keeper.Spawn(spec)
+	c.Keeper.Spawn(r.order(r.name+probeSuffix, r.probe.last, h.Command))
 }
 
 // probeDue ends a probe that took too long, with everything it started.
@@ -103,11 +98,11 @@ func (c *core) endProbe(r *record) {
 
 func (c *core) probeSpawnFailed(service string, e reap.SpawnFailed) {
 	if r := c.byName[service]; r != nil && e.Run == r.probe.last {
-		why := e.Refused + e.Text // one of them
-		if why == "" {
-			why = e.Errno.Error()
+		command := config.Command{}
+		if r.cfg.Health != nil {
+			command = r.cfg.Health.Command
 		}
-		c.probeOver(r, fmt.Errorf("cannot run the check: %s", why))
+		c.probeOver(r, fmt.Errorf("cannot run the check: %s", spawnError(command, e)))
 	}
 }
 

@@ -88,11 +88,8 @@ func (c *core) nextHook(r *record) {
 
 func (c *core) spawnHook(r *record) error {
 	h := &r.hook
-	spec, err := c.spec(r, errand{key: r.name + hookSuffix, run: h.last + 1, command: h.list[h.at].Command, env: r.hookEnv(), guest: true})
-	if err != nil {
-		return err
-	}
-	pipes, err := c.Logs.Pipes(r.name, hookRuns+spec.Run)
+	o := r.order(r.name+hookSuffix, h.last+1, h.list[h.at].Command)
+	pipes, err := c.Logs.Pipes(r.name, hookRuns+o.Run)
 	if err != nil {
 		return err
 	}
@@ -100,13 +97,13 @@ func (c *core) spawnHook(r *record) error {
 		if f == nil {
 			continue
 		}
-		if err := c.Keeper.Keep(reap.OutputName(r.name, hookRuns+spec.Run, i+1), f); err != nil {
+		if err := c.Keeper.Keep(reap.OutputName(r.name, hookRuns+o.Run, i+1), f); err != nil {
 			c.Log.Warn("the output of a hook does not outlive the server", "service", r.name, "error", err)
 		}
 	}
 	h.last++
-	spec.Stdout, spec.Stderr = pipes.Stdout, pipes.Stderr
-	c.Keeper.Spawn(spec)
+	o.Env, o.Stdout, o.Stderr = r.hookEnv(), pipes.Stdout, pipes.Stderr
+	c.Keeper.Spawn(o)
 	return nil
 }
 
@@ -245,7 +242,7 @@ func (c *core) hookEvent(service string, ev reap.Event) {
 	case reap.SpawnFailed:
 		c.Logs.Discard(service, hookRuns+e.Run)
 		if r != nil && e.Run == r.hook.last {
-			c.hookOver(r, errors.New(spawnError(r.cfg, r.hook.command(), e)))
+			c.hookOver(r, errors.New(spawnError(r.hook.command(), e)))
 		}
 	case reap.Exited:
 		c.hookExited(r, service, e)

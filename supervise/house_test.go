@@ -18,6 +18,7 @@ import (
 	"zinit/reap"
 	"zinit/reap/reaptest"
 	"zinit/supervise/config"
+	"zinit/supervise/launch"
 	"zinit/supervise/machine"
 )
 
@@ -79,11 +80,11 @@ func newHouse(t *testing.T, k *player) *house {
 	h.s = New(Options{
 		Parts: Parts{
 			Keeper: k, Logs: noLogs{}, Prober: h.clinic, Finder: h.clinic, Log: slog.New(slog.DiscardHandler),
-			Resolve: func(file string, _ []string, _ string) (string, error) {
-				if file == "/missing" {
-					return "", errors.New("/missing: no such file")
+			Unfit: func(s *config.Service) string {
+				if len(s.Command.Argv) > 0 && s.Command.Argv[0] == "/missing" {
+					return "/missing: no such file"
 				}
-				return file, nil
+				return ""
 			},
 		},
 		Events: k.events,
@@ -357,7 +358,15 @@ func (k *player) odds(key string, o reaptest.Odds) {
 	})
 }
 
-func (k *player) Spawn(spec reap.Spec) {
+func (k *player) Spawn(o launch.Order) {
+	if s := o.Spec(); s.Path != "/missing" {
+		k.start(s)
+		return
+	}
+	k.with(func(s *reaptest.Sim) { s.Fail(o.Key, o.Run, "/missing: no such file") })
+}
+
+func (k *player) start(spec reap.Spec) {
 	k.with(func(s *reaptest.Sim) {
 		word := ""
 		if _, isHook := hookOf(spec.Key); isHook {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"zinit/reap"
+	"zinit/supervise/launch"
 	"zinit/supervise/machine"
 )
 
@@ -59,8 +60,8 @@ func (l *lone) Signal(key string, run uint64, sig syscall.Signal, scope reap.Sco
 }
 
 // Spawn starts nothing: nobody would learn how it ended.
-func (l *lone) Spawn(s reap.Spec) {
-	l.log.Warn("not started: the keeper is gone", "service", s.Key)
+func (l *lone) Spawn(o launch.Order) {
+	l.log.Warn("not started: the keeper is gone", "service", o.Key)
 }
 
 // The rest concerns a keeper that lives.

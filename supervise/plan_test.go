@@ -13,6 +13,7 @@ import (
 	"zinit/reap"
 	"zinit/reap/reaptest"
 	"zinit/supervise/config"
+	"zinit/supervise/launch"
 	"zinit/supervise/machine"
 )
 
@@ -25,14 +26,15 @@ type planner struct {
 
 func (p *planner) Plan(steps []reap.PlanStep, worst time.Duration) { p.steps, p.worst = steps, worst }
 
-func (p *planner) Keep(string, *os.File) error { return nil }
+func (p *planner) Spawn(o launch.Order) { p.Sim.Spawn(o.Spec()) }
+
+func (k *planner) Keep(string, *os.File) error { return nil }
 
 // plan loads a configuration and returns the keeper, which has the plan.
 func plan(set *config.Set, log io.Writer) *planner {
 	k := &planner{Sim: reaptest.New(1, reaptest.Odds{}, time.Now())}
 	c := newCore(Parts{
 		Keeper: k, Logs: noLogs{}, Log: slog.New(slog.NewTextHandler(log, nil)),
-		Resolve: func(file string, _ []string, _ string) (string, error) { return file, nil },
 	})
 	c.load(set, k.Inventory())
 	return k

@@ -56,13 +56,22 @@ type NamedReason struct {
 // was changed: Cycle when there would be a new one, NotFound when Only is neither
 // there nor in the set.
 func (s *Supervisor) Reload(ch Change) (Changes, error) {
+	s.examine(ch.Set.Services)
 	return s.change(func(c *core) (Changes, error) { return c.reload(ch) })
+}
+
+// examine is done before the loop is asked: it reads files.
+func (s *Supervisor) examine(list []*config.Service) {
+	if f := s.core.Examine; f != nil {
+		f(list)
+	}
 }
 
 // Put adds one service, or replaces it in place: what requires it is kept, and it
 // is restarted when the change needs that. It is brought up unless its status says
 // otherwise. It is refused as Reload is.
 func (s *Supervisor) Put(svc *config.Service, dryRun bool) (Changes, error) {
+	s.examine([]*config.Service{svc})
 	return s.change(func(c *core) (Changes, error) { return c.put(svc, dryRun) })
 }
 

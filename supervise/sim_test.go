@@ -18,6 +18,7 @@ import (
 	"zinit/reap"
 	"zinit/reap/reaptest"
 	"zinit/supervise/config"
+	"zinit/supervise/launch"
 	"zinit/supervise/logs"
 	"zinit/supervise/machine"
 )
@@ -71,7 +72,12 @@ type simKeeper struct {
 	w *world
 }
 
-func (k simKeeper) Spawn(s reap.Spec) {
+func (k simKeeper) Spawn(o launch.Order) {
+	s := o.Spec()
+	if s.Path == missingFile && !k.w.dry {
+		k.Sim.Fail(s.Key, s.Run, "not found")
+		return
+	}
 	if k.w.dry {
 		k.w.failf("%s is spawned in a dry run", s.Key)
 	}
@@ -148,11 +154,11 @@ func newWorld(seed uint64) *world {
 	}, start)
 	w.c = newCore(Parts{
 		Keeper: simKeeper{w.sim, w}, Logs: noLogs{}, Prober: w, Finder: w,
-		Resolve: func(file string, _ []string, _ string) (string, error) {
-			if file == missingFile {
-				return "", errors.New("not found")
+		Unfit: func(s *config.Service) string {
+			if len(s.Command.Argv) > 0 && s.Command.Argv[0] == missingFile {
+				return "not found"
 			}
-			return file, nil
+			return ""
 		},
 		Log:  slog.New(slog.DiscardHandler),
 		Post: func(f func(*core)) { w.post = append(w.post, f) },

@@ -77,7 +77,7 @@ func takeover1(t *testing.T, m *simMemory, test func(h *house)) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newPlayer()
 		for _, key := range []string{"web", "changed", "eph", "stubborn"} {
-			k.Spawn(reap.Spec{Key: key, Run: 1, Path: "/bin/sleep", Argv: []string{"sleep"}, Group: true})
+			k.start(reap.Spec{Key: key, Run: 1, Path: "/bin/sleep", Argv: []string{"sleep"}, Group: true})
 		}
 		<-time.After(10 * ms)
 		synctest.Wait()

@@ -20,6 +20,7 @@ import (
 	"zinit/sock"
 	"zinit/supervise"
 	"zinit/supervise/config"
+	"zinit/supervise/launch"
 	"zinit/supervise/logs"
 )
 
@@ -100,7 +101,6 @@ func (h *house) open(set *config.Set) {
 	h.s.sup = supervise.New(supervise.Options{
 		Parts: supervise.Parts{
 			Keeper: h.k, Logs: h.s.logs, Prober: h.k, Log: h.s.log,
-			Resolve: func(file string, _ []string, _ string) (string, error) { return file, nil },
 		},
 		Events: h.k.events,
 		Hangup: h.s.hangup,
@@ -278,12 +278,13 @@ func (k *toyKeeper) tell(e reap.Event) { k.events <- []reap.Event{e} }
 // Spawn starts a toy: "/play [WORD...]" is said on its standard output for
 // "say=LINE,LINE," and its standard error for "cry=LINE,", ends it for "exit=CODE" and
 // "die", and makes it "deaf" to all but SIGKILL. "/refused" cannot be executed.
-func (k *toyKeeper) Spawn(s reap.Spec) {
+func (k *toyKeeper) Spawn(o launch.Order) {
+	s := o.Spec()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if s.Path == "/refused" {
 		shut(&s)
-		k.tell(reap.SpawnFailed{Key: s.Key, Run: s.Run, Errno: syscall.ENOENT})
+		k.tell(reap.SpawnFailed{Key: s.Key, Run: s.Run, Errno: syscall.ENOENT, Text: "cannot execute /refused: no such file or directory"})
 		return
 	}
 	k.pids++

@@ -87,9 +87,10 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	})
 	memory := openMemory(place, inv, keeper, log)
 	others.Wait()
+	launcher := newLauncher(keeper, log)
 	parts := supervise.Parts{
-		Keeper: keeper, Logs: store, Prober: prober{},
-		Resolve: config.LookPath, Environ: heritage(os.Environ()), Log: log,
+		Keeper: launcher, Logs: store, Prober: prober{},
+		OOM: launcher.OOM, Examine: launcher.Examine, Unfit: launcher.Unfit, Log: log,
 		Draining: func() {
 			s.manager.stopping()
 			keeper.Release(watchName)

@@ -19,7 +19,7 @@ type Keeper interface {
 	Release(name string)
 	Plan(steps []reap.PlanStep, worst time.Duration)
 	Draining()
-	Flush()
+	Flush() (sent bool)
 	// Deliver puts an event among those of the keeper.
 	Deliver(reap.Event)
 }
@@ -58,6 +58,8 @@ type Launcher struct {
 	groups  groups
 	queue   *queue
 	uid     int
+
+	findings findings
 }
 
 // New makes a launcher.
@@ -100,10 +102,12 @@ func (l *Launcher) Watch(key string, run uint64, pid int) {
 	}
 }
 
-// Flush has what was asked until now carried out.
-func (l *Launcher) Flush() {
-	l.queue.release()
-	l.Keeper.Flush()
+// Flush has what was asked until now carried out. True: all of it, and what was asked
+// before, has left for the keeper; otherwise a later Flush tells, and there is cause for
+// one as soon as an order that is being prepared is answered.
+func (l *Launcher) Flush() (sent bool) {
+	done := l.queue.release()
+	return l.Keeper.Flush() && done
 }
 
 // launch prepares an order and hands it to the keeper.

@@ -15,21 +15,7 @@ import (
 // has in Stdin and Cgroup.
 func (l *Launcher) prepare(o *Order) (spec reap.Spec, err error) {
 	svc := o.Service
-	who, err := l.users.resolve(svc.Identity, l.uid)
-	if err != nil {
-		return spec, err
-	}
-	env, err := l.environment(o, who)
-	if err != nil {
-		return spec, err
-	}
-	if err := checkDir(svc.Dir); err != nil {
-		return spec, err
-	}
-	path, err := config.LookPath(o.Command.Argv[0], env, svc.Dir)
-	if err != nil && o.Command.Shell {
-		return spec, errors.New(config.ShellMissing(o.Command))
-	}
+	who, env, path, err := l.lookUp(o)
 	if err != nil {
 		return spec, err
 	}

@@ -72,12 +72,13 @@ func (q *queue) behind(key string, do func()) bool {
 	return true
 }
 
-// release has the jobs that were put until now carried out.
-func (q *queue) release() {
+// release has the jobs that were put until now carried out. It reports whether there is
+// none left.
+func (q *queue) release() (done bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.held) == 0 {
-		return
+		return len(q.lanes) == 0
 	}
 	for _, j := range q.held {
 		l := q.lanes[j.key]
@@ -93,6 +94,7 @@ func (q *queue) release() {
 		go q.work(true)
 	}
 	q.changed.Broadcast()
+	return false
 }
 
 // work carries out jobs; a worker that is not to stay ends when there is none.
