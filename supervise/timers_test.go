@@ -130,7 +130,6 @@ func calendar(t *testing.T, persistent bool) (c *core, k *planner, wall *time.Ti
 	k = &planner{Sim: reaptest.New(1, reaptest.Odds{}, start)}
 	c = newCore(Parts{
 		Keeper: k, Logs: noLogs{}, Log: slog.New(slog.DiscardHandler), Wall: func() time.Time { return *wall },
-		Resolve: func(file string, _ []string, _ string) (string, error) { return file, nil },
 	})
 	c.now = start
 	set := services(t, "tidy oneshot every=1h")
