@@ -3,11 +3,13 @@ package logs
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Outlets are where lines can go beside files. The zero Outlets lead to the kernel
@@ -48,6 +50,9 @@ type outlet interface {
 	// put passes lines on. lost is how many bytes before them were not read in time.
 	// problem is what to say in the service's log.
 	put(lines []Line, lost int64) (problem string)
+	// owes is in how long it can say what it dropped, if no line comes before; 0:
+	// there is nothing to say, or only the next line can find out whether it can.
+	owes() time.Duration
 	close()
 }
 
@@ -137,7 +142,7 @@ func (f *forward) loop() {
 		f.follower.Close()
 	}()
 	for {
-		lines, lost, err := f.follower.Next(context.Background())
+		lines, lost, err := f.next()
 		if err != nil {
 			return // the service was removed, or the logs closed
 		}
@@ -146,6 +151,21 @@ func (f *forward) loop() {
 		}
 		f.save()
 	}
+}
+
+// next waits for lines, and no longer than the outlet has something to say.
+func (f *forward) next() (lines []Line, lost int64, err error) {
+	ctx := context.Background()
+	if wait := f.out.owes(); wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, wait)
+		defer cancel()
+	}
+	lines, lost, err = f.follower.Next(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	return lines, lost, err
 }
 
 // stop ends it, and forgets how far it has come, too.

@@ -136,12 +136,21 @@ func TestRingGetsRecordsWithALevelAndNoMoreThanItTakes(t *testing.T) {
 	}
 	o.from = o.from.Add(-time.Minute)
 	o.put([]Line{{Text: []byte("later")}}, 5)
+	if wait := o.owes(); wait != 0 {
+		t.Errorf("it wants to say something in %v", wait)
+	}
+	o.missing.lines++
+	if wait := o.owes(); wait <= 0 || wait > ringWindow+time.Second {
+		t.Errorf("it wants to say something in %v", wait)
+	}
+	o.from = o.from.Add(-time.Minute)
+	o.put(nil, 0)
 	o.close()
 	cutAt := (ringRecord - len("web") - len("<30>: \n")) / 2
 	want := "<29>web: 3 lines dropped\n<30>web: out\\0\n<28>web: err\n<29>web: own\n" +
 		"<30>web: " + strings.Repeat("ä", cutAt) + "\n<30>web: " + strings.Repeat("ä", 500-cutAt) + "\n" +
 		"<30>web: 0\n<30>web: 1\n<30>web: 2\n" +
-		"<29>web: 17 lines dropped, 5 bytes lost\n<30>web: later\n"
+		"<29>web: 17 lines dropped, 5 bytes lost\n<30>web: later\n<29>web: 1 lines dropped\n"
 	hasFile(t, path, want)
 }
 

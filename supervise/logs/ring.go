@@ -59,6 +59,9 @@ type ringOutlet struct {
 
 func (o *ringOutlet) put(lines []Line, lost int64) (problem string) {
 	o.missing.bytes += lost
+	if len(lines) == 0 {
+		return o.settle()
+	}
 	for i := range lines {
 		if o.f == nil {
 			if problem = o.open(); o.f == nil {
@@ -66,10 +69,7 @@ func (o *ringOutlet) put(lines []Line, lost int64) (problem string) {
 				return problem
 			}
 		}
-		if text := o.missing.String(); text != "" && o.room(2) {
-			o.missing = shortfall{}
-			problem = o.send(notice, []byte(text))
-		}
+		problem = o.settle()
 		// One record is left for the mark of what is dropped.
 		pieces := split(lines[i].Text, ringRecord-len(o.service)-len("<30>: \n"))
 		if o.f == nil || !o.room(len(pieces)+1) && !(o.sent == 0 && len(pieces) >= ringBurst) {
@@ -83,6 +83,22 @@ func (o *ringOutlet) put(lines []Line, lost int64) (problem string) {
 		}
 	}
 	return problem
+}
+
+// settle says what was dropped, when the kernel will take that.
+func (o *ringOutlet) settle() (problem string) {
+	if text := o.missing.String(); text != "" && o.f != nil && o.room(2) {
+		o.missing = shortfall{}
+		problem = o.send(notice, []byte(text))
+	}
+	return problem
+}
+
+func (o *ringOutlet) owes() time.Duration {
+	if o.f == nil || o.missing == (shortfall{}) {
+		return 0
+	}
+	return max(time.Millisecond, ringWindow-time.Since(o.from)+time.Millisecond)
 }
 
 // room reports that the kernel will take n more records.

@@ -58,7 +58,8 @@ func (o *stdoutOutlet) put(lines []Line, lost int64) (problem string) {
 	return ""
 }
 
-func (o *stdoutOutlet) close() {}
+func (o *stdoutOutlet) owes() time.Duration { return 0 }
+func (o *stdoutOutlet) close()              {}
 
 // line appends a line as it is shown.
 func (o *stdoutOutlet) line(b []byte, l Line) []byte {

@@ -109,6 +109,8 @@ func (o *syslogOutlet) message(l Line, text []byte, pid int) []byte {
 	return append(b, text...)
 }
 
+func (o *syslogOutlet) owes() time.Duration { return 0 }
+
 func (o *syslogOutlet) close() {
 	if o.conn != nil {
 		o.conn.Close() // nothing is buffered
