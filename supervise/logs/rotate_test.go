@@ -169,6 +169,7 @@ func TestLinkIsNotRotatedAndThatIsSaidOnce(t *testing.T) {
 	l.Configure("web", Options{File: link, FileMax: 5})
 	p := start(t, l, "web", 1)
 	say(t, l, "web", p.Stdout, "one\ntwo\nthree\nfour\n")
+	l.Flush(t.Context())
 	say(t, l, "web", p.Stdout, "five\n")
 	l.Flush(t.Context())
 	hasFile(t, file, "one\ntwo\nthree\nfour\n[zinit: log file "+link+": it is a symbolic link: it cannot be rotated and grows on]\nfive\n")
