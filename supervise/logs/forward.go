@@ -74,12 +74,12 @@ var kindNames = [kinds]string{"stdout-pos", "ring-pos", "syslog-pos"}
 type forward struct {
 	out      outlet
 	follower *Follower
-	place    string // the file that has its cursor; empty: none
-	file     *os.File
 	say      func(string)
 	done     chan struct{}
 
 	mu      sync.Mutex
+	place   string          // guarded by mu: the file that has its cursor; empty: none
+	file    *os.File        // guarded by mu
 	waiters []forwardWaiter // guarded by mu
 	ended   bool            // guarded by mu
 }
@@ -108,7 +108,8 @@ func (l *Logs) forwardLocked(s *service, k kind, on bool) {
 		s.forwards[k] = l.newForwardLocked(s, k)
 	case !on && old != nil:
 		s.forwards[k] = nil
-		go old.stop(true) // it takes Logs.mu
+		old.forget() // at once: there may be another one in a moment
+		go old.follower.Close()
 	}
 }
 
@@ -131,11 +132,9 @@ func (l *Logs) newForwardLocked(s *service, k kind) *forward {
 func (f *forward) loop() {
 	defer func() {
 		f.out.close()
-		if f.file != nil {
-			f.file.Close()
-		}
 		f.mu.Lock()
 		f.ended = true
+		f.closeLocked()
 		f.mu.Unlock()
 		f.idle(nowhere)
 		close(f.done)
@@ -168,18 +167,21 @@ func (f *forward) next() (lines []Line, lost int64, err error) {
 	return lines, lost, err
 }
 
-// stop ends it, and forgets how far it has come, too.
-func (f *forward) stop(forget bool) {
-	f.follower.Close()
-	<-f.done
-	if forget {
-		f.forget()
-	}
-}
-
+// forget deletes what says how far it has come, for good.
 func (f *forward) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closeLocked()
 	if f.place != "" {
 		os.Remove(f.place) // not there is what is wanted
+	}
+	f.place = ""
+}
+
+func (f *forward) closeLocked() {
+	if f.file != nil {
+		f.file.Close()
+		f.file = nil
 	}
 }
 
@@ -198,6 +200,8 @@ func (f *forward) load() int64 {
 // save is best effort: without it lines are passed on twice, or not, when the server
 // is another one.
 func (f *forward) save() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.place == "" {
 		return
 	}

@@ -78,6 +78,27 @@ func TestStdoutShowsLinesBehindTheName(t *testing.T) {
 	shows(t, &s, want)
 }
 
+func TestRemovedServiceIsShownToItsEndAndForgotten(t *testing.T) {
+	var s screen
+	dir := t.TempDir()
+	l, _ := open(t, dir)
+	l.SetOutlets(Outlets{Stdout: &s})
+	for range 3 {
+		l.Configure("web", Options{Stdout: true})
+		s.mu.Lock() // it is behind
+		s.text.Reset()
+		for n := range 3 {
+			l.Append("web", fmt.Sprint(n))
+		}
+		l.Remove("web")
+		s.mu.Unlock()
+		shows(t, &s, "web | [zinit: 0]\nweb | [zinit: 1]\nweb | [zinit: 2]\n")
+		if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+			t.Errorf("there is %v left, %v", files, err)
+		}
+	}
+}
+
 func TestTerminalGetsColoursAndNoControls(t *testing.T) {
 	var s screen
 	l, _ := open(t, "")

@@ -2,7 +2,9 @@ package logs
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -111,6 +113,39 @@ func TestOnlyAStreamThatHasWrittenMayBeCut(t *testing.T) {
 		if got := render(lines); got != want || err != nil {
 			t.Errorf("in the tail: %q, %v, want %q", got, err, want)
 		}
+	}
+}
+
+// What was released while no server kept it for the file is missing there, and
+// marked.
+func TestWhatIsReleasedWithoutAServerIsMarkedInTheFile(t *testing.T) {
+	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "web.txt")
+	o := Options{BufferBytes: 64 << 10, File: path}
+	l, _ := open(t, dir)
+	l.Configure("web", o)
+	l.Append("web", "first")
+	l.Flush(t.Context())
+	l.Close()
+	l, _ = open(t, dir)
+	l.Configure("web", Options{BufferBytes: 64 << 10})
+	pos, err := os.ReadFile(filepath.Join(dir, "web.pos"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		l.Append("web", "nobody keeps this"+strings.Repeat("x", 500))
+	}
+	l.Close()
+	if err := os.WriteFile(filepath.Join(dir, "web.pos"), pos, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, _ = open(t, dir)
+	l.Configure("web", o)
+	l.Append("web", "last")
+	l.Flush(t.Context())
+	text, err := os.ReadFile(path)
+	if err != nil || !regexp.MustCompile(`^\[zinit: first\]\n\[zinit: \d+ bytes lost\]\n.*\n(\[zinit: nobody keeps thisx+\]\n)+\[zinit: last\]\n$`).Match(text) {
+		t.Errorf("the file has %.200q, %v", text, err)
 	}
 }
 

@@ -206,6 +206,11 @@ func (s *sink) begin(to target) {
 	held := s.store.Hold(want, s.wake)
 	s.cursor = held
 	v, err := s.store.View()
+	if ok && err == nil && held > rec.cursor {
+		// Released while nobody held it for the file.
+		s.file.gap = rec.gap
+		s.file.lost += held - rec.cursor
+	}
 	if ok && err == nil && held <= rec.cursor && rec.cursor <= v.Size {
 		s.cursor, s.skip = rec.cursor, rec.skip
 		s.prime(&v, &rec, held)
