@@ -162,6 +162,9 @@ func find(dir string, keeper int) (*Tree, error) {
 	return nil, errors.New("the keeper has made no cgroups")
 }
 
+// At is the tree at a directory that is there already.
+func At(root string) *Tree { return &Tree{root} }
+
 // Root is the directory of the tree.
 func (t *Tree) Root() string { return t.root }
 

@@ -22,6 +22,7 @@ type queue struct {
 	held    []job            // guarded by mu; not released yet
 	lanes   map[string]*lane // guarded by mu; keys with a job that is not done
 	ready   []*lane          // guarded by mu; lanes that no worker has and that have a job
+	stopped bool             // guarded by mu; only tests do that
 	workers int              // guarded by mu
 	idle    int              // guarded by mu; of the workers
 }
@@ -103,7 +104,7 @@ func (q *queue) work(stay bool) {
 	defer q.mu.Unlock()
 	for {
 		for len(q.ready) == 0 {
-			if !stay {
+			if !stay || q.stopped {
 				q.workers--
 				return
 			}
@@ -140,4 +141,12 @@ func (q *queue) grow() {
 		q.workers++
 		go q.work(false)
 	}
+}
+
+// stop ends the workers that have nothing to do.
+func (q *queue) stop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stopped = true
+	q.changed.Broadcast()
 }
