@@ -52,35 +52,36 @@ func (c *core) up(r *record) bool {
 // holds for them.
 func (c *core) facts(r *record) bits {
 	up, n := c.up(r), r.counts
-	restarts := !r.m.RestartAt().IsZero()
+	restarts, done, active := !r.m.RestartAt().IsZero(), r.m.Satisfied(), r.m.Active()
 	var b bits
+	stopping := false
 	switch st := r.m.State.(type) {
 	case machine.Inactive, machine.Blocked:
 		b.holds = !r.m.Broken && n.clash == 0
 		b.hopeful = b.holds && n.hopeless == 0
 		b.first = up && b.hopeful
-	case machine.Starting, machine.Running:
-		b.holds, b.hopeful = true, true
+	case machine.Starting:
+		b.holds, b.hopeful, b.coming, b.claims = true, true, true, true
+	case machine.Running:
+		b.holds, b.hopeful, b.coming, b.claims = true, true, !done, true
 	case machine.Stopping:
+		stopping, b.claims = true, true
 		b.holds = st.Why.Failure() || st.Why.Kind == machine.Ended
 		b.hopeful = true
 	case machine.Exited, machine.Failed:
-		b.holds = restarts || r.m.Satisfied()
-		b.hopeful = restarts || r.m.Satisfied() && n.hopeless == 0
+		b.holds = restarts || done
+		b.hopeful = restarts || done && n.hopeless == 0
+		b.claims = up && restarts
 	}
-	b.satisfied = up && r.m.Satisfied()
+	b.satisfied = up && done
 	if _, ended := r.m.State.(machine.Exited); ended || r.m.Rules.Target {
 		b.satisfied = b.satisfied && n.unmet == 0
 	}
 	b.holds = b.holds && up && n.gone == 0
 	b.hopeful = b.hopeful && up
 
-	_, running := r.m.State.(machine.Running)
-	_, starting := r.m.State.(machine.Starting)
-	b.coming = (starting || running && !r.m.Satisfied()) && r.cfg.Type != config.TypeIdle
-	_, stopping := r.m.State.(machine.Stopping)
-	b.claims = r.m.Active() || running || up && restarts
-	b.busy = r.m.Active() && !r.m.Stuck() || n.held > 0 && !r.knotted
+	b.coming = b.coming && r.cfg.Type != config.TypeIdle
+	b.busy = active && !r.m.Stuck() || n.held > 0 && !r.knotted
 	b.falling = b.busy && (!up || stopping || n.gone > 0)
 	return b
 }

@@ -226,14 +226,14 @@ func (c *core) step(r *record, ev machine.Event) {
 	next, actions := machine.Step(r.m, ev, c.now)
 	r.m = next
 	// What the graph allows is found out anew by whoever takes over.
-	if was.Perm, was.On = next.Perm, next.On; known(was, next) != next {
+	if was.Perm, was.On = next.Perm, next.On; was != next && !onlyAlive(was, next) {
 		c.unsaved(r)
 	}
 	for _, a := range actions {
 		c.orders = append(c.orders, order{r, a})
 	}
-	if ended := run; was.Writes() && (next.Run() != run || !next.Writes()) {
-		c.later(func() { c.Logs.Ended(r.name, uint64(ended)) })
+	if run != 0 && was.Writes() && (next.Run() != run || !next.Writes()) {
+		c.endLog(r.name, uint64(run))
 	}
 	if is := next.Run(); is != run {
 		r.watch = watching{}
@@ -255,17 +255,18 @@ func (c *core) step(r *record, ev machine.Event) {
 	c.markStale(r)
 }
 
-// known is a service as its memo may have it when it is to be written down anew
-// only if something else has changed than when the next sign of life is due: that
-// is often, and whoever takes over gives it a whole period.
-func known(was, next machine.Service) machine.Service {
+// onlyAlive reports that nothing has changed but when the next sign of life is due.
+// That is not written down: it is often, and whoever takes over gives it a whole
+// period.
+func onlyAlive(was, next machine.Service) bool {
 	before, running := was.State.(machine.Running)
 	now, runs := next.State.(machine.Running)
-	if running && runs {
-		before.WatchdogAt = now.WatchdogAt
-		was.State = before
+	if !running || !runs || before.WatchdogAt.Equal(now.WatchdogAt) {
+		return false
 	}
-	return was
+	before.WatchdogAt = now.WatchdogAt
+	was.State = before
+	return was == next
 }
 
 // announce is the one place where transitions are logged.
@@ -375,13 +376,22 @@ func (c *core) woke(now, due time.Time) {
 
 // due is when the record next needs a look; zero: it needs none.
 func (c *core) due(r *record) time.Time {
-	at := r.m.Deadline()
-	for _, d := range [...]time.Time{r.probe.deadline, r.hook.deadline, r.watch.until, r.idleUntil(), c.timerAt(r)} {
-		if !d.IsZero() && (at.IsZero() || d.Before(at)) {
-			at = d
-		}
+	at := sooner(sooner(sooner(r.m.Deadline(), r.probe.deadline), r.hook.deadline), r.watch.until)
+	if !r.idleBy.IsZero() {
+		at = sooner(at, r.idleUntil())
+	}
+	if r.timer != nil {
+		at = sooner(at, c.timerAt(r))
 	}
 	return at
+}
+
+// sooner is the earlier of two moments, of which zero means never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // setWake files the record under the moment that it next needs.

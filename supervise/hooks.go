@@ -260,7 +260,7 @@ func (h *hooking) command() config.Command {
 // hookExited takes in the end of a command. It is not acknowledged: the keeper
 // goes on knowing how it ended, and tells the next server.
 func (c *core) hookExited(r *record, service string, e reap.Exited) {
-	c.later(func() { c.Logs.Ended(service, hookRuns+e.Run) })
+	c.endLog(service, hookRuns+e.Run)
 	if e.Lingers {
 		c.Keeper.Signal(e.Key, e.Run, syscall.SIGKILL, reap.ScopeGroup)
 	}

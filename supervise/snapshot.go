@@ -47,7 +47,8 @@ func (v *View) Satisfied() bool { return v.fact.Satisfied }
 
 // RestartAt is when the pending restart is due; zero: none is.
 func (v *View) RestartAt() time.Time {
-	return machine.Service{State: v.State}.RestartAt()
+	s := machine.Service{State: v.State}
+	return s.RestartAt()
 }
 
 // A Snapshot is the whole supervisor at one moment. It is never changed; readers

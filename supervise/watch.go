@@ -115,13 +115,19 @@ func (c *core) exited(e reap.Exited) {
 	r := c.byName[e.Key]
 	switch {
 	case r == nil:
-		c.later(func() { c.Logs.Ended(e.Key, e.Run) })
+		c.endLog(e.Key, e.Run)
 		c.Keeper.Ack(e.Key, e.Run)
 	case r.watch.asked > 0 && r.m.Run() == machine.Run(e.Run) && r.m.Main():
-		r.watch.held = &e
+		held := e
+		r.watch.held = &held
 	default:
 		c.mainExited(r, e)
 	}
+}
+
+// endLog says, when what was decided is on its way, that a run writes no more.
+func (c *core) endLog(service string, run uint64) {
+	c.later(func() { c.Logs.Ended(service, run) })
 }
 
 func (c *core) mainExited(r *record, e reap.Exited) {
@@ -131,7 +137,7 @@ func (c *core) mainExited(r *record, e reap.Exited) {
 		o.OOM = c.OOM(e.Key, e.Run)
 	}
 	if r.m.Run() != run {
-		c.later(func() { c.Logs.Ended(e.Key, e.Run) }) // of another run; step does it for the living one
+		c.endLog(e.Key, e.Run) // of another run; step does it for the living one
 	}
 	c.step(r, machine.ProcessGone{Run: run, Outcome: o, Lingers: e.Lingers})
 	if r.m.Run() == run && !r.m.Main() {

@@ -6,19 +6,15 @@ import "time"
 // missing program would otherwise keep a processor busy and start nothing.
 const spawnPause = 100 * time.Millisecond
 
-// over settles what a run that has ended leaves behind: why is what brought it
-// down, outcome how the main process ended.
-func (l *life) over(why Cause, outcome Outcome) {
-	end, again := l.now, false
+// over settles what a run that has ended leaves behind.
+func (l *life) over(st Stopping) {
+	why, outcome, again := st.Why, st.Outcome, st.Again
 	var at time.Time
 	var givenUp bool
-	if st, ok := l.State.(Stopping); ok {
-		// What it takes to end is no part of a good run: a service that fails its
-		// health check and then ignores the stop signal is given up all the same.
-		end, again = st.Since, st.Again
-	}
-	// Nor was a run good, however long it took, that never became ready.
-	if !why.unready() && !l.Started.IsZero() && end.Sub(l.Started) >= l.Rules.Stability {
+	// What it takes to end is no part of a good run: a service that fails its health
+	// check and then ignores the stop signal is given up all the same. Nor was a run
+	// good, however long it took, that never became ready.
+	if !why.unready() && !l.Started.IsZero() && st.Since.Sub(l.Started) >= l.Rules.Stability {
 		l.resetBackOff()
 	}
 	switch {

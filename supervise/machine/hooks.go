@@ -35,7 +35,7 @@ func (s Hooks) With(h Hook) Hooks { return s | 1<<h }
 func (s Hooks) Has(h Hook) bool { return h != NoHook && s&(1<<h) != 0 }
 
 // Hook is the one that is under way.
-func (s Service) Hook() Hook {
+func (s *Service) Hook() Hook {
 	switch st := s.State.(type) {
 	case Starting:
 		switch st.Stage {
@@ -84,11 +84,10 @@ func (l *life) hooksDone(e HooksDone) {
 		}
 	case Stopping:
 		st.Hook = NoHook
-		l.State = st
 		if e.Hook == ExecStop {
-			l.terminate()
+			l.terminate(st)
 		} else {
-			l.over(st.Why, st.Outcome)
+			l.over(st)
 		}
 	}
 }
@@ -108,7 +107,7 @@ func (l *life) reloadAsked() {
 }
 
 // CanReload reports that ReloadAsked would do something.
-func (s Service) CanReload() bool {
-	_, actions := Step(s, ReloadAsked{}, time.Time{})
+func (s *Service) CanReload() bool {
+	_, actions := Step(*s, ReloadAsked{}, time.Time{})
 	return len(actions) > 0
 }

@@ -100,7 +100,7 @@ func (c Clock) time(n int64) time.Time {
 
 // Memo writes the service down. Its rules are left out: they are the
 // configuration's.
-func (s Service) Memo(clock Clock) Memo {
+func (s *Service) Memo(clock Clock) Memo {
 	m := Memo{
 		State: s.State.String(), Run: uint64(s.Run()),
 		Want: s.Want, Perm: s.Perm, On: s.On, Broken: s.Broken,
@@ -174,7 +174,7 @@ func (m *Memo) Service(rules *Rules, clock Clock) (Service, error) {
 }
 
 // check refuses what no sequence of steps leads to.
-func (s Service) check() error {
+func (s *Service) check() error {
 	_, running := s.State.(Running)
 	switch st := s.State.(type) {
 	case Starting, Stopping:

@@ -47,7 +47,7 @@ func New(rules *Rules) Service {
 }
 
 // Run is the run that is alive; 0 when there is none.
-func (s Service) Run() Run {
+func (s *Service) Run() Run {
 	switch st := s.State.(type) {
 	case Starting:
 		return st.Run
@@ -61,10 +61,10 @@ func (s Service) Run() Run {
 
 // Active reports a run that is not over: there is a main process, or the rest of
 // one, or there is about to be one, or something is left to do for it.
-func (s Service) Active() bool { return s.Run() != 0 }
+func (s *Service) Active() bool { return s.Run() != 0 }
 
 // Main reports that the main process of the living run is there, or about to be.
-func (s Service) Main() bool {
+func (s *Service) Main() bool {
 	switch st := s.State.(type) {
 	case Starting:
 		return st.Stage >= Spawning && st.Stage != Finding
@@ -78,7 +78,7 @@ func (s Service) Main() bool {
 
 // Empty reports a living run of which, as far as is known, no process is left or
 // there yet.
-func (s Service) Empty() bool {
+func (s *Service) Empty() bool {
 	switch st := s.State.(type) {
 	case Starting:
 		return st.Stage < Spawning || st.Stage == Finding && st.Empty
@@ -91,7 +91,7 @@ func (s Service) Empty() bool {
 }
 
 // Finding reports that the main process is being found, after FindMain.
-func (s Service) Finding() bool {
+func (s *Service) Finding() bool {
 	switch st := s.State.(type) {
 	case Starting:
 		return st.Stage == Finding
@@ -104,14 +104,14 @@ func (s Service) Finding() bool {
 // Writes reports that processes of the living run may go on writing to what it was
 // given: there is a main process or may yet be one, or what a oneshot that remains
 // has left behind.
-func (s Service) Writes() bool {
+func (s *Service) Writes() bool {
 	st, running := s.State.(Running)
 	return s.Main() || s.Finding() || running && st.Gone && !st.Empty
 }
 
 // Satisfied reports that others that require it may run: it is Running (a oneshot:
 // after its work), or it is a oneshot that ended with success.
-func (s Service) Satisfied() bool {
+func (s *Service) Satisfied() bool {
 	switch st := s.State.(type) {
 	case Running:
 		return !s.Rules.Oneshot || st.Gone && st.Hook == NoHook
@@ -122,7 +122,7 @@ func (s Service) Satisfied() bool {
 }
 
 // RestartAt is when a pending restart is due; zero when there is none.
-func (s Service) RestartAt() time.Time {
+func (s *Service) RestartAt() time.Time {
 	switch st := s.State.(type) {
 	case Exited:
 		return st.RestartAt
@@ -133,13 +133,13 @@ func (s Service) RestartAt() time.Time {
 }
 
 // Stuck reports a run that SIGKILL did not end: the kernel holds it.
-func (s Service) Stuck() bool {
+func (s *Service) Stuck() bool {
 	st, ok := s.State.(Stopping)
 	return ok && st.Kills > 1
 }
 
 // Deadline is when the service next needs a Ticked; zero when it needs none.
-func (s Service) Deadline() time.Time {
+func (s *Service) Deadline() time.Time {
 	switch st := s.State.(type) {
 	case Starting:
 		return earlier(st.ReadyBy, st.Probe.At)
@@ -164,7 +164,7 @@ func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
 // Reason is why the service is in its state, for people; empty when the state
 // says it all.
-func (s Service) Reason() string {
+func (s *Service) Reason() string {
 	switch st := s.State.(type) {
 	case Blocked:
 		if s.On != "" {
@@ -205,7 +205,7 @@ func stopped(o Outcome) string {
 
 // Phase says how far a start or a stop is, and what else is under way, for people;
 // empty when there is nothing to say.
-func (s Service) Phase() string {
+func (s *Service) Phase() string {
 	if h := s.Hook(); h != NoHook {
 		return h.String() + " runs"
 	}

@@ -95,9 +95,8 @@ func (l *life) spawnFailed(text string) {
 	case !st.Why.Failure():
 		why = st.Why
 	}
-	st.Why = why
-	l.State = st
-	l.empty(Outcome{Unknown: true})
+	st.Why, st.Outcome = why, Outcome{Unknown: true}
+	l.empty(st)
 }
 
 // find has the successor found of a process that has forked and ended well.
@@ -118,8 +117,7 @@ func (l *life) mainFound() {
 	case Stopping:
 		if st.Finding {
 			st.Finding, st.Gone, st.Empty = false, false, false
-			l.State = st
-			l.terminate()
+			l.terminate(st)
 		}
 	}
 }
@@ -134,8 +132,7 @@ func (l *life) mainMissing(text string) {
 	case Stopping:
 		if st.Finding {
 			st.Finding = false
-			l.State = st
-			l.terminate()
+			l.terminate(st)
 		}
 	}
 }

@@ -39,21 +39,20 @@ func (l *life) goDown(why Cause) {
 		next.Gone, next.Empty, next.Outcome = st.Gone, st.Empty, st.Outcome
 		orderly = why.Kind != WatchdogTimeout && why.Kind != HookFailed
 	}
-	l.State = next
 	if orderly && l.Rules.Hooks.Has(ExecStop) {
-		l.stopHook(ExecStop)
+		l.stopHook(next, ExecStop)
 		return
 	}
-	l.terminate()
+	l.terminate(next)
 }
 
 // terminate sends the stop signal to what is there.
-func (l *life) terminate() {
-	st := l.State.(Stopping)
+func (l *life) terminate(st Stopping) {
 	switch {
 	case st.Finding: // mainFound and mainMissing go on; who looks for it bounds that
+		l.State = st
 	case st.Empty:
-		l.empty(st.Outcome)
+		l.empty(st)
 	default:
 		st.KillAt = l.now.Add(l.Rules.StopTimeout)
 		l.State = st
@@ -62,7 +61,7 @@ func (l *life) terminate() {
 }
 
 // StopOrder is the stop signal of a service that is Stopping.
-func (s Service) StopOrder() Signal {
+func (s *Service) StopOrder() Signal {
 	if st, ok := s.State.(Stopping); ok && st.Why.Kind == WatchdogTimeout {
 		// It hangs: a core shows where.
 		return Signal{Run: s.Run(), Sig: syscall.SIGABRT, Scope: Main}
@@ -95,9 +94,8 @@ func (l *life) processGone(e ProcessGone) {
 	stop, stopping := l.State.(Stopping)
 	switch {
 	case stopping:
-		stop.Gone, stop.Outcome = true, o
-		l.State = stop
-		l.rest(e.Lingers)
+		stop.Outcome = o
+		l.rest(stop, e.Lingers)
 	case starting && st.Stage == Coming && r.Readiness == ByFork && o.Success():
 		l.find(st, e.Lingers)
 	case r.Oneshot && o.Success() && (r.Remain || r.Hooks.Has(ExecStartPost)):
@@ -131,18 +129,18 @@ func (l *life) ended(o Outcome, lingers bool) {
 		l.do(EndHooks{Run: l.Run()})
 	}
 	// What it left behind is debris, and may hold the port that the next run needs.
-	l.State = Stopping{Run: l.Run(), Why: why, Since: l.now, Gone: true, Outcome: o, KillAt: l.now}
-	l.rest(lingers)
+	l.rest(Stopping{Run: l.Run(), Why: why, Since: l.now, Outcome: o, KillAt: l.now}, lingers)
 }
 
 // rest goes on when the main process is gone: others of the run live on, or none.
 // After exec_stop has its turn.
-func (l *life) rest(lingers bool) {
-	st := l.State.(Stopping)
-	switch {
-	case !lingers:
-		l.empty(st.Outcome)
-	case st.Hook == NoHook:
+func (l *life) rest(st Stopping, lingers bool) {
+	if !lingers {
+		l.empty(st)
+		return
+	}
+	st.Gone = true
+	if l.State = st; st.Hook == NoHook {
 		l.kill()
 	}
 }
@@ -157,29 +155,27 @@ func (l *life) groupGone() {
 		l.State = st
 	case Stopping:
 		if st.Gone && !st.Empty {
-			l.empty(st.Outcome)
+			l.empty(st)
 		}
 	}
 }
 
 // empty goes on when nothing is left of the run.
-func (l *life) empty(o Outcome) {
-	st := l.State.(Stopping)
-	st.Gone, st.Empty, st.Outcome = true, true, o
-	l.State = st
+func (l *life) empty(st Stopping) {
+	st.Gone, st.Empty = true, true
 	switch {
 	case st.Hook == ExecStop || st.Finding: // hooksDone, mainFound and mainMissing go on
+		l.State = st
 	case l.Rules.Hooks.Has(ExecStopPost):
-		l.stopHook(ExecStopPost)
+		l.stopHook(st, ExecStopPost)
 	default:
-		l.over(st.Why, o)
+		l.over(st)
 	}
 }
 
 // stopHook has a hook run on the way down. While it does there is no deadline: who
 // runs hooks bounds them.
-func (l *life) stopHook(h Hook) {
-	st := l.State.(Stopping)
+func (l *life) stopHook(st Stopping, h Hook) {
 	st.Hook, st.KillAt = h, time.Time{}
 	l.State = st
 	l.do(RunHooks{Run: st.Run, Hook: h})

@@ -7,7 +7,7 @@ import "time"
 const extendMax = time.Hour
 
 // period is how often a service must give a sign of life; 0: it need not.
-func (s Service) period(st Running) time.Duration {
+func (s *Service) period(st Running) time.Duration {
 	if st.Period > 0 {
 		return st.Period
 	}
