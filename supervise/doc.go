@@ -19,6 +19,19 @@
 // few facts about itself, each edge counts the facts of its other end, so that a
 // change costs no more than the edges it concerns.
 //
+// Hooks and checks of health are processes of the same keeper, with keys of their
+// own (NAME/hook, NAME/health): each command of a hook is bounded, one runs after the
+// other, and the machine hears how the whole of it went (see hooks.go). What a service
+// says about itself comes in through Notify (notice.go); the main process of one that
+// forks is found by a Finder and watched by the keeper (watch.go, find.go). A timer
+// (timers.go) starts its service as somebody would by hand; an idle service waits
+// until nothing else is starting (idle.go).
+//
+// All time limits are on the monotonic clock, which stands still while the machine
+// sleeps; only calendars follow the wall clock, and are found anew when that is set. A
+// loop that was away hears first what has happened, and then looks at time limits (see
+// core.woke).
+//
 // A Change of the configuration is one step: all of it, one service of it (Only),
 // what Put brings or what Delete takes away. Dependencies, lifecycle, health and
 // logging apply at once; what a process is started with applies at its next start,

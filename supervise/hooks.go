@@ -309,6 +309,9 @@ func (c *core) takeUpHook(r *record, asked uint64, child reap.Child, exit reap.E
 	ran := h.last
 	h.last = max(ran, asked)
 	h.alive = child.Key != "" && !child.MainGone
+	if !h.alive && h.last > 0 {
+		c.endLog(r.name, hookRuns+h.last)
+	}
 	wanted := h.kind != machine.NoHook && !h.ended && child.Run == ran
 	if child.Key != "" && (child.MainGone || !wanted) {
 		c.Keeper.Signal(child.Key, child.Run, syscall.SIGKILL, reap.ScopeGroup)
