@@ -58,7 +58,7 @@ func (s *server) openOutlets(e *env.Env, kept map[string]*os.File, keeper releas
 	}
 	s.logs.SetOutlets(logs.Outlets{
 		Stdout: e.Stdout, Colour: isTerminal(e.Stdout) && e.Getenv("NO_COLOR") == "",
-		OwnSyslog: in != nil,
+		OwnSyslog: in != nil && in.path == syslogPath,
 		MainPid: func(service string) int {
 			if v := s.sup.Snapshot().Find(service); v != nil {
 				return pidOf(v)
