@@ -30,7 +30,7 @@
 // All time limits are on the monotonic clock, which stands still while the machine
 // sleeps; only calendars follow the wall clock, and are found anew when that is set. A
 // loop that was away hears first what has happened, and then looks at time limits (see
-// core.woke).
+// wake.go).
 //
 // A Change of the configuration is one step: all of it, one service of it (Only),
 // what Put brings or what Delete takes away. Dependencies, lifecycle, health and
