@@ -21,10 +21,21 @@
 //     now waits in an outbox that is bounded by what the sender holds.
 //   - No failed system call, panic or stopped server ends it.
 //
-// A process group is known to be empty when the kernel says that no child of the
-// keeper is in it. Processes of the group whose parent is alive in another group
-// are not children of the keeper, so they are not seen: whoever needs more than
-// that needs cgroups.
+// What a process is given rides in the clone: its session, terminal, user, groups,
+// descriptors and cgroup. What only it can change itself it changes in a step before the
+// program, which is this binary too, in the same process: Prep. Only processes that want
+// that pay for it, and one whose step fails was never there: SpawnFailed.
+//
+// A run ends with its main process, which is the one that was spawned or a later one
+// that Client.Watch has named: the daemon that it left behind. What lives on afterwards
+// lingers, in the process group or in the cgroup, until both are empty. A process group
+// is known to be empty when the kernel says that no child of the keeper is in it;
+// processes of the group whose parent is alive in another group are not seen. Of a
+// cgroup the kernel tells by itself when nobody is left; whoever needs to be sure needs
+// cgroups.
+//
+// Server and keeper may be one version apart. The keeper says what it can do (dress.go),
+// and a server asks no keeper for what it cannot.
 //
 // The package knows no configuration, no service, no restart and no dependency: a
 // key is a name, and a plan is a list of waves that somebody else computed.

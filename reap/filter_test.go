@@ -161,6 +161,53 @@ var noFiles = scenario{server: func(_ int, s *serverPlay) error {
 
 func TestAFullDescriptorTableFailsOneStartAlone(t *testing.T) { play(t, "noFiles") }
 
+// The same for a process that is prepared: whichever descriptor of the step is the one
+// too many, and what it had been given is closed.
+var fewFiles = scenario{server: func(_ int, s *serverPlay) error {
+	keeper := os.Getppid()
+	before := openFiles(keeper)
+	var old unix.Rlimit
+	if err := unix.Prlimit(keeper, unix.RLIMIT_NOFILE, nil, &old); err != nil {
+		return err
+	}
+	failed := 0
+	for run := range uint64(14) {
+		limit := unix.Rlimit{Cur: limitFor(before, int(run)), Max: old.Max}
+		if err := unix.Prlimit(keeper, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+			return err
+		}
+		sp := preparedSpec("a", run+1, "\x07")
+		_, sp.Stdout = pipe()
+		sp.Stdin, _ = pipe()
+		extra, _ := pipe()
+		sp.Files = []*os.File{extra}
+		s.Spawn(sp)
+		extra.Close()
+		e, err := s.event()
+		if err != nil {
+			return err
+		}
+		if e, ok := e.(SpawnFailed); ok {
+			if failed++; e.Errno != unix.EMFILE {
+				return fmt.Errorf("%d spare: %#v", run, e)
+			}
+			continue
+		}
+		if _, err := nextEvent[Exited](s); err != nil {
+			return err
+		}
+	}
+	if err := unix.Prlimit(keeper, unix.RLIMIT_NOFILE, &old, nil); err != nil {
+		return err
+	}
+	if failed < 4 || failed > 13 {
+		return fmt.Errorf("%d failed", failed)
+	}
+	return eventually("nothing is left open", func() bool { return len(openFiles(keeper)) <= len(before) })
+}}
+
+func TestAFullDescriptorTableFailsOnePreparationAlone(t *testing.T) { play(t, "fewFiles") }
+
 // limitFor is the limit under which so many descriptors can still be made.
 func limitFor(open map[int]bool, spare int) uint64 {
 	free := 0

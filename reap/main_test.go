@@ -87,7 +87,7 @@ var scenarios = map[string]scenario{
 	"birth": birth, "birthOld": birthOld, "first": first, "firstStorm": firstStorm, "badServer": badServer, "restart": restart, "hungExec": hungExec, "idle": idle,
 	"daemon": daemon, "outlived": outlived, "refusedPids": refusedPids, "foreign": foreign, "named": named, "watchedAgain": watchedAgain,
 	"leftInCgroup": leftInCgroup, "movedOut": movedOut, "nextTenant": nextTenant, "bombed": bombed, "noInotify": noInotify,
-	"cgroupAgain": cgroupAgain, "guest": guest,
+	"oldTenant": oldTenant, "told": told, "fewFiles": fewFiles, "cgroupAgain": cgroupAgain, "guest": guest,
 	"prepared": prepared, "notPrepared": notPrepared, "hungPrep": hungPrep, "latePrep": latePrep,
 	"oldKernel": oldKernel, "noPidfd": noPidfd, "noThreads": noThreads,
 }

@@ -160,6 +160,67 @@ var noInotify = scenario{before: func() error {
 
 func TestACgroupIsAskedAboutWhenNobodyTells(t *testing.T) { inGroup(t, "noInotify") }
 
+// A kernel without what is newer than 4.18 but for the cgroup itself.
+var oldTenant = scenario{before: func() error {
+	return refuse(rule{unix.SYS_PIDFD_OPEN, unix.ENOSYS, ""}, rule{unix.SYS_CLONE3, unix.ENOSYS, ""},
+		rule{unix.SYS_CLOSE_RANGE, unix.ENOSYS, ""})
+}, server: func(n int, s *serverPlay) error {
+	if err := leftInCgroup.server(n, s); err != nil {
+		return err
+	}
+	return watchForeign(s, "b")
+}}
+
+func TestAnOldKernelIsEnoughForCgroupsAndWatching(t *testing.T) { inGroup(t, "oldTenant") }
+
+// What a later server is told of a watched process and of one in a cgroup.
+var told = scenario{keeper: func(k *keeperPlay) error {
+	for range 2 {
+		if err := k.serve(); err != nil {
+			return err
+		}
+		if err := k.ended(); err != nil {
+			return err
+		}
+	}
+	return nil
+}, server: func(n int, s *serverPlay) error {
+	if n == 1 {
+		pid, err := leaves(s, "a", 1)
+		if err != nil {
+			return err
+		}
+		if err := watches(s, "a", 1, pid); err != nil {
+			return err
+		}
+		_, err = leaves(s, "b", 3)
+		return err
+	}
+	dir := os.Getenv("ZINIT_TEST_CGROUP")
+	for _, c := range s.inv.Children {
+		want := c.Key == "a" && c.Run == 1 && c.Watched && !c.MainGone || c.Key == "b" && c.Run == 3 && !c.Watched && c.MainGone
+		if !want || c.Cgroup != dir || !c.Group {
+			return fmt.Errorf("%+v", c)
+		}
+	}
+	if len(s.inv.Children) != 2 || len(s.inv.Exits) != 1 || s.inv.Exits[0].Key != "b" {
+		return fmt.Errorf("%+v", s.inv)
+	}
+	s.Signal("a", 1, syscall.SIGTERM, ScopeMain)
+	if e, err := nextEvent[Exited](s); err != nil || e.Key != "a" || !e.Lingers { // with b, in the same cgroup
+		return fmt.Errorf("%v: %#v", err, e)
+	}
+	s.Signal("b", 3, syscall.SIGKILL, ScopeCgroup)
+	for range 2 {
+		if _, err := nextEvent[GroupGone](s); err != nil {
+			return err
+		}
+	}
+	return nil
+}}
+
+func TestTheNextServerIsToldWhoIsWatchedAndWhoIsInACgroup(t *testing.T) { inGroup(t, "told") }
+
 var cgroupAgain = scenario{keeper: whenAsked, server: func(_ int, s *serverPlay) error {
 	pid, err := leaves(s, "a", 1)
 	if err != nil {

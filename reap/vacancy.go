@@ -14,8 +14,9 @@ import (
 // that parent, and one can be moved out of the group. The kernel knows it, however, and
 // marks the group's events file as modified; so nothing has to be asked again and again.
 type vacancies struct {
-	fd   int // of inotify; 0: not opened yet, -1: there is none
-	by   map[int]*entry
+	fd int // of inotify; 0: not opened yet, -1: there is none
+	// numb is the number under which the kernel tells of a run's cgroup, -1 if it does
+	// not. Runs in the same cgroup have the same.
 	numb map[*entry]int
 }
 
@@ -39,7 +40,7 @@ func (t *Table) inhabitedLocked(e *entry) bool {
 func (t *Table) listenLocked(e *entry) {
 	v := &t.vacancies
 	if v.numb == nil {
-		v.by, v.numb = make(map[int]*entry), make(map[*entry]int)
+		v.numb = make(map[*entry]int)
 	}
 	if _, known := v.numb[e]; known {
 		return
@@ -53,7 +54,7 @@ func (t *Table) listenLocked(e *entry) {
 	}
 	wd, err := unix.InotifyAddWatch(v.fd, filepath.Join(e.Cgroup, cgroup.EventsFile), unix.IN_MODIFY)
 	if err == nil {
-		v.numb[e], v.by[wd] = wd, e
+		v.numb[e] = wd
 	}
 }
 
@@ -67,7 +68,11 @@ func (t *Table) deafenLocked(e *entry) {
 	if wd < 0 {
 		return
 	}
-	delete(v.by, wd)
+	for _, other := range v.numb {
+		if other == wd {
+			return
+		}
+	}
 	// It is gone by itself when the group was removed.
 	_, _ = unix.InotifyRmWatch(v.fd, uint32(wd))
 }
@@ -112,12 +117,10 @@ func (t *Table) vacated(events []byte) {
 		mask := binary.NativeEndian.Uint32(events[4:])
 		name := int(binary.NativeEndian.Uint32(events[12:]))
 		events = events[min(len(events), unix.SizeofInotifyEvent+name):]
-		if mask&unix.IN_Q_OVERFLOW != 0 {
-			for e := range t.vacancies.numb {
+		for e, number := range t.vacancies.numb {
+			if number == wd || mask&unix.IN_Q_OVERFLOW != 0 {
 				t.settleLocked(e)
 			}
-		} else if e := t.vacancies.by[wd]; e != nil {
-			t.settleLocked(e)
 		}
 	}
 	t.mu.Unlock()

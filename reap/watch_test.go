@@ -149,21 +149,23 @@ var refusedPids = scenario{server: func(_ int, s *serverPlay) error {
 func TestAStrangerIsNotWatched(t *testing.T) { play(t, "refusedPids") }
 
 // A process that the main process has made, and waits for itself.
-var foreign = scenario{server: func(_ int, s *serverPlay) error {
-	main, pid, err := spawnTelling(s, spec("a", 1, "parent"))
+var foreign = scenario{server: func(_ int, s *serverPlay) error { return watchForeign(s, "a") }}
+
+func watchForeign(s *serverPlay, key string) error {
+	main, pid, err := spawnTelling(s, spec(key, 1, "parent"))
 	if err != nil {
 		return err
 	}
-	if err := watches(s, "a", 1, pid); err != nil {
+	if err := watches(s, key, 1, pid); err != nil {
 		return err
 	}
-	s.Signal("a", 1, syscall.SIGTERM, ScopeMain)
+	s.Signal(key, 1, syscall.SIGTERM, ScopeMain)
 	got, err := nextEvent[Exited](s)
 	if err != nil || got.Pid != pid || !got.Unknown {
 		return fmt.Errorf("%v: %#v", err, got)
 	}
 	return eventually("the first main process is reaped", func() bool { return gone(main) })
-}}
+}
 
 func TestTheEndOfAChildOfAServiceIsSeenThoughNotItsStatus(t *testing.T) { play(t, "foreign") }
 
