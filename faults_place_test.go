@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -188,5 +189,56 @@ func (p *process1) exit() int {
 	case <-time.After(patience):
 		p.t.Fatal("process 1 does not end")
 		return -1
+	}
+}
+
+// Fault 60: the runtime directory is deleted under the running server.
+func TestFault60TheServerGoesOnWithoutItsRuntimeDirectory(t *testing.T) {
+	t.Parallel()
+	in := newInstance(t, map[string]string{
+		"held":  file("held", quiet),
+		"talks": file("talks", `sh -c "while :; do date +%N; sleep 0.02; done"`, "[logging]", fmt.Sprintf("file = %q", "/dev/null")),
+	})
+	d := in.observed("a", "still")
+	in.launch()
+	in.lived("a", d, 1)
+	if _, err := in.dial().Monitor(shortly(t), described("brief", quiet)); err != nil {
+		t.Fatal(err)
+	}
+	in.waitState("held talks brief", "running")
+	check := in.untouched("talks", "brief")
+	dir := filepath.Join(in.dir, "zinit")
+	if err := os.Rename(dir, dir+".gone"); err != nil { // at once: it is made again while one deletes
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir + ".gone"); err != nil {
+		t.Fatal(err)
+	}
+	in.until("new lines in the log", func() (string, bool) {
+		log := in.must("logs", "talks")
+		return log, strings.Count(log, "[stdout]") > 5
+	})
+	in.must("stop", "--wait", "held")
+	in.must("restart", "--wait", "a")
+	in.lived("a", d, 2)
+	check()
+	for _, name := range []string{"lock", "state", "config", filepath.Join("services", "brief.toml")} {
+		in.until(name+" to be made again", func() (string, bool) {
+			_, err := os.Stat(filepath.Join(dir, name))
+			return fmt.Sprint(err), err == nil
+		})
+	}
+	check = in.untouched("a", "talks", "brief")
+	in.killServer()
+	check()
+	if s := in.status("held"); s.State.State != sock.Exited {
+		t.Errorf("what was stopped by hand is %s", s.State.State)
+	}
+	in.until("lines under the next server", func() (string, bool) {
+		log := in.must("logs", "talks")
+		return log, strings.Count(log, "[stdout]") > 5
+	})
+	if !in.log.contains("warn", dir) {
+		t.Error("nobody says so")
 	}
 }

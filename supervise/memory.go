@@ -127,6 +127,13 @@ func (c *core) remember() {
 	}
 	clear(c.changed)
 	c.changed = c.changed[:0]
+	c.commit()
+}
+
+func (c *core) commit() {
+	if c.Memory == nil {
+		return
+	}
 	err := c.Memory.Commit()
 	if (err != nil) != c.forgetful {
 		c.forgetful = err != nil

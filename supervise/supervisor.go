@@ -276,6 +276,10 @@ func (s *Supervisor) Leave() {
 	s.ask(func(c *core) { c.leaves = !c.draining })
 }
 
+// Remember has Memory look whether what it keeps is still there, although nothing has
+// changed: somebody may have deleted it.
+func (s *Supervisor) Remember() { s.post(func(c *core) { c.commit() }) }
+
 // Done is closed when the loop has ended.
 func (s *Supervisor) Done() <-chan struct{} { return s.done }
 

@@ -17,9 +17,9 @@ import (
 const watchName = "watch"
 
 // watchLogs has the log stores made anew when they are deleted, with the watch of the
-// last server if there was one.
-func watchLogs(store *logs.Logs, left *os.File, keeper holder, log *slog.Logger) {
-	watch, err := store.Watch(left)
+// last server if there was one. stirred is called when something was deleted.
+func watchLogs(store *logs.Logs, left *os.File, keeper holder, stirred func(), log *slog.Logger) {
+	watch, err := store.Watch(left, stirred)
 	if watch != nil && left == nil {
 		err = keeper.Keep(watchName, watch)
 	}

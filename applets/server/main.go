@@ -59,7 +59,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		return fmt.Errorf("cannot speak to the keeper: %w: start zinit-server, not this program", err)
 	}
 	keeper.Hold() // the supervisor flushes at the end of each turn
-	place, err := openPlace(flags.Socket, log)
+	place, err := openPlace(flags.Socket, holdsSocket(inv.Kept), log)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,6 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	watchLogs(store, inv.Kept[watchName], keeper, log)
 	// With many services each of these takes a while, and none needs another.
 	var s *server
 	var set *config.Set
@@ -99,6 +98,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	}
 	memory.parts(&parts)
 	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup})
+	watchLogs(store, inv.Kept[watchName], keeper, s.stirred, log)
 	messages := s.openOutlets(e, inv.Kept, keeper)
 	defer s.leaveOnSignal()()
 	s.manager = newNotifier(os.Getenv(notifyVar), log)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,25 +27,55 @@ const listenName = "listen/"
 // A place is where the server keeps what must outlive it.
 type place struct {
 	dir string // the runtime directory; empty when nothing can be written
+
+	mu sync.Mutex
 	// lock is held for as long as the server lives; -1: there is none. It is a
 	// bare descriptor because the collector closes a file that nobody reads.
-	lock int
+	lock int // guarded by mu
 }
 
 // close gives up the lock.
 func (p *place) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.lock >= 0 {
 		syscall.Close(p.lock)
 		p.lock = -1
 	}
 }
 
-// openPlace makes the runtime directory of a socket and locks it. Where nothing
-// can be written there is none, and one warning says so.
-func openPlace(socket string, log *slog.Logger) (*place, error) {
+// restore makes the runtime directory and its lock again, if they are gone.
+func (p *place) restore() (remade bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dir == "" || p.lock < 0 || isAt(p.lock, lockPath(p.dir)) {
+		return false, nil
+	}
+	if err := makePrivate(p.dir, true); err != nil {
+		return false, err
+	}
+	lock, err := lockDir(p.dir)
+	if err != nil {
+		return false, err
+	}
+	syscall.Close(p.lock)
+	p.lock = lock
+	return true, nil
+}
+
+// isAt reports that a path leads to an open file.
+func isAt(fd int, path string) bool {
+	var is, ours syscall.Stat_t
+	return syscall.Lstat(path, &is) == nil && syscall.Fstat(fd, &ours) == nil && is.Dev == ours.Dev && is.Ino == ours.Ino
+}
+
+// openPlace makes the runtime directory of a socket and locks it; known: an earlier
+// server of the keeper had it. Where nothing can be written there is none, and one
+// warning says so.
+func openPlace(socket string, known bool, log *slog.Logger) (*place, error) {
 	dir := env.RuntimeDir(socket)
 	lock := -1
-	err := makePrivate(dir)
+	err := makePrivate(dir, known)
 	if err == nil {
 		lock, err = lockDir(dir)
 	}
@@ -55,16 +86,18 @@ func openPlace(socket string, log *slog.Logger) (*place, error) {
 		log.Warn("no runtime directory: logs are kept in memory and do not outlive the server", "error", err)
 		return &place{lock: -1}, nil
 	}
-	return &place{dir, lock}, nil
+	return &place{dir: dir, lock: lock}, nil
 }
 
 // lockPatience is how long the lock of a directory is waited for. A keeper that
 // stands in for a server holds it for a moment, again and again.
 const lockPatience = 500 * time.Millisecond
 
+func lockPath(dir string) string { return filepath.Join(dir, "lock") }
+
 // lockDir takes the lock of a directory; EWOULDBLOCK: somebody has it and keeps it.
 func lockDir(dir string) (fd int, err error) {
-	path := filepath.Join(dir, "lock")
+	path := lockPath(dir)
 	for {
 		fd, err = syscall.Open(path, syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC|syscall.O_NOFOLLOW, 0o600)
 		if err != syscall.EINTR {
@@ -95,8 +128,9 @@ func lockDir(dir string) (fd int, err error) {
 }
 
 // makePrivate makes a directory in which only its owner can look around, or takes
-// one over that an earlier server made. What somebody else made is left as it is.
-func makePrivate(dir string) error {
+// one over that an earlier server made. What somebody else made is left as it is, unless
+// it is known to be ours.
+func makePrivate(dir string, known bool) error {
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return fmt.Errorf("cannot make %s: %w", parent, err)
@@ -114,7 +148,7 @@ func makePrivate(dir string) error {
 	if !st.IsDir() || !ours(st) {
 		return fmt.Errorf("%s is not a directory of ours: remove it, or name another socket with --socket", dir)
 	}
-	if err := checkContents(dir); err != nil {
+	if err := checkContents(dir); err != nil && !known {
 		return err
 	}
 	return os.Chmod(dir, 0o711)
@@ -155,7 +189,7 @@ func checkContents(dir string) error {
 	case err != nil:
 		return fmt.Errorf("cannot look at %s: %w", dir, err)
 	}
-	lock, err := os.Lstat(filepath.Join(dir, "lock"))
+	lock, err := os.Lstat(lockPath(dir))
 	if err != nil || !lock.Mode().IsRegular() || lock.Mode().Perm()&^0o600 != 0 || lock.Size() != 0 || !ours(lock) {
 		return fmt.Errorf("%s was not made by a zinit server: move it away, or name another socket with --socket", dir)
 	}
@@ -187,6 +221,16 @@ func configDirs(flags env.ServerFlags, p *place) config.Dirs {
 // A holder keeps descriptors over the death of the server; *reap.Client is one.
 type holder interface {
 	Keep(name string, f *os.File) error
+}
+
+// holdsSocket reports that the keeper had a server before, which listened.
+func holdsSocket(kept map[string]*os.File) bool {
+	for name := range kept {
+		if strings.HasPrefix(name, listenName) {
+			return true
+		}
+	}
+	return false
 }
 
 // listen takes over the socket that the keeper holds, or makes it and has the

@@ -38,7 +38,7 @@ func home(t *testing.T) string {
 func TestThePlaceIsPrivateAndLocked(t *testing.T) {
 	socket := filepath.Join(home(t), "deep", "er", "z.sock")
 	log, said := keptLog()
-	p, err := openPlace(socket, log)
+	p, err := openPlace(socket, false, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,18 +58,68 @@ func TestThePlaceIsPrivateAndLocked(t *testing.T) {
 	// The collector must not think that nobody needs the lock.
 	runtime.GC()
 	runtime.GC()
-	if _, err := openPlace(socket, log); err == nil || err.Error() != dir+" is in use by another zinit server: stop it, or name another socket with --socket" {
+	if _, err := openPlace(socket, false, log); err == nil || err.Error() != dir+" is in use by another zinit server: stop it, or name another socket with --socket" {
 		t.Errorf("a second server is told: %v", err)
 	}
 	p.close()
 	p.close()
-	again, err := openPlace(socket, log)
+	again, err := openPlace(socket, false, log)
 	if err != nil {
 		t.Fatalf("after the first has ended: %v", err)
 	}
 	again.close()
 	if said.Len() > 0 {
 		t.Errorf("it says %s", said)
+	}
+}
+
+// What is deleted of a place under a server is made again, and is locked.
+func TestALostPlaceIsMadeAgain(t *testing.T) {
+	for name, lose := range map[string]func(dir string) error{
+		"nothing": func(string) error { return nil },
+		"lock":    func(dir string) error { return os.Remove(lockPath(dir)) },
+		"all":     os.RemoveAll,
+		"moved":   func(dir string) error { return os.Rename(dir, dir+".old") },
+	} {
+		socket := filepath.Join(home(t), "z.sock")
+		dir := strings.TrimSuffix(socket, ".sock")
+		log, _ := keptLog()
+		p, err := openPlace(socket, false, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		if err := errors.Join(os.Mkdir(p.logDir(), 0o700), lose(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if remade, err := p.restore(); err != nil || remade != (name != "nothing") {
+			t.Errorf("%s lost: made again %v, %v", name, remade, err)
+		}
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o711 {
+			t.Errorf("%s lost: %v, %v", name, st, err)
+		}
+		if _, err := openPlace(socket, true, log); err == nil {
+			t.Errorf("%s lost: a second server may use it", name)
+		}
+	}
+}
+
+// A keeper's next server takes what the last one used, whatever is left of it.
+func TestAKnownPlaceIsTakenOverWithoutItsLock(t *testing.T) {
+	socket := filepath.Join(home(t), "z.sock")
+	dir := strings.TrimSuffix(socket, ".sock")
+	log, _ := keptLog()
+	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	for _, known := range []bool{false, true} {
+		p, err := openPlace(socket, known, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.close(); (p.dir != "") != known {
+			t.Errorf("known %v: it is at %q", known, p.dir)
+		}
 	}
 }
 
@@ -80,7 +130,7 @@ func TestAPlaceFromBeforeIsTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	log, _ := keptLog()
-	p, err := openPlace(socket, log)
+	p, err := openPlace(socket, false, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +217,7 @@ func TestASharedParentMayBeSticky(t *testing.T) {
 		t.Fatal(err)
 	}
 	log, said := keptLog()
-	p, err := openPlace(filepath.Join(parent, "z.sock"), log)
+	p, err := openPlace(filepath.Join(parent, "z.sock"), false, log)
 	if err != nil || p.dir == "" || said.Len() > 0 {
 		t.Fatalf("%v, %v: %s", p, err, said)
 	}
@@ -217,7 +267,7 @@ func TestWithoutAWritableParent(t *testing.T) {
 func inMemory(t *testing.T, socket, why string) {
 	t.Helper()
 	log, said := keptLog()
-	p, err := openPlace(socket, log)
+	p, err := openPlace(socket, false, log)
 	if err != nil {
 		t.Fatal(err)
 	}

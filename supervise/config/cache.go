@@ -108,6 +108,13 @@ func (c *Cache) Trim() {
 	clear(c.used)
 }
 
+// Lost says that what Encode gave is gone: the next Encode gives it again.
+func (c *Cache) Lost() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed = len(c.files) > 0
+}
+
 // layout is to be another one whenever what a cache holds is to be read otherwise,
 // also by programs of one maker.
 const layout = " 2"

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // slack is how many bytes of dead records a file may have before it is worth
@@ -23,6 +24,7 @@ type Store struct {
 	// renew makes an empty file; settle puts it in the place of the old one.
 	renew  func() (*os.File, error)
 	settle func(f *os.File) error
+	path   string // of the file; empty: it has no name
 
 	f       *os.File
 	sums    *crc32.Table
@@ -50,6 +52,7 @@ type place struct {
 // is never one.
 func Open(path string) (*Store, Report, error) {
 	s := newStore()
+	s.path = path
 	aside := path + ".new"
 	s.renew = func() (*os.File, error) {
 		// Whoever was killed in the middle has left one behind.
@@ -228,9 +231,11 @@ func (s *Store) Delete(key string) {
 	s.batch = appendRecord(s.batch, s.sums, s.number+s.pending, key, nil)
 }
 
-// Commit writes what was put and deleted since the last one, with one system call.
-// When it returns nil, a process that dies at once leaves it all behind.
+// Commit writes what was put and deleted since the last one, with one write; or
+// everything, where the file is no longer at its path. When it returns nil, a process
+// that dies at once leaves it all behind.
 func (s *Store) Commit() error {
+	s.broken = s.broken || s.lost()
 	if len(s.batch) == 0 && !s.broken {
 		return nil
 	}
@@ -245,6 +250,23 @@ func (s *Store) Commit() error {
 		s.broken = true // a part of it may be there
 	}
 	return s.rewrite()
+}
+
+// lost reports that somebody has deleted the file, or put another one in its place.
+func (s *Store) lost() bool {
+	var is, ours syscall.Stat_t
+	if s.path == "" || s.f == nil {
+		return false
+	}
+	if err := syscall.Stat(s.path, &is); err != nil {
+		return err == syscall.ENOENT || err == syscall.ENOTDIR
+	}
+	raw, err := s.f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	failed := raw.Control(func(fd uintptr) { err = syscall.Fstat(int(fd), &ours) })
+	return failed == nil && err == nil && (is.Dev != ours.Dev || is.Ino != ours.Ino)
 }
 
 func (s *Store) clear() {

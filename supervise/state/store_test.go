@@ -186,6 +186,50 @@ func TestWhatIsNoStoreIsReplaced(t *testing.T) {
 	}
 }
 
+// What is deleted, moved away or replaced under a store is written anew as a whole,
+// as soon as there is room for it again, also when nothing has changed.
+func TestALostFileIsWrittenAnew(t *testing.T) {
+	for name, lose := range map[string]func(dir, path string) error{
+		"deleted":       func(_, path string) error { return os.Remove(path) },
+		"moved":         func(_, path string) error { return os.Rename(path, path+".old") },
+		"replaced":      func(_, path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) },
+		"its directory": func(dir, _ string) error { return os.Rename(dir, dir+".old") },
+	} {
+		dir := filepath.Join(t.TempDir(), "run")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "state")
+		s, _ := open(t, path)
+		put(t, s, "a", "1")
+		commit(t, s)
+		put(t, s, "b", "2")
+		if err := lose(dir, path); err != nil {
+			t.Fatal(err)
+		}
+		if name == "its directory" {
+			if err := s.Commit(); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s: commit: %v", name, err)
+			}
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		commit(t, s)
+		want := map[string]string{"a": "1", "b": "2"}
+		if next, report := open(t, path); report.Damaged() || !maps.Equal(contents(next), want) {
+			t.Errorf("%s: found %v, %+v", name, contents(next), report)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, s) // nothing has changed
+		if next, report := open(t, path); report.Damaged() || !maps.Equal(contents(next), want) {
+			t.Errorf("%s, and again: found %v, %+v", name, contents(next), report)
+		}
+	}
+}
+
 func TestAFailedCommitIsMadeGoodByTheNext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	s, _ := open(t, path)

@@ -50,7 +50,7 @@ func startPump(t testing.TB, dir string, linger time.Duration, gone func()) *Pum
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	watch, err := p.Watch(nil)
+	watch, err := p.Watch(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,11 +24,14 @@ type Pump struct {
 	linger time.Duration
 	dir    string // of the stores, watched; empty: none is
 	gone   func() // called when dir was deleted
-	ep     int    // epoll
-	event  int    // eventfd: wakes the goroutine
-	lock   int    // of a stand-in, or -1: it is held while stores are touched
-	dirID  fileID // of dir, as watched; owned by the goroutine, but for its beginning
-	done   chan struct{}
+	// stirred is called before, and when something beside dir was deleted; nil: nobody
+	// wants to know. Set by Watch.
+	stirred func()
+	ep      int    // epoll
+	event   int    // eventfd: wakes the goroutine
+	lock    int    // of a stand-in, or -1: it is held while stores are touched
+	dirID   fileID // of dir, as watched; owned by the goroutine, but for its beginning
+	done    chan struct{}
 
 	mu     sync.Mutex // guards all below; never held while another lock is taken
 	closed bool

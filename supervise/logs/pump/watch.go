@@ -20,10 +20,14 @@ const (
 // the watch only those stores are made again that are opened later. It is called
 // once at most, with the descriptor of an earlier watch, or nil.
 //
+// stirred is called on the pump's goroutine, before the directory is made again, when
+// it, or something beside it, was deleted or moved away: so that whoever owns the
+// directory that it is in can look at that first.
+//
 // The kernel takes 10 ms and more to close the last descriptor of a watch, also when
 // a process was killed. So the caller gets a copy for another process to hold, which
 // goes on in the next call; both files are the caller's to close.
-func (p *Pump) Watch(left *os.File) (copied *os.File, err error) {
+func (p *Pump) Watch(left *os.File, stirred func()) (copied *os.File, err error) {
 	if p.dir == "" {
 		return nil, nil
 	}
@@ -37,7 +41,7 @@ func (p *Pump) Watch(left *os.File) (copied *os.File, err error) {
 		return nil, fmt.Errorf("cannot watch %s: %w", p.dir, err)
 	}
 	p.mu.Lock()
-	p.notify = fd
+	p.notify, p.stirred = fd, stirred
 	p.watchPaths()
 	err = p.add(fd, notifyID)
 	p.mu.Unlock()
@@ -113,6 +117,9 @@ func (p *Pump) directoryChanged() {
 		if n, err := unix.Read(fd, b[:]); n <= 0 || err != nil {
 			break
 		}
+	}
+	if p.stirred != nil {
+		p.stirred()
 	}
 	if id := identity(p.dir); id != (fileID{}) && id == p.dirID {
 		p.watchPaths() // a number may come back
