@@ -13,12 +13,19 @@ import (
 // strangerTimeout is the stop timeout of what has no configuration any more.
 const strangerTimeout = 10 * time.Second
 
+// houseKey begins the keys of processes that belong to zinit itself, and to no
+// service; no name begins with it.
+const houseKey = "@"
+
 // addStrangers makes records for the processes whose service was removed, or made
 // a target, while no server was there: they are stopped like those that a reload
 // removes, and no other process of that name starts before they are gone.
 func (c *core) addStrangers(inv reap.Inventory) {
 	for _, ch := range inv.Children {
 		name, isGuest := guestOf(ch.Key)
+		if strings.HasPrefix(name, houseKey) {
+			continue
+		}
 		// How it wants to be stopped may not be known any more.
 		bare := config.Service{Name: name, Lifecycle: config.Lifecycle{StopSignal: syscall.SIGTERM, StopTimeout: strangerTimeout}}
 		known := c.strangers[name]

@@ -70,8 +70,8 @@ type Parts struct {
 	// asked when a main process has ended badly, and must not block. nil: nobody knows.
 	OOM func(service string, run uint64) bool
 	// Critical is called once when a critical service has failed for good; it must not
-	// block. nil: nobody needs to know.
-	Critical func(service, reason string)
+	// block. runs tells it of any service whether it runs. nil: nobody needs to know.
+	Critical func(service, reason string, runs func(service string) bool)
 	Random   Random           // nil: timers have no jitter
 	Stamps   Stamper          // nil: persistent timers know of no start before the boot
 	Wall     func() time.Time // what the wall clock shows; nil: time.Now

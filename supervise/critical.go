@@ -15,10 +15,16 @@ func (c *core) alarm() {
 		why := c.lostCause(r)
 		if why != "" && !r.alarmed {
 			c.Log.Error("critical failure", "service", r.name, "why", why)
-			c.Critical(r.name, why)
+			c.Critical(r.name, why, c.runs)
 		}
 		r.alarmed = why != ""
 	}
+}
+
+// runs reports that a service runs.
+func (c *core) runs(service string) bool {
+	r := c.byName[service]
+	return r != nil && r.m.Satisfied()
 }
 
 // lostCause is why a service that is to be up will not be; empty: it is, or may be

@@ -274,7 +274,7 @@ func TestCriticalFailuresAreSaidOnce(t *testing.T) {
 	var said []string
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t, newPlayer())
-		h.s.core.Critical = func(name, why string) { said = append(said, name+": "+why) }
+		h.s.core.Critical = func(name, why string, _ func(string) bool) { said = append(said, name+": "+why) }
 		h.boot(services(t, "db max=1", "web critical restart=never", "all target requires=db critical", "off critical requires=nothing status=stop", "log critical"), h.k.inventory())
 		defer h.close()
 		h.pass(10 * ms)

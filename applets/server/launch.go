@@ -3,9 +3,12 @@ package server
 import (
 	"log/slog"
 	"os"
+	"slices"
+	"time"
 
 	"zinit/reap"
 	"zinit/reap/cgroup"
+	"zinit/supervise"
 	"zinit/supervise/launch"
 )
 
@@ -20,4 +23,56 @@ func newLauncher(keeper *reap.Client, log *slog.Logger) *launch.Launcher {
 		Keeper: keeper, Urgent: keeper.Urgent(), Environ: heritage(os.Environ()),
 		Tree: tree, NoTree: err, Log: log,
 	})
+}
+
+// newEars listen to what services say. Who may speak for one is judged by what the
+// supervisor and the kernel know of it.
+func (s *server) newEars(at *place, keeper *reap.Client, launcher *launch.Launcher) *ears {
+	e := newEars(at.dir, keeper, s.log)
+	e.owner = launcher.Owner
+	e.belongs = speakers{
+		proc: s.proc, keeper: os.Getppid(), main: s.mainPid, group: membersOf(launcher), uid: e.uidOf,
+	}.belong
+	e.tell = func(service string, n supervise.Notice) { s.sup.Notify(service, n) }
+	return e
+}
+
+// newFinder finds what forking services leave.
+func (s *server) newFinder(launcher *launch.Launcher) finder {
+	own := os.Getpid()
+	k := kinship{proc: s.proc, keeper: os.Getppid(), group: membersOf(launcher), known: func(pid int) bool {
+		return pid == own || slices.ContainsFunc(s.sup.Snapshot().Views, func(v *supervise.View) bool { return v.Pid == pid })
+	}}
+	return finder{left: k.left, wait: pidFileWait}
+}
+
+// pidFileWait is shorter than the supervisor waits for an answer.
+const pidFileWait = 4 * time.Second
+
+// newEmergency is what critical failures lead to.
+func (s *server) newEmergency(launcher *launch.Launcher, inv reap.Inventory) *emergency {
+	return &emergency{
+		log: s.log, spawn: launcher.Spawn, exists: fileExists, run: inv.Runs[emergencyKey],
+	}
+}
+
+// mainPid is the pid of a service's main process; 0: it has none, or it is not known
+// yet.
+func (s *server) mainPid(service string) int {
+	if v := s.sup.Snapshot().Find(service); v != nil {
+		return v.Pid
+	}
+	return 0
+}
+
+// membersOf tells who is in the cgroup of a service.
+func membersOf(launcher *launch.Launcher) func(service string) ([]int, bool) {
+	return func(service string) ([]int, bool) {
+		dir := launcher.Cgroup(service)
+		if dir == "" {
+			return nil, false
+		}
+		pids, err := cgroup.Procs(dir)
+		return pids, err == nil
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"runtime"
@@ -21,6 +22,7 @@ import (
 	"zinit/supervise"
 	"zinit/supervise/config"
 	"zinit/supervise/logs"
+	"zinit/supervise/wallclock"
 )
 
 // The descriptors at which the keeper puts the two ends of its channel.
@@ -87,9 +89,13 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	memory := openMemory(place, inv, keeper, log)
 	others.Wait()
 	launcher := newLauncher(keeper, log)
+	ears := s.newEars(place, keeper, launcher)
 	parts := supervise.Parts{
 		Keeper: launcher, Logs: store, Prober: prober{},
-		OOM: launcher.OOM, Examine: launcher.Examine, Unfit: launcher.Unfit, Log: log,
+		OOM: launcher.OOM, Examine: launcher.Examine, Unfit: launcher.Unfit,
+		Finder: s.newFinder(launcher), Ears: ears,
+		Stamps: newStamps(flags.ConfigDir, os.Geteuid(), os.Getenv, log),
+		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: log,
 		Draining: func() {
 			s.manager.stopping()
 			keeper.Release(watchName)
@@ -97,7 +103,16 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		},
 	}
 	memory.parts(&parts)
-	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup})
+	if flags.Pid1Mode {
+		parts.Critical = s.newEmergency(launcher, inv).critical
+	}
+	clockSet, unwatch, err := wallclock.Watch()
+	if err != nil {
+		log.Warn("calendar timers may be late when the clock is set", "error", err)
+	} else {
+		defer unwatch()
+	}
+	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup, ClockSet: clockSet})
 	watchLogs(store, inv.Kept[watchName], keeper, s.stirred, log)
 	messages := s.openOutlets(e, inv.Kept, keeper)
 	defer s.leaveOnSignal()()
@@ -116,6 +131,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		// Not before: who asks early waits, instead of hearing of no services.
 		go serve()
 		keeper.Ready()
+		go ears.adopt(inv.Kept)
 		s.manager.ready(len(set.Services))
 		go s.saveCompiled()
 	})

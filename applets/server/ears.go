@@ -1,0 +1,365 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"zinit/supervise"
+	"zinit/supervise/config"
+	"zinit/supervise/notify"
+	"zinit/supervise/proc"
+)
+
+// The names under which the keeper holds what services speak with: "notify/SERVICE"
+// for a socket, "ready/SERVICE/RUN" for a notification descriptor.
+const (
+	notifyPrefix = "notify/"
+	readyPrefix  = "ready/"
+)
+
+// A keeping holds descriptors over the death of the server, until they are released;
+// *reap.Client is one.
+type keeping interface {
+	holder
+	Release(name string)
+}
+
+// ears hear what services say about themselves: by datagrams to a socket for each
+// service, or by a line into a descriptor for each run. Both outlive the server in
+// the hands of the keeper, so that a new server hears what was said meanwhile.
+type ears struct {
+	dir    string // the runtime directory; empty when there is none
+	keeper keeping
+	log    *slog.Logger
+	// owner is who may write to the socket of a service.
+	owner func(config.Identity) (uid, gid int, err error)
+	// belongs reports that a process may speak for a service.
+	belongs func(service string, n notify.Notice) bool
+	// tell passes on what was said.
+	tell func(service string, n supervise.Notice)
+
+	mu      sync.Mutex
+	sockets map[string]*mouth // guarded by mu; by service
+	lines   map[string]string // guarded by mu; by service: what the keeper holds for its run
+}
+
+// A mouth is the socket of a service and whom it belongs to.
+type mouth struct {
+	*notify.Socket
+	uid, gid int
+}
+
+func newEars(dir string, keeper keeping, log *slog.Logger) *ears {
+	return &ears{dir: dir, keeper: keeper, log: log, sockets: map[string]*mouth{}, lines: map[string]string{}}
+}
+
+// Open implements supervise.Ears.
+func (e *ears) Open(s *config.Service, run uint64) (supervise.Voice, error) {
+	if s.NotifyFD > 0 {
+		return e.openLine(s, run)
+	}
+	uid, gid, err := e.owner(s.Identity)
+	if err != nil {
+		return supervise.Voice{}, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.sockets[s.Name]
+	if m == nil || !m.belongsTo(uid, gid) {
+		if m, err = e.listenLocked(s.Name, uid, gid); err != nil {
+			return supervise.Voice{}, err
+		}
+	}
+	return supervise.Voice{Env: []string{notifyVar + "=" + m.Path()}}, nil
+}
+
+// anyone is the owner of an adopted socket that has no file.
+const anyone = -2
+
+// belongsTo reports that a user may write to the socket; -1 is this process's own.
+func (m *mouth) belongsTo(uid, gid int) bool {
+	if m.uid == anyone {
+		return true
+	}
+	own := func(id, self int) int {
+		if id == -1 {
+			return self
+		}
+		return id
+	}
+	return own(m.uid, os.Geteuid()) == own(uid, os.Geteuid()) && own(m.gid, os.Getegid()) == own(gid, os.Getegid())
+}
+
+// listenLocked makes the socket of a service.
+func (e *ears) listenLocked(service string, uid, gid int) (*mouth, error) {
+	if old := e.sockets[service]; old != nil {
+		old.Close() // of another user
+	}
+	sock, err := notify.Listen(e.dir, service, uid, gid)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.keeper.Keep(notifyPrefix+service, sock.File()); err != nil {
+		e.log.Warn("what it says while no server is there will not be heard", "service", service, "error", err)
+	}
+	m := &mouth{sock, uid, gid}
+	e.sockets[service] = m
+	go e.hear(service, sock)
+	return m, nil
+}
+
+// hear passes on what comes by a socket until it is closed.
+func (e *ears) hear(service string, s *notify.Socket) {
+	if err := s.Serve(func(n notify.Notice) { e.said(service, n) }); err != nil {
+		e.log.Error("it is not heard any more", "service", service, "error", err)
+	}
+}
+
+// uidOf is the user that may write to the socket of a service.
+func (e *ears) uidOf(service string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m := e.sockets[service]; m != nil && m.uid >= 0 {
+		return m.uid
+	}
+	return os.Geteuid()
+}
+
+// said passes on a notice, if its sender may speak for the service.
+func (e *ears) said(service string, n notify.Notice) {
+	if !e.belongs(service, n) {
+		e.log.Warn("a notice of a stranger does not count", "service", service, "pid", n.Pid, "uid", n.UID)
+		return
+	}
+	e.tell(service, noticeOf(n, 0))
+}
+
+func noticeOf(n notify.Notice, run uint64) supervise.Notice {
+	return supervise.Notice{
+		Pid: n.Pid, Run: run,
+		Ready: n.Ready, Reloading: n.Reloading, Stopping: n.Stopping, Status: n.Status,
+		MainPID: n.MainPID, Alive: n.Alive, Hurt: n.Hurt, Watchdog: n.Watchdog, Extend: n.Extend,
+	}
+}
+
+// openLine makes the notification descriptor of a run. The descriptors below it that
+// nobody asked for are /dev/null.
+func (e *ears) openLine(s *config.Service, run uint64) (v supervise.Voice, err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return v, fmt.Errorf("cannot make the notification descriptor: %w", err)
+	}
+	name := readyName(s.Name, run)
+	if err := e.keeper.Keep(name, r); err != nil {
+		e.log.Warn("that it is ready will not be heard by another server", "service", s.Name, "error", err)
+	}
+	e.mu.Lock()
+	if old := e.lines[s.Name]; old != "" {
+		e.keeper.Release(old)
+	}
+	e.lines[s.Name] = name
+	e.mu.Unlock()
+	for fd := 3; fd < s.NotifyFD; fd++ {
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err != nil {
+			closeFiles(append(v.Files, r, w))
+			return supervise.Voice{}, fmt.Errorf("cannot fill descriptor %d, below notify_fd: %w", fd, err)
+		}
+		v.Files = append(v.Files, null)
+	}
+	v.Files = append(v.Files, w)
+	go e.hearLine(s.Name, run, r)
+	return v, nil
+}
+
+func readyName(service string, run uint64) string {
+	return readyPrefix + service + "/" + strconv.FormatUint(run, 10)
+}
+
+// hearLine waits until a run says that it is ready, or has nothing to say it with.
+func (e *ears) hearLine(service string, run uint64, r *os.File) {
+	defer r.Close()
+	if err := notify.ServeLine(r, func(n notify.Notice) { e.tell(service, noticeOf(n, run)) }); err != nil {
+		e.log.Error("that it is ready is not heard", "service", service, "error", err)
+	}
+	e.forgetLine(service, readyName(service, run))
+}
+
+func (e *ears) forgetLine(service, name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lines[service] == name {
+		delete(e.lines, service)
+		e.keeper.Release(name)
+	}
+}
+
+// Close implements supervise.Ears.
+func (e *ears) Close(service string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m := e.sockets[service]; m != nil {
+		delete(e.sockets, service)
+		if err := m.Remove(); err != nil {
+			e.log.Debug("a notify socket is left behind", "service", service, "error", err)
+		}
+		m.Close()
+		e.keeper.Release(notifyPrefix + service)
+	}
+	if name := e.lines[service]; name != "" {
+		delete(e.lines, service)
+		e.keeper.Release(name)
+	}
+}
+
+// adopt takes over what an earlier server has left in the hands of the keeper. What
+// was said meanwhile is passed on before it returns.
+func (e *ears) adopt(kept map[string]*os.File) {
+	for name, f := range kept {
+		if service, ok := strings.CutPrefix(name, notifyPrefix); ok {
+			e.adoptSocket(service, f)
+		} else if rest, ok := strings.CutPrefix(name, readyPrefix); ok {
+			e.adoptLine(name, rest, f)
+		}
+	}
+}
+
+func (e *ears) adoptSocket(service string, f *os.File) {
+	s, err := notify.Adopt(f)
+	if err != nil {
+		e.log.Warn("what it says is not heard until it is restarted", "service", service, "error", err)
+		e.keeper.Release(notifyPrefix + service)
+		return
+	}
+	list, err := s.Pending()
+	if err != nil {
+		e.log.Warn("what it said meanwhile is lost", "service", service, "error", err)
+	}
+	for _, n := range list {
+		e.said(service, n)
+	}
+	m := &mouth{s, anyone, anyone}
+	if st, err := os.Stat(s.Path()); err == nil {
+		if own, ok := st.Sys().(*syscall.Stat_t); ok {
+			m.uid, m.gid = int(own.Uid), int(own.Gid)
+		}
+	}
+	e.mu.Lock()
+	e.sockets[service] = m
+	e.mu.Unlock()
+	go e.hear(service, s)
+}
+
+func (e *ears) adoptLine(name, rest string, f *os.File) {
+	service, number, _ := strings.Cut(rest, "/")
+	run, err := strconv.ParseUint(number, 10, 64)
+	r, pollErr := pollable(f)
+	if err != nil || pollErr != nil {
+		e.log.Warn("that it is ready will not be heard", "service", service, "error", errors.Join(err, pollErr))
+		f.Close()
+		e.keeper.Release(name)
+		return
+	}
+	e.mu.Lock()
+	e.lines[service] = name
+	e.mu.Unlock()
+	go e.hearLine(service, run, r)
+}
+
+// pollable is a descriptor whose reads can be ended by closing it.
+func pollable(f *os.File) (*os.File, error) {
+	fd, err := dupCloseOnExec(int(f.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		syscall.Close(fd)
+		return nil, err
+	}
+	f.Close()
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+// dupCloseOnExec needs no lock against a fork in between: a server never forks.
+func dupCloseOnExec(fd int) (int, error) {
+	fd, err := syscall.Dup(fd)
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	return fd, err
+}
+
+// closeFiles closes what was opened in vain.
+func closeFiles(list []*os.File) {
+	for _, f := range list {
+		f.Close()
+	}
+}
+
+// speakers judge who may speak for a service: a process of it. main is the pid of
+// its main process, 0 while that is not known; uid its user.
+type speakers struct {
+	proc   proc.FS
+	keeper int
+	main   func(service string) int
+	group  func(service string) ([]int, bool) // who is in its cgroup; false: it has none
+	uid    func(service string) int
+}
+
+// belong reports that the sender of a notice is one of the service's: by its cgroup,
+// or by its session or descent. One that has ended since it spoke, as systemd-notify
+// does, cannot be looked at any more: it counts if it was of the service's user, who
+// is the only one but root that can write to the socket.
+func (sp speakers) belong(service string, n notify.Notice) bool {
+	if n.FromFD {
+		return true
+	}
+	if pids, ok := sp.group(service); ok {
+		for _, pid := range pids {
+			if pid == n.Pid {
+				return true
+			}
+		}
+	}
+	main := sp.main(service)
+	if main != 0 && n.Pid == main {
+		return true
+	}
+	p, err := sp.proc.Read(n.Pid)
+	switch {
+	case errors.Is(err, proc.ErrGone), errors.Is(err, proc.ErrNoProc):
+		return n.UID == 0 || int(n.UID) == sp.uid(service)
+	case err != nil:
+		return false
+	case main == 0:
+		// It is so young that the keeper's word has not come yet.
+		return p.Ppid == sp.keeper
+	case p.Session == main:
+		return true
+	}
+	return sp.descends(p, main)
+}
+
+// descends goes up from p to the main process.
+func (sp speakers) descends(p proc.Process, main int) bool {
+	for range 64 {
+		if p.Ppid == main {
+			return true
+		}
+		if p.Ppid <= 1 || p.Ppid == sp.keeper {
+			return false
+		}
+		up, err := sp.proc.Read(p.Ppid)
+		if err != nil {
+			return false
+		}
+		p = up
+	}
+	return false
+}

@@ -1,0 +1,185 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"zinit/supervise/config"
+	"zinit/supervise/proc"
+)
+
+// A relative is one process of a run, and who has made it.
+type relative struct{ pid, parent int }
+
+// A finder finds the process that a forking service has left to do its work: the one
+// that its pid file names, or, of those that are left, the one that was made by none
+// of the others.
+type finder struct {
+	// left lists the processes of a run whose first one has ended.
+	left func(service string, first int) ([]relative, error)
+	// wait is how long a pid file may come after that process is gone: some daemons
+	// write it only then. It counts only where nothing else tells.
+	wait time.Duration
+}
+
+// Find implements supervise.Finder.
+func (f finder) Find(s *config.Service, _ uint64, first int, done func(pid int, err error)) {
+	go func() { done(f.find(s, first)) }()
+}
+
+func (f finder) find(s *config.Service, first int) (int, error) {
+	if s.PidFile == "" {
+		return f.look(s, first)
+	}
+	// Watched before it is read: what is written in between is noticed.
+	changes, err := watchFile(s.PidFile, time.Now().Add(f.wait))
+	if err != nil {
+		return f.look(s, first)
+	}
+	defer changes.Close()
+	events := make([]byte, 4096)
+	for {
+		pid, why := f.look(s, first)
+		if why == nil {
+			return pid, nil
+		}
+		if _, err := changes.Read(events); err != nil {
+			return 0, why // usually it was waited for long enough
+		}
+	}
+}
+
+// look looks once.
+func (f finder) look(s *config.Service, first int) (int, error) {
+	pid, fileErr := 0, errors.New("it has no pid_file")
+	if s.PidFile != "" {
+		pid, fileErr = readPid(s.PidFile)
+	}
+	left, err := f.left(s.Name, first)
+	if err != nil {
+		if fileErr == nil {
+			return pid, nil // the keeper knows whether it is one of them
+		}
+		return 0, fmt.Errorf("%w, and its processes cannot be listed: %w", fileErr, err)
+	}
+	return choose(pid, fileErr, left)
+}
+
+// choose takes the process that the file names if it is left, and otherwise the
+// only one that stands for all that are.
+func choose(pid int, fileErr error, left []relative) (int, error) {
+	pids := map[int]bool{}
+	for _, r := range left {
+		pids[r.pid] = true
+	}
+	if fileErr == nil && pids[pid] {
+		return pid, nil
+	}
+	var roots []string
+	for _, r := range left {
+		if !pids[r.parent] {
+			pid = r.pid
+			roots = append(roots, strconv.Itoa(r.pid))
+		}
+	}
+	if fileErr == nil {
+		fileErr = errors.New("its pid file names none of its processes")
+	}
+	switch len(roots) {
+	case 0:
+		return 0, fmt.Errorf("%w, and no process is left: one that stays in the foreground is of type simple", fileErr)
+	case 1:
+		return pid, nil
+	}
+	return 0, fmt.Errorf("%w, and it may be any of %s", fileErr, strings.Join(roots, ", "))
+}
+
+// longestPidFile is more than any pid takes.
+const longestPidFile = 64
+
+// readPid reads a pid file: a number, and nothing else but blanks around it.
+func readPid(name string) (int, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0) // it may be a fifo
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, fmt.Errorf("its pid file %s does not exist", name)
+		}
+		return 0, fmt.Errorf("cannot open its pid file: %w", err)
+	}
+	defer f.Close()
+	text := make([]byte, longestPidFile)
+	n, err := f.Read(text)
+	if err != nil && n == 0 {
+		return 0, fmt.Errorf("cannot read its pid file %s: %w", name, err)
+	}
+	pid, err := strconv.ParseInt(strings.TrimSpace(string(text[:n])), 10, 32)
+	if err != nil || pid <= 1 {
+		return 0, fmt.Errorf("its pid file %s holds no pid", name)
+	}
+	return int(pid), nil
+}
+
+// watchFile tells of changes in the directory of a file: a read of what it returns
+// ends when there was one, or with an error at the deadline.
+func watchFile(path string, until time.Time) (*os.File, error) {
+	fd, err := syscall.InotifyInit1(syscall.IN_CLOEXEC | syscall.IN_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	const changes = syscall.IN_CLOSE_WRITE | syscall.IN_MOVED_TO | syscall.IN_CREATE
+	if _, err := syscall.InotifyAddWatch(fd, filepath.Dir(path), changes); err != nil {
+		syscall.Close(fd)
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "inotify")
+	if err := f.SetReadDeadline(until); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// A kinship finds out which processes are left of a run.
+type kinship struct {
+	proc   proc.FS
+	keeper int
+	group  func(service string) ([]int, bool) // who is in its cgroup; false: it has none
+	// known reports a process that the keeper has started for somebody.
+	known func(pid int) bool
+}
+
+// left are those in the cgroup of the service. Without a cgroup it is the session of
+// the process that has forked, and when nobody is left there, those that have left
+// their session and that nobody knows.
+func (k kinship) left(service string, first int) (list []relative, err error) {
+	all, err := k.proc.All()
+	if err != nil {
+		return nil, err
+	}
+	var strays []relative
+	members, grouped := k.group(service)
+	for _, p := range all {
+		if p.State == 'Z' || p.Pid == first {
+			continue
+		}
+		r := relative{p.Pid, p.Ppid}
+		switch {
+		case grouped && slices.Contains(members, p.Pid), !grouped && p.Session == first:
+			list = append(list, r)
+		case !grouped && p.Ppid == k.keeper && !k.known(p.Pid):
+			strays = append(strays, r)
+		}
+	}
+	if len(list) == 0 {
+		list = strays
+	}
+	return list, nil
+}
