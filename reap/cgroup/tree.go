@@ -126,12 +126,18 @@ func sweep(dir string) {
 
 // discard removes a group with those below it, if nobody is in any of them.
 func discard(dir string) error {
-	for _, below := range groupsBelow(dir) {
-		if err := discard(below); err != nil {
-			return err
+	err := unix.Rmdir(dir)
+	if err == unix.EBUSY || err == unix.ENOTEMPTY {
+		if lives, unknown := Populated(dir); !lives && unknown == nil {
+			for _, below := range groupsBelow(dir) {
+				if err := discard(below); err != nil {
+					return err
+				}
+			}
+			err = unix.Rmdir(dir)
 		}
 	}
-	if err := unix.Rmdir(dir); err != nil && !missing(err) {
+	if err != nil && !missing(err) {
 		return fmt.Errorf("cannot remove cgroup %s: %w", dir, err)
 	}
 	return nil

@@ -10,7 +10,7 @@
 // files, some of them on file systems that may not answer, so it happens on goroutines
 // of its own. It promises:
 //
-//   - No method waits. What concerns one key is done in the order in which it was
+//   - No method waits. What concerns one service is done in the order in which it was
 //     asked; a signal for a run that is still being prepared comes after it.
 //   - An order ends in Spawned or SpawnFailed, and its text says what is wrong and what
 //     can be done.

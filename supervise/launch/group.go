@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -185,18 +186,31 @@ func (l *Launcher) OOM(service string, _ uint64) bool {
 	return cgroup.OOMKills(l.groups.tree.Path(service)) > in.kills
 }
 
-// Forget removes what there is of a service that is configured no more and has no
+// Forget removes what there is of a service that is configured no more, unless it has a
 // process. It is done in the order of what else concerns the service.
 func (l *Launcher) Forget(service string) {
 	if l.groups.tree == nil {
 		return
 	}
 	l.queue.put(service, func() {
-		l.groups.mu.Lock()
-		delete(l.groups.of, service)
-		l.groups.mu.Unlock()
-		if err := l.groups.tree.Remove(service); err != nil {
+		err := l.groups.tree.Remove(service)
+		if err != nil && !errors.Is(err, syscall.EBUSY) {
 			l.log.Debug("a cgroup is left behind", "service", service, "error", err)
 		}
+		if err == nil {
+			l.groups.mu.Lock()
+			defer l.groups.mu.Unlock()
+			delete(l.groups.of, service)
+		}
 	})
+}
+
+// tidy forgets the services of an earlier server that have no process.
+func (l *Launcher) tidy() {
+	if l.groups.tree == nil {
+		return
+	}
+	for _, service := range l.groups.tree.Services() {
+		l.Forget(service)
+	}
 }

@@ -3,6 +3,7 @@ package launch
 import (
 	"log/slog"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -71,6 +72,7 @@ func New(o Options) *Launcher {
 		queue:  newQueue(),
 		uid:    os.Geteuid(),
 	}
+	l.tidy()
 	return l
 }
 
@@ -81,23 +83,30 @@ func orElse(s, other string) string {
 	return s
 }
 
+// ofService is the service that a key belongs to: its processes are prepared one after
+// the other, as they share what is prepared.
+func ofService(key string) string {
+	service, _, _ := strings.Cut(key, "/")
+	return service
+}
+
 // Spawn starts a process. The answer is reap.Spawned or reap.SpawnFailed.
 func (l *Launcher) Spawn(o Order) {
 	files, err := copies(o.Files)
 	o.Files = files
-	l.queue.put(o.Key, func() { l.launch(o, err) })
+	l.queue.put(ofService(o.Key), func() { l.launch(o, err) })
 }
 
 // Signal is Keeper.Signal.
 func (l *Launcher) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope) {
-	if !l.queue.behind(key, func() { l.urgent.Signal(key, run, sig, scope) }) {
+	if !l.queue.behind(ofService(key), func() { l.urgent.Signal(key, run, sig, scope) }) {
 		l.Keeper.Signal(key, run, sig, scope)
 	}
 }
 
 // Watch is Keeper.Watch.
 func (l *Launcher) Watch(key string, run uint64, pid int) {
-	if !l.queue.behind(key, func() { l.urgent.Watch(key, run, pid) }) {
+	if !l.queue.behind(ofService(key), func() { l.urgent.Watch(key, run, pid) }) {
 		l.Keeper.Watch(key, run, pid)
 	}
 }

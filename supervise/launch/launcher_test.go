@@ -350,6 +350,26 @@ func TestLimitsThatAreNotInForceAreNamed(t *testing.T) {
 	}
 }
 
+func TestTheGroupsOfAnEarlierServerAreTidiedUp(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"old.svc", "old.svc/below", "keeper"} {
+		if err := os.Mkdir(filepath.Join(root, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := newDesk()
+	l := New(Options{Keeper: d, Urgent: urgentDesk{d}, Tree: cgroup.At(root), Log: slog.New(slog.DiscardHandler)})
+	defer l.queue.stop()
+	l.Flush()
+	for !l.queue.release() {
+		<-time.After(time.Millisecond)
+	}
+	left, err := os.ReadDir(root)
+	if err != nil || len(left) != 1 || left[0].Name() != "keeper" {
+		t.Errorf("%v %v", left, err)
+	}
+}
+
 func TestWhatCannotBeStartedIsFoundBefore(t *testing.T) {
 	l := launcher(t, newDesk())
 	good, bad := service("a"), service("b")
