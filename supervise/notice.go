@@ -42,7 +42,7 @@ type Ears interface {
 // A Voice is what one run is given to speak with.
 type Voice struct {
 	Env   []string   // variables on top of the service's
-	Files []*os.File // descriptors from 3 on; the caller of Open goes on owning them
+	Files []*os.File // descriptors from 3 on; the caller of Open closes them when the order is given
 }
 
 // openEars prepares a run that is about to be spawned.

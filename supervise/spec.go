@@ -17,6 +17,9 @@ func (c *core) spawn(r *record, run uint64) error {
 	if err != nil {
 		return err
 	}
+	for _, f := range voice.Files {
+		defer f.Close() // the launcher has copies
+	}
 	pipes, err := c.Logs.Pipes(r.name, run)
 	if err != nil {
 		return err
