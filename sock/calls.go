@@ -71,6 +71,17 @@ func (c *Client) Kill(ctx context.Context, name, signal string) error {
 	return c.Call(ctx, MethodKill, KillParams{name, signal}, nil)
 }
 
+// SignalReload has a service read its own configuration again: by its exec_reload,
+// or by its reload signal to the main process. It returns when that was begun.
+func (c *Client) SignalReload(ctx context.Context, name string) error {
+	return c.Call(ctx, MethodSignalReload, NameParams{name}, nil)
+}
+
+// Timers is every service that a timer starts, the next one first.
+func (c *Client) Timers(ctx context.Context) ([]TimerStatus, error) {
+	return get[[]TimerStatus](ctx, c, MethodTimers, nil)
+}
+
 // Why explains why a service does not run, or that nothing keeps it from it.
 func (c *Client) Why(ctx context.Context, name string) (WhyBlocked, error) {
 	return get[WhyBlocked](ctx, c, MethodWhy, NameParams{name})
@@ -121,7 +132,8 @@ func (c *Client) Get(ctx context.Context, name string) (Configured, error) {
 	return get[Configured](ctx, c, MethodGet, NameParams{name})
 }
 
-// Stats is what the main process of a service uses; zeros when there is none.
+// Stats is what a service uses: its main process, zeros when there is none, and
+// all its processes together.
 func (c *Client) Stats(ctx context.Context, name string) (Stats, error) {
 	return get[Stats](ctx, c, MethodStats, NameParams{name})
 }

@@ -93,8 +93,10 @@ func TestClientSendsAndReadsTheRestOfTheMethods(t *testing.T) {
 	seen := make(map[string]string)
 	set := SetResult{Name: "a", Path: "/etc/a.toml", Warnings: Names{"w"}}
 	line := LogLine{"x", "a", "stdout", 1}
+	used := Usage{CPUFrom: FromCgroup, CPUUsec: 12, Tasks: 3, TasksFrom: FromProc}
+	timer := TimerStatus{LastMs: 1, Name: "a", NextMs: 2, Result: "exit code 0", Skipped: 1}
 	s, path := start(t, recorder(map[string]any{
-		MethodDiscover: Encoded(`{"openrpc":"1.2.6"}`), MethodStats: Stats{1.5, 4096, 7}, MethodChildren: Children{[]Child{{1, "sh", 8}}},
+		MethodDiscover: Encoded(`{"openrpc":"1.2.6"}`), MethodStats: Stats{1.5, 4096, 7, &used}, MethodTimers: []TimerStatus{timer}, MethodSignalReload: Done, MethodChildren: Children{[]Child{{1, "sh", 8}}},
 		MethodGet: Encoded(`{"dependencies":{"after":["b"]},"health":null,"service":{"name":"a","exec":"x"}}`),
 		MethodSet: set, MethodAdd: set, MethodMonitor: set, MethodRegister: set, MethodDelete: Done,
 		MethodStartAll: StartedResult{1, Names{"a"}}, MethodStopAll: StoppedResult{1, Names{"a"}}, MethodDeleteAll: DeletedResult{1, Names{"a"}},
@@ -111,7 +113,10 @@ func TestClientSendsAndReadsTheRestOfTheMethods(t *testing.T) {
 	document, err := c.Discover(ctx)
 	same("Discover", string(document), `{"openrpc":"1.2.6"}`, err)
 	stats, err := c.Stats(ctx, "a")
-	same("Stats", stats, Stats{1.5, 4096, 7}, err)
+	same("Stats", stats, Stats{1.5, 4096, 7, &used}, err)
+	timers, err := c.Timers(ctx)
+	same("Timers", timers, []TimerStatus{timer}, err)
+	same("SignalReload", nil, nil, c.SignalReload(ctx, "a"))
 	children, err := c.Children(ctx, "a")
 	same("Children", children, []Child{{1, "sh", 8}}, err)
 	got, err := c.Get(ctx, "a")

@@ -79,8 +79,14 @@ func (r FailureReason) appendJSON(b []byte) []byte {
 // after "name", except for pid, which is between them: the caller's if pid is
 // not negative.
 func (d *Details) appendHead(b []byte, pid int64) []byte {
+	if d.NextRunMs != 0 {
+		b = appendInt(b, `,"next_run_ms":`, d.NextRunMs)
+	}
 	if d.NextStartMs != 0 {
 		b = appendInt(b, `,"next_start_ms":`, d.NextStartMs)
+	}
+	if d.Phase != "" {
+		b = appendString(append(b, `,"phase":`...), d.Phase)
 	}
 	if pid >= 0 {
 		b = appendInt(b, `,"pid":`, pid)
@@ -137,21 +143,57 @@ func (d Dependency) appendJSON(b []byte) []byte {
 }
 
 func (s ServiceStatusFull) appendJSON(b []byte) []byte {
-	b = appendList(append(b, `{"dependencies":`...), s.Dependencies)
-	if s.Health != "" {
-		b = appendString(append(b, `,"health":`...), s.Health)
+	b = append(b, '{')
+	if s.Cgroup != "" {
+		b = append(appendString(append(b, `"cgroup":`...), s.Cgroup), ',')
 	}
+	b = appendList(append(b, `"dependencies":`...), s.Dependencies)
+	b = appendText(b, `,"description":`, s.Description)
+	b = appendText(b, `,"group":`, s.Group)
+	b = appendText(b, `,"health":`, s.Health)
 	b = strconv.AppendBool(append(b, `,"is_target":`...), s.IsTarget)
+	if len(s.Limits) > 0 {
+		b = appendAny(b, `,"limits":`, s.Limits)
+	}
 	b = appendString(append(b, `,"name":`...), s.Name)
 	b = s.appendHead(b, -1)
-	if s.Source != "" {
-		b = appendString(append(b, `,"source":`...), s.Source)
-	}
+	b = appendText(b, `,"source":`, s.Source)
 	b = s.State.appendJSON(append(b, `,"state":`...))
-	if s.UptimeSecs == nil {
-		return append(b, `,"uptime_secs":null}`...)
+	b = appendText(b, `,"status_text":`, s.StatusText)
+	if s.Timer != nil {
+		b = appendAny(b, `,"timer":`, s.Timer)
 	}
-	return append(appendInt(b, `,"uptime_secs":`, *s.UptimeSecs), '}')
+	b = appendText(b, `,"type":`, s.Type)
+	if s.UptimeSecs == nil {
+		b = append(b, `,"uptime_secs":null`...)
+	} else {
+		b = appendInt(b, `,"uptime_secs":`, *s.UptimeSecs)
+	}
+	if s.Usage != nil {
+		b = appendAny(b, `,"usage":`, s.Usage)
+	}
+	b = appendText(b, `,"user":`, s.User)
+	if s.WatchdogMs != 0 {
+		b = appendInt(b, `,"watchdog_ms":`, s.WatchdogMs)
+	}
+	return append(b, '}')
+}
+
+// appendText writes a key with its text, unless that is empty.
+func appendText(b []byte, key, text string) []byte {
+	if text == "" {
+		return b
+	}
+	return appendString(append(b, key...), text)
+}
+
+// appendAny writes a key with a value that is rare, and that cannot fail.
+func appendAny(b []byte, key string, v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		text = []byte("null")
+	}
+	return append(append(b, key...), text...)
 }
 
 // EncodeList is the result of service.list_full, encoded once for many calls.

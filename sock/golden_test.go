@@ -73,7 +73,7 @@ func TestShapesAreThoseOfTheContract(t *testing.T) {
 		NewStatus("stopped", ServiceState{State: Exited}),
 	)
 	web := NewStatus("web", failed(FailureReason{Type: ReasonExitCode, Code: 3}))
-	web.Details = Details{1795196510387, `web.toml:3: unknown key "exce": did you mean exec?`,
+	web.Details = Details{0, 1795196510387, "", `web.toml:3: unknown key "exce": did you mean exec?`,
 		"web: exited with 3 -> restart in 1 s", 4, 5, 1795196509387}
 	db := NewStatus("db", ServiceState{State: Running, PID: 12})
 	db.UptimeSecs, db.Run, db.SinceMs = 60, 1, 1795196509387
@@ -109,6 +109,10 @@ func TestShapesAreThoseOfTheContract(t *testing.T) {
 			{"requires", "db", true, running(23090)}, {"after", "log", true, running(23091)}}},
 		ServiceStatusFull{Name: "web", State: running(23092), UptimeSecs: ptr(int64(7)), Details: Details{Run: 1},
 			Source: "/etc/web.toml", Health: "passed"},
+		ServiceStatusFull{Name: "web", State: running(23092), UptimeSecs: ptr(int64(7)), Cgroup: "/sys/fs/cgroup/web.svc", Description: "the <shop>",
+			Group: "web", Health: "healthy", Limits: []Limit{{true, "memory_max", 512, ""}, {false, "cpu_quota", 0, "no controller"}}, Source: "/etc/web.toml",
+			StatusText: "3 guests", Timer: &TimerStatus{1, "web", 2, false, "running", 3}, Type: "notify", User: "web", WatchdogMs: 5000,
+			Usage: &Usage{FromCgroup, 1, 2, FromProc, 3, 4, 5, FromCgroup}, Details: Details{2, 0, "reloading", "", "r", 1, 2, 3}},
 	)
 	check(t, "why_blocked",
 		WhyBlocked{Name: "blk", Blocked: true, WaitingOn: Names{"off"}, ASCII: "[?] blk (blocked)\n  -> waiting on off (inactive)"},

@@ -39,6 +39,9 @@ const (
 	MethodEvents     = "events.subscribe"
 	MethodDebugState = "debug.state"
 	MethodDebugProcs = "debug.process_tree"
+
+	MethodTimers       = "service.timers"
+	MethodSignalReload = "service.signal_reload"
 )
 
 // The names of what a server sends by itself on a connection that subscribed.
@@ -54,7 +57,7 @@ func repeatable(method string) bool {
 	switch method {
 	case MethodPing, MethodList, MethodListFull, MethodStatus, MethodStatusFull,
 		MethodWhy, MethodTree, MethodIsRunning, MethodWait, MethodLogs,
-		MethodDiscover, MethodGet, MethodStats, MethodChildren,
+		MethodDiscover, MethodGet, MethodStats, MethodChildren, MethodTimers,
 		MethodLogsTail, MethodLogsFilter, MethodLogsQuery, MethodDebugState, MethodDebugProcs:
 		return true
 	}

@@ -154,6 +154,8 @@ func enumOf(word string) []string {
 	case "reason":
 		return []string{ReasonExitCode, ReasonSignal, ReasonStartTimeout, ReasonStopTimeout, ReasonHealthCheckFailed,
 			ReasonDependencyFailed, ReasonSpawnError, ReasonMissingDependency}
+	case "source":
+		return []string{FromCgroup, FromProc}
 	case "event":
 		return []string{EventState, EventAdded, EventRemoved, EventChanged, EventNow, EventGap}
 	}

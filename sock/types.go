@@ -93,7 +93,9 @@ func (r FailureReason) Text() string {
 // ServiceStatus, ServiceInfo and ServiceStatusFull. Clients of 0.3.9 ignore it;
 // what is zero is left out.
 type Details struct {
+	NextRunMs   int64  `json:"next_run_ms,omitempty" doc:"when its timer starts it next, Unix milliseconds"`
 	NextStartMs int64  `json:"next_start_ms,omitempty" doc:"when a pending restart is due, Unix milliseconds"`
+	Phase       string `json:"phase,omitempty" doc:"how far a start or a stop is, and what else is under way"`
 	Problem     string `json:"problem,omitempty" doc:"what is wrong with its configuration"`
 	Reason      string `json:"reason,omitempty" doc:"why it is as it is: thing, reason, next step"`
 	Restarts    int64  `json:"restarts,omitempty" doc:"restarts since it was last started by hand"`
@@ -147,15 +149,26 @@ type ServiceInfo struct {
 	Details
 }
 
-// ServiceStatusFull is the result of service.status_full.
+// ServiceStatusFull is the result of service.status_full. What it uses, its cgroup
+// and its limits are told while it has a process or may have one.
 type ServiceStatusFull struct {
+	Cgroup       string       `json:"cgroup,omitempty" doc:"directory of its cgroup"`
 	Dependencies []Dependency `json:"dependencies"`
+	Description  string       `json:"description,omitempty" doc:"for people"`
+	Group        string       `json:"group,omitempty" doc:"it runs as, as configured"`
 	Health       string       `json:"health,omitempty" doc:"what the checks say"`
 	IsTarget     bool         `json:"is_target" doc:"it is a group of services, without a process"`
+	Limits       []Limit      `json:"limits,omitempty" doc:"in force, or configured"`
 	Name         string       `json:"name"`
 	Source       string       `json:"source,omitempty" doc:"the file it is described in"`
 	State        ServiceState `json:"state"`
+	StatusText   string       `json:"status_text,omitempty" doc:"what it says about itself (STATUS=)"`
+	Timer        *TimerStatus `json:"timer,omitempty" doc:"of a service that a timer starts"`
+	Type         string       `json:"type,omitempty" doc:"forking, oneshot, notify or idle; left out for simple"`
 	UptimeSecs   *int64       `json:"uptime_secs" doc:"null when it is not running"`
+	Usage        *Usage       `json:"usage,omitempty" doc:"what its processes use"`
+	User         string       `json:"user,omitempty" doc:"it runs as, as configured"`
+	WatchdogMs   int64        `json:"watchdog_ms,omitempty" doc:"how often it must say that it lives"`
 	Details
 }
 

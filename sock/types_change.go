@@ -77,14 +77,16 @@ type (
 	}
 )
 
-// Stats is the result of service.stats: of the main process; zeros when there is
+// Stats is the result of service.stats. Usage is of all processes of the service;
+// the others, as in zinit 0.3.9, are of the main process: zeros when there is
 // none. CPUPercent is the share of one processor since the process started, times
 // 100. Without /proc the call is refused, as service.children and
 // debug.process_tree are: WordNoProc.
 type Stats struct {
-	CPUPercent  float64 `json:"cpu_percent" doc:"of one processor, since the process started"`
-	MemoryBytes int64   `json:"memory_bytes" doc:"resident"`
+	CPUPercent  float64 `json:"cpu_percent" doc:"of one processor, by the main process since it started"`
+	MemoryBytes int64   `json:"memory_bytes" doc:"that the main process has resident"`
 	PID         int     `json:"pid" doc:"0 when there is no process"`
+	Usage       *Usage  `json:"usage,omitempty" doc:"of all processes of the service"`
 }
 
 // Children is the result of service.children: all descendants of the main

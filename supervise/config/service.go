@@ -68,6 +68,9 @@ const (
 	TypeIdle                // as simple; started when nothing else is starting
 )
 
+// String is the word of the key.
+func (t Type) String() string { return typeWords[t] }
+
 // NotifyAccess is the `notify_access` key: whose notifications count.
 type NotifyAccess uint8
 

@@ -22,6 +22,7 @@ type Process struct {
 	CPU   time.Duration // that its threads have used, in user mode and in the kernel
 	// Session and Group are pids of their leaders; 0 for threads of the kernel.
 	Session, Group int
+	Threads        int
 }
 
 // Is reports whether it is the process of this pid and start time; a start of 0

@@ -13,6 +13,7 @@ const (
 	statSession = 6
 	statUser    = 14 // utime
 	statSystem  = 15 // stime
+	statThreads = 20
 	statStart   = 22
 	statRSS     = 24
 )
@@ -52,7 +53,8 @@ func parseStat(line []byte) (Process, error) {
 	return Process{
 		Pid: int(pid), Ppid: int(n[statPpid]), Group: int(n[statGroup]), Session: int(n[statSession]),
 		Name: string(line[open+1 : shut]), State: state[0],
-		Start: n[statStart], CPU: sum(ticks(n[statUser]), ticks(n[statSystem])), RSS: pages(n[statRSS]),
+		Threads: int(min(n[statThreads], math.MaxInt32)),
+		Start:   n[statStart], CPU: sum(ticks(n[statUser]), ticks(n[statSystem])), RSS: pages(n[statRSS]),
 	}, nil
 }
 

@@ -24,7 +24,7 @@ func TestALineOfStat(t *testing.T) {
 		got, err := parseStat([]byte(stat(812, name, 'S', 800, 5000)))
 		want := Process{
 			Pid: 812, Ppid: 800, Group: 812, Session: 800, Name: name, State: 'S', Start: 5000,
-			RSS: 321 * int64(os.Getpagesize()), CPU: 2 * time.Second,
+			RSS: 321 * int64(os.Getpagesize()), CPU: 2 * time.Second, Threads: 3,
 		}
 		if err != nil || got != want {
 			t.Errorf("%q: %+v, %v, want %+v", name, got, err, want)
