@@ -52,7 +52,8 @@ func hold() int {
 // Fault 21: somebody else holds the output of a service that has ended.
 func TestFault21AGrandchildThatHoldsTheOutputDelaysNothing(t *testing.T) {
 	t.Parallel()
-	in := startServer(t, map[string]string{"a": file("a", childExec(t, "leave"), noRestart)})
+	// Otherwise what it leaves behind is ended with it, wherever it went.
+	in := startServer(t, map[string]string{"a": file("a", childExec(t, "leave"), noRestart+"\nkill_mode = \"process\"")})
 	in.waitState("a", "failed")
 	if s := in.status("a"); !strings.Contains(s.Reason, "exit code 3") {
 		t.Errorf("the reason is %q", s.Reason)

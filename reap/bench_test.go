@@ -140,7 +140,7 @@ func BenchmarkMassStartWithUserAndCgroup(b *testing.B) {
 func benchCgroup(b *testing.B) string {
 	b.Helper()
 	for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		if dir, err := os.MkdirTemp(mount, "zinit-reap-bench-"); err == nil {
+		if dir, err := os.MkdirTemp(mount, "bench-reap-"); err == nil {
 			if unix.Access(dir+"/cgroup.procs", unix.W_OK) == nil {
 				b.Cleanup(func() { os.Remove(dir) })
 				return dir

@@ -20,7 +20,7 @@ func inGroup(t *testing.T, name string) {
 		if unix.Access(mount+"/cgroup.procs", unix.W_OK) != nil || unix.Access(mount+"/cgroup.controllers", unix.R_OK) != nil {
 			continue
 		}
-		dir, err := os.MkdirTemp(mount, "zinit-reap-test-")
+		dir, err := os.MkdirTemp(mount, "test-reap-")
 		if err != nil {
 			t.Skip(err)
 		}

@@ -225,7 +225,7 @@ func groupDir(t *testing.T, name string) string {
 		if unix.Access(mount+"/cgroup.procs", unix.W_OK) != nil || unix.Access(mount+"/cgroup.controllers", unix.R_OK) != nil {
 			continue
 		}
-		dir, err := os.MkdirTemp(mount, "zinit-prep-test-")
+		dir, err := os.MkdirTemp(mount, "test-prep-")
 		if err != nil {
 			t.Skip(err)
 		}

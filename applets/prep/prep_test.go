@@ -228,7 +228,7 @@ func hasTerminal(t *testing.T, f finding) {
 }
 
 func inItsCgroup(t *testing.T, f finding) {
-	if !strings.HasPrefix(f.cgroupName(), "zinit-prep-test-") {
+	if !strings.HasPrefix(f.cgroupName(), "test-prep-") {
 		t.Errorf("in %s", f.Cgroup)
 	}
 	nothingLeaks(t, f)

@@ -120,6 +120,27 @@ func TestTheKeeperEntersATreeThatTheServerFinds(t *testing.T) {
 	}
 }
 
+// Keepers that come and go at once sweep, but nobody away.
+func TestKeepersThatEnterAtOnceAllHaveATree(t *testing.T) {
+	type result struct {
+		out []byte
+		err error
+	}
+	done := make(chan result)
+	const keepers = 12
+	for range keepers {
+		go func() {
+			out, err := exec.Command("/proc/self/exe", "-play", "keeper").CombinedOutput()
+			done <- result{out, err}
+		}()
+	}
+	for range keepers {
+		if r := <-done; r.err != nil {
+			t.Errorf("%v: %s", r.err, r.out)
+		}
+	}
+}
+
 // group makes a real group for one test.
 func group(t *testing.T) string {
 	t.Helper()
@@ -127,7 +148,7 @@ func group(t *testing.T) string {
 	if err != nil {
 		t.Skip(err)
 	}
-	dir, err := os.MkdirTemp(parent, "zinit-test-")
+	dir, err := os.MkdirTemp(parent, "test-cgroup-")
 	if err != nil {
 		t.Skip(err)
 	}

@@ -40,18 +40,15 @@ func enter(dir string, pid int) error {
 		return nil
 	}
 	sweep(dir)
-	root, err := makeTree(dir, pid)
+	root, err := moveIn(dir, pid)
+	for range maxSwept {
+		if !missing(err) {
+			break
+		}
+		root, err = moveIn(dir, pid) // another keeper swept while this one was on its way in
+	}
 	if err != nil {
 		return err
-	}
-	leaf := filepath.Join(root, leafName)
-	err = unix.Mkdir(leaf, 0o755)
-	if err == nil {
-		err = write(filepath.Join(leaf, "cgroup.procs"), strconv.Itoa(pid))
-	}
-	if err != nil {
-		discard(root)
-		return fmt.Errorf("cannot move into a cgroup of its own: %w", err)
 	}
 	// Whether a controller could be handed down shows in the files of the groups.
 	for _, name := range controllers {
@@ -60,6 +57,25 @@ func enter(dir string, pid int) error {
 		}
 	}
 	return nil
+}
+
+// maxSwept bounds how often a tree is made anew that others take for a dead keeper's.
+const maxSwept = 10
+
+// moveIn makes a tree and moves a process into its leaf.
+func moveIn(dir string, pid int) (root string, err error) {
+	if root, err = makeTree(dir, pid); err != nil {
+		return "", err
+	}
+	leaf := filepath.Join(root, leafName)
+	if err = unix.Mkdir(leaf, 0o755); err == nil {
+		err = write(filepath.Join(leaf, "cgroup.procs"), strconv.Itoa(pid))
+	}
+	if err != nil {
+		_ = discard(root) // what is left of it is swept by the next keeper
+		return "", fmt.Errorf("cannot move into a cgroup of its own: %w", err)
+	}
+	return root, nil
 }
 
 // makeTree makes the directory of a tree. One that exists is a dead keeper's, or that
@@ -119,7 +135,7 @@ func sweep(dir string) {
 			continue
 		}
 		if lives, err := Populated(below); err == nil && !lives {
-			_ = discard(below) // one that is being made by another keeper may go; it makes another
+			_ = discard(below) // one that another keeper is on its way into may go: it makes another
 		}
 	}
 }
