@@ -18,6 +18,7 @@ func (s *server) changes() sock.Table {
 			Params: []sock.Param{nameParam, {Name: "no_deps", Type: "boolean", Summary: "start it alone"}}, Handle: s.start},
 		{Name: sock.MethodStop, Access: sock.Change, Summary: "Stops a service; those that require it stop first.", Params: name, Result: sock.OK{}, Handle: s.stop},
 		{Name: sock.MethodRestart, Access: sock.Change, Summary: "Stops and starts a service with its back-off reset; those that require it come back with it.", Params: name, Result: sock.OK{}, Handle: s.restart},
+		{Name: sock.MethodSignalReload, Access: sock.Change, Summary: "Has a service read its own configuration again, by its exec_reload or its reload signal.", Params: name, Result: sock.OK{}, Handle: s.signalReload},
 		{Name: sock.MethodKill, Access: sock.Change, Summary: "Sends a signal to the processes of a service.", Result: sock.OK{},
 			Params: []sock.Param{nameParam, {Name: "signal", Type: "string", Lax: true, Summary: "a name or number, SIGTERM when absent"}}, Handle: s.kill},
 		{Name: sock.MethodStartAll, Access: sock.Change, Summary: "Starts all services of class user, but for those with status ignore.", Result: sock.StartedResult{}, Handle: s.startAll},
@@ -52,6 +53,14 @@ func (s *server) restart(_ context.Context, c *sock.Call) (any, error) {
 		return nil, err
 	}
 	return done(s.sup.Restart(name))
+}
+
+func (s *server) signalReload(_ context.Context, c *sock.Call) (any, error) {
+	name, err := c.Name()
+	if err != nil {
+		return nil, err
+	}
+	return done(s.sup.SignalReload(name))
 }
 
 func (s *server) kill(_ context.Context, c *sock.Call) (any, error) {

@@ -36,7 +36,7 @@ func (s *server) debugProcesses(_ context.Context, c *sock.Call) (any, error) {
 		return nil, err
 	}
 	idle := sock.Output{Output: v.Name + " is not running"}
-	if pidOf(v) == 0 {
+	if !mayHaveProcesses(v) {
 		return idle, nil
 	}
 	tree, err := s.processes()
@@ -44,10 +44,49 @@ func (s *server) debugProcesses(_ context.Context, c *sock.Call) (any, error) {
 		return nil, unread("processes of "+v.Name, err)
 	}
 	main, ok := mainProcess(tree, v)
-	if !ok {
+	var below []proc.Process
+	if ok {
+		below = tree.Descendants(main.Pid)
+	}
+	others := s.astray(v, append(slices.Clone(below), main))
+	if !ok && len(others) == 0 {
 		return idle, nil
 	}
-	return sock.Output{Output: drawProcesses(v.Name, main.Pid, tree.Descendants(main.Pid))}, nil
+	return sock.Output{Output: drawProcesses(v.Name, main.Pid, below) + drawOthers(others)}, nil
+}
+
+// astray are the processes in the cgroup of a service that are not among the known:
+// hooks, and those that have left the main process.
+func (s *server) astray(v *supervise.View, known []proc.Process) (others []proc.Process) {
+	g := s.group(v)
+	if g.dir == "" {
+		return nil
+	}
+	all, err := s.members(v, g)
+	if err != nil {
+		return nil // what is known is worth showing without them
+	}
+	for _, p := range all {
+		if !slices.ContainsFunc(known, func(k proc.Process) bool { return k.Pid == p.Pid }) {
+			others = append(others, p)
+		}
+	}
+	return others
+}
+
+func drawOthers(others []proc.Process) string {
+	var b strings.Builder
+	for i, p := range others {
+		if i == 0 {
+			b.WriteString("\n  others in its cgroup:")
+		}
+		branch := "├─"
+		if i == len(others)-1 {
+			branch = "└─"
+		}
+		fmt.Fprintf(&b, "\n  %s %s (pid=%d, ppid=%d, %s)", branch, oneLine(p.Name), p.Pid, p.Ppid, p.StateWord())
+	}
+	return b.String()
 }
 
 // drawState shows all services in start order as zinit 0.3.9 does, with a note
@@ -117,7 +156,7 @@ func debugWords(snap *supervise.Snapshot, v *supervise.View, now time.Time) stri
 	case machine.Inactive:
 		return "Inactive"
 	case machine.Blocked:
-		return "Blocked (" + obstacles(snap, v.Name) + ")"
+		return "Blocked (" + obstacles(snap, v) + ")"
 	case machine.Starting:
 		return fmt.Sprintf("Starting (pid=%d)", v.Pid)
 	case machine.Running:
@@ -137,9 +176,9 @@ func debugWords(snap *supervise.Snapshot, v *supervise.View, now time.Time) stri
 
 // obstacles is what a blocked service waits for; zinit 0.3.9 says nothing of
 // conflicts.
-func obstacles(snap *supervise.Snapshot, name string) string {
+func obstacles(snap *supervise.Snapshot, v *supervise.View) string {
 	var waiting, rivals []string
-	for _, o := range snap.Blockers(name) {
+	for _, o := range snap.Blockers(v.Name) {
 		switch {
 		case o.View == nil:
 		case o.Kind == depgraph.Conflicts:
@@ -150,6 +189,9 @@ func obstacles(snap *supervise.Snapshot, name string) string {
 	}
 	if len(waiting) == 0 && len(rivals) > 0 {
 		return "conflicts with: " + strings.Join(rivals, ", ")
+	}
+	if len(waiting) == 0 && v.Reason != "" {
+		return v.Reason
 	}
 	return "waiting on: " + strings.Join(waiting, ", ")
 }
@@ -184,6 +226,9 @@ func span(v *supervise.View, now time.Time) string {
 // each under its parent.
 func drawProcesses(service string, pid int, descendants []proc.Process) string {
 	var b strings.Builder
+	if pid == 0 {
+		return service + " (no main process)"
+	}
 	fmt.Fprintf(&b, "%s (pid=%d)", service, pid)
 	for i, p := range descendants {
 		branch := "├─"

@@ -89,6 +89,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	memory := openMemory(place, inv, keeper, log)
 	others.Wait()
 	launcher := newLauncher(keeper, log)
+	s.gauge = launcher
 	ears := s.newEars(place, keeper, launcher)
 	parts := supervise.Parts{
 		Keeper: launcher, Logs: store, Prober: prober{},

@@ -24,6 +24,7 @@ type server struct {
 	logs  *logs.Logs
 	sup   *supervise.Supervisor
 	proc  proc.FS
+	gauge gauge // nil: nobody knows of cgroups
 
 	dirs config.Dirs // where the configuration is
 	at   *place

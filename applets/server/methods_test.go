@@ -194,7 +194,7 @@ func TestShapesAreThoseOfTheOriginal(t *testing.T) {
 		if err := json.Unmarshal([]byte(reply), &r); err != nil {
 			t.Fatalf("%s: %v", reply, err)
 		}
-		for _, ours := range []string{"next_start_ms", "problem", "reason", "restarts", "run", "since_ms", "health", "source"} {
+		for _, ours := range []string{"next_start_ms", "problem", "reason", "restarts", "run", "since_ms", "health", "source", "phase", "type", "usage"} {
 			delete(r.Result, ours)
 		}
 		if r.Result["uptime_secs"] != nil {
@@ -273,7 +273,7 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 	want := []string{
 		"system.ping", "system.shutdown", "service.list", "service.list_full", "service.status", "service.status_full",
 		"service.why", "service.tree", "service.is_running", "service.start", "service.stop", "service.restart",
-		"service.kill", "service.wait", "logs.get", "logs.tail", "logs.filter", "logs.query",
+		"service.kill", "service.wait", "service.signal_reload", "service.timers", "logs.get", "logs.tail", "logs.filter", "logs.query",
 		"service.get", "service.stats", "service.children", "debug.state", "debug.process_tree",
 		"service.set", "service.add", "service.register", "service.monitor", "service.delete", "service.remove", "service.delete_all",
 		"rpc.discover", "service.reload", "service.start_all", "service.stop_all", "events.subscribe", "logs.subscribe",

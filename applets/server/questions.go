@@ -22,6 +22,7 @@ func (s *server) questions() sock.Table {
 		{Name: sock.MethodListFull, Access: sock.Read, Summary: "Lists all services with their states.", Result: []sock.ServiceInfo(nil), Handle: s.listFull},
 		{Name: sock.MethodStatus, Access: sock.Read, Summary: "Tells the state of a service.", Params: name, Result: sock.ServiceStatus{}, Handle: s.status},
 		{Name: sock.MethodStatusFull, Access: sock.Read, Summary: "Tells the state of a service and of what it depends on.", Params: name, Result: sock.ServiceStatusFull{}, Handle: s.statusFull},
+		{Name: sock.MethodTimers, Access: sock.Read, Summary: "Lists the services that a timer starts, the next one first.", Result: []sock.TimerStatus(nil), Handle: s.timers},
 		{Name: sock.MethodWhy, Access: sock.Read, Summary: "Explains why a service does not start.", Params: name, Result: sock.WhyBlocked{}, Handle: s.why},
 		{Name: sock.MethodTree, Access: sock.Read, Summary: "Draws all services with what they depend on.", Result: sock.Tree{}, Handle: s.tree},
 		{Name: sock.MethodIsRunning, Access: sock.Read, Summary: "Tells whether a service runs.", Params: name, Result: false, Handle: s.isRunning},
@@ -91,21 +92,6 @@ func (s *server) status(_ context.Context, c *sock.Call) (any, error) {
 	st.Details = details(snap, v)
 	st.UptimeSecs = uptime(v)
 	return st, nil
-}
-
-func (s *server) statusFull(_ context.Context, c *sock.Call) (any, error) {
-	snap, v, err := s.view(c)
-	if err != nil {
-		return nil, err
-	}
-	full := sock.ServiceStatusFull{
-		Name: v.Name, IsTarget: v.Target(), State: stateOf(snap, v), Details: details(snap, v),
-		Dependencies: dependencies(snap, v), Source: v.Config.Source, Health: health(v),
-	}
-	if up := uptime(v); pidOf(v) != 0 {
-		full.UptimeSecs = &up
-	}
-	return full, nil
 }
 
 func (s *server) why(_ context.Context, c *sock.Call) (any, error) {

@@ -67,9 +67,9 @@ func failure(why machine.Cause) *sock.FailureReason {
 	case machine.Requirement:
 		return &sock.FailureReason{Type: sock.ReasonDependencyFailed, Service: why.Name}
 	}
-	text := why.Text
-	if text == "" {
-		text = why.String()
+	text := why.String()
+	if why.Kind == machine.SpawnError {
+		text = why.Text // the type says the rest
 	}
 	return &sock.FailureReason{Type: sock.ReasonSpawnError, Message: text}
 }
@@ -78,7 +78,10 @@ func failure(why machine.Cause) *sock.FailureReason {
 func details(snap *supervise.Snapshot, v *supervise.View) sock.Details {
 	d := sock.Details{
 		Problem: v.Problem, Reason: reason(snap, v),
-		Restarts: int64(v.Restarts), Run: v.Run, SinceMs: v.Since.UnixMilli(),
+		Phase: v.Phase, Restarts: int64(v.Restarts), Run: v.Run, SinceMs: v.Since.UnixMilli(),
+	}
+	if v.Timer != nil {
+		d.NextRunMs = millis(v.Timer.Next)
 	}
 	if at := v.RestartAt(); !at.IsZero() {
 		d.NextStartMs = at.UnixMilli()
@@ -99,6 +102,9 @@ func reason(snap *supervise.Snapshot, v *supervise.View) string {
 				parts = append(parts, text)
 			}
 		}
+		if v.Reason != "" {
+			parts = append(parts, v.Reason)
+		}
 		return strings.Join(parts, "; ")
 	}
 	if v.Problem != "" && v.Broken {
@@ -110,24 +116,33 @@ func reason(snap *supervise.Snapshot, v *supervise.View) string {
 	return v.Reason + nextStep(v)
 }
 
-// joined puts two phrases together, of which the first may be missing.
+// joined puts two phrases together, each of which may be missing.
 func joined(first, second string) string {
-	if first == "" {
-		return second
+	if first == "" || second == "" {
+		return first + second
 	}
 	return first + "; " + second
 }
 
-// nextStep is what helps a service whose configuration cannot be satisfied.
+// nextStep is what helps a service that has failed, as far as its reason alone does
+// not tell that.
 func nextStep(v *supervise.View) string {
-	failed, _ := v.State.(machine.Failed)
-	switch {
-	case !v.Broken:
-		return ""
-	case failed.Why.Kind == machine.MissingDependency:
+	failed, is := v.State.(machine.Failed)
+	switch why := failed.Why; {
+	case !is:
+	case v.Broken && why.Kind == machine.MissingDependency:
 		return ": add it, or remove it from requires, and reload"
-	case failed.Why.Kind == machine.Unsatisfiable:
+	case v.Broken && why.Kind == machine.Unsatisfiable:
 		return ": remove one of these dependencies, and reload"
+	case why.Kind == machine.HookFailed, why.Kind == machine.WatchdogTimeout,
+		why.Kind == machine.NoMain && v.Config.PidFile != "":
+		return ": see zinit logs " + v.Name
+	case why.Kind == machine.NoMain:
+		return ": see zinit logs " + v.Name + ", and give it a pid_file if it can write one"
+	case why.Kind == machine.Unready:
+		return ": what does not say so is of type simple"
+	case why.Kind == machine.Ended && why.Outcome.OOM:
+		return ": have it use less, or give it more with memory_max"
 	}
 	return ""
 }
@@ -148,6 +163,8 @@ func blocker(b supervise.Blocker) string {
 	switch {
 	case b.View.Broken:
 		next = ": mend its configuration"
+	case b.View.Timer != nil && !b.View.Timer.Next.IsZero() && pidOf(b.View) == 0:
+		next = ", and which its timer starts at " + b.View.Timer.Next.Local().Format(time.DateTime)
 	case !b.View.Want && b.View.Run == 0:
 		return fmt.Sprintf("waiting on %s, which was not started: start it", name)
 	case !b.View.Want && b.View.State.String() != sock.Stopping:

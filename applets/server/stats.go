@@ -18,7 +18,7 @@ func (s *server) inspection() sock.Table {
 	name := []sock.Param{nameParam}
 	return sock.Table{
 		{Name: sock.MethodGet, Access: sock.Read, Summary: "Returns the configuration of a service, defaults filled in.", Params: name, Result: sock.Configured{}, Handle: s.get},
-		{Name: sock.MethodStats, Access: sock.Read, Summary: "Tells how much memory and processor the main process of a service uses.", Params: name, Result: sock.Stats{}, Handle: s.stats},
+		{Name: sock.MethodStats, Access: sock.Read, Summary: "Tells how much memory and processor a service uses: its main process, and all together.", Params: name, Result: sock.Stats{}, Handle: s.stats},
 		{Name: sock.MethodChildren, Access: sock.Read, Summary: "Lists the descendants of the main process of a service.", Params: name, Result: sock.Children{}, Handle: s.children},
 		{Name: sock.MethodDebugState, Access: sock.Read, Summary: "Draws all services with their states, relations and child processes.", Result: sock.Output{}, Handle: s.debugState},
 		{Name: sock.MethodDebugProcs, Access: sock.Read, Summary: "Draws the processes of a service.", Params: name, Result: sock.Output{}, Handle: s.debugProcesses},
@@ -42,19 +42,24 @@ func (s *server) stats(_ context.Context, c *sock.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var stats sock.Stats
+	if mayHaveProcesses(v) {
+		stats.Usage = s.usage(v, s.group(v))
+	}
 	pid := pidOf(v)
 	if pid == 0 {
-		return sock.Stats{}, nil
+		return stats, nil
 	}
 	p, err := s.proc.Lookup(pid, v.Start)
 	if errors.Is(err, proc.ErrGone) {
-		return sock.Stats{}, nil // the news of its end is on the way
+		return stats, nil // the news of its end is on the way
 	}
 	if err != nil {
 		return nil, unread("stats of "+v.Name, err)
 	}
-	percent := math.Round(proc.CPUPercent(p)*100) / 100
-	return sock.Stats{CPUPercent: percent, MemoryBytes: p.RSS, PID: p.Pid}, nil
+	stats.CPUPercent = math.Round(proc.CPUPercent(p)*100) / 100
+	stats.MemoryBytes, stats.PID = p.RSS, p.Pid
+	return stats, nil
 }
 
 func (s *server) children(_ context.Context, c *sock.Call) (any, error) {

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"zinit/depgraph"
 	"zinit/sock"
@@ -58,6 +59,7 @@ func explain(snap *supervise.Snapshot, v *supervise.View) sock.WhyBlocked {
 	_, why.Blocked = v.State.(machine.Blocked)
 	text := fmt.Sprintf("%s %s (%s)", symbol(v.State), v.Name, v.State)
 	if !why.Blocked {
+		why.Reason = joined(joined(v.Phase, why.Reason), timerWords(v))
 		if v.State.String() == sock.Running {
 			text += "\n  Can start: all dependencies satisfied"
 		} else if why.Reason != "" {
@@ -77,6 +79,24 @@ func explain(snap *supervise.Snapshot, v *supervise.View) sock.WhyBlocked {
 			text += fmt.Sprintf("\n  -> waiting on %s (%s)", b.View.Name, b.View.State)
 		}
 	}
+	if v.Reason != "" {
+		text += "\n  -> " + v.Reason
+	}
 	why.ASCII = text
 	return why
+}
+
+// timerWords says of a service that is down what its timer is about to do; empty for
+// others.
+func timerWords(v *supervise.View) string {
+	switch t := v.Timer; {
+	case t == nil || pidOf(v) != 0 || !v.RestartAt().IsZero():
+		return ""
+	case t.Off:
+		return "it was stopped by hand, and its timer waits until it is started: zinit start " + v.Name
+	case t.Next.IsZero():
+		return "its timer has no next run"
+	default:
+		return "its timer starts it next at " + t.Next.Local().Format(time.DateTime)
+	}
 }

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"zinit/sock"
+	"zinit/supervise"
+	"zinit/supervise/config"
+	"zinit/supervise/machine"
+)
+
+func (s *server) statusFull(_ context.Context, c *sock.Call) (any, error) {
+	snap, v, err := s.view(c)
+	if err != nil {
+		return nil, err
+	}
+	cfg := v.Config
+	full := sock.ServiceStatusFull{
+		Name: v.Name, IsTarget: v.Target(), State: stateOf(snap, v), Details: details(snap, v),
+		Dependencies: dependencies(snap, v), Source: cfg.Source, Health: health(v),
+		Description: cfg.Description, User: cfg.Identity.User, Group: cfg.Identity.Group,
+		StatusText: v.Status, Timer: timerStatus(v.Timer), WatchdogMs: watchdog(v).Milliseconds(),
+	}
+	if cfg.Type != config.TypeSimple {
+		full.Type = cfg.Type.String()
+	}
+	if up := uptime(v); pidOf(v) != 0 {
+		full.UptimeSecs = &up
+	}
+	if mayHaveProcesses(v) {
+		g := s.group(v)
+		full.Cgroup, full.Limits, full.Usage = g.dir, s.limits(v, g), s.usage(v, g)
+	}
+	return full, nil
+}
+
+// watchdog is how often a service has to say that it lives; 0: never.
+func watchdog(v *supervise.View) time.Duration {
+	if st, running := v.State.(machine.Running); running && st.Period > 0 {
+		return st.Period
+	}
+	return v.Config.Watchdog
+}
+
+// mayHaveProcesses reports a service of which something may be alive: also a hook,
+// or what is left when its main process has ended.
+func mayHaveProcesses(v *supervise.View) bool {
+	switch v.State.(type) {
+	case machine.Starting, machine.Running, machine.Stopping:
+		return !v.Target()
+	}
+	return false
+}
+
+func (s *server) timers(context.Context, *sock.Call) (any, error) {
+	list := []sock.TimerStatus{}
+	for _, t := range s.sup.Timers() {
+		list = append(list, *timerStatus(t))
+	}
+	return list, nil
+}
+
+// timerStatus is a timer on the wire; nil for nil.
+func timerStatus(t *supervise.Timer) *sock.TimerStatus {
+	if t == nil {
+		return nil
+	}
+	return &sock.TimerStatus{
+		Name: t.Name, LastMs: millis(t.Last), NextMs: millis(t.Next),
+		Off: t.Off, Result: t.Result, Skipped: int64(t.Skipped),
+	}
+}
+
+// millis is a moment on the wire; 0 for none.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
