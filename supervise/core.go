@@ -66,6 +66,9 @@ type Parts struct {
 	Unfit   func(*config.Service) string
 	Finder  Finder // nil: forking services do not come up
 	Ears    Ears   // nil: nobody listens to what services say
+	// Forget is called when a service is configured no more and down; it must not
+	// block. nil: nobody keeps anything of services.
+	Forget func(service string)
 	// OOM reports that the kernel killed a process of a run for want of memory. It is
 	// asked when a main process has ended badly, and must not block. nil: nobody knows.
 	OOM func(service string, run uint64) bool

@@ -260,6 +260,9 @@ func (c *core) sweep() {
 			c.Keeper.Ack(r.name+hookSuffix, r.hook.last)
 		}
 		c.later(func() { c.Logs.Remove(r.name) })
+		if c.Forget != nil {
+			c.Forget(r.name)
+		}
 		r.m.State = machine.Inactive{}
 		r.probe.deadline, r.hook.deadline, r.timer = time.Time{}, time.Time{}, nil
 		c.setWake(r)
