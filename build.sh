@@ -19,6 +19,9 @@ readonly needs=(
 	file=file
 	curl=curl
 	/etc/ssl/certs/ca-certificates.crt=ca-certificates
+	/usr/sbin/sshd=openssh-server
+	ssh-keygen=openssh-client
+	agetty=util-linux
 	"${daemons[@]}"
 )
 # -E: the program begins in applets/pid1, before the Go runtime (see entry.go there).

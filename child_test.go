@@ -41,6 +41,8 @@ var children = map[string]func() int{
 	// See the tests of log files.
 	"count": count,
 	"tick":  tick,
+	// See the tests of types of services.
+	"act": act,
 	// See the tests of disks under faults.
 	"confined": confined,
 	// Fails at once.
