@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"zinit/applets/env"
 	"zinit/sock"
@@ -164,10 +165,51 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
+// What types, hooks, limits and timers add, on a screen of 80 columns.
+func TestTranscriptsOfAllKinds(t *testing.T) {
+	for _, test := range []struct {
+		golden string
+		width  int
+		lines  []string
+	}{
+		{"kinds", 0, []string{"list", "status shop hybrid loose mounts", "status backup poll paused", "status shop hybrid --json", "list --json"}},
+		{"kinds-terminal", 80, []string{"list", "status shop", "status hybrid", "timers"}},
+		{"timers", 0, []string{"timers", "timers --json", "timers backup"}},
+		{"signal-reload", 0, []string{"signal-reload shop hybrid", "signal-reload backup", "signal-reload nosuch shop", "signal-reload"}},
+	} {
+		t.Run(test.golden, func(t *testing.T) {
+			f := newFake(t, kinds())
+			s := &stage{terminal: test.width > 0, width: test.width, env: map[string]string{"ZINIT_SOCKET": f.path, "NO_COLOR": "1"}}
+			for _, line := range test.lines {
+				s.run(strings.Fields(line)...)
+			}
+			s.compare(t, test.golden)
+		})
+	}
+}
+
+func TestStatusFitsAScreen(t *testing.T) {
+	f := newFake(t, kinds())
+	for _, service := range kinds() {
+		s := &stage{terminal: true, width: 80, env: map[string]string{"ZINIT_SOCKET": f.path, "NO_COLOR": "1"}}
+		s.run("status", service.Name)
+		lines := strings.Split(s.script.String(), "\n")
+		lines = lines[1 : len(lines)-3] // between the command and the exit code
+		if len(lines) > 23 {
+			t.Errorf("%s: %d lines and a prompt do not fit 24", service.Name, len(lines))
+		}
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(line); n > 80 {
+				t.Errorf("%s: %d columns: %s", service.Name, n, line)
+			}
+		}
+	}
+}
+
 func TestNothingConfigured(t *testing.T) {
 	f := newFake(t, nil)
 	s := &stage{env: map[string]string{"ZINIT_SOCKET": f.path}}
-	for _, line := range []string{"list", "list --json", "status", "status --json"} {
+	for _, line := range []string{"list", "list --json", "status", "status --json", "timers", "timers --json"} {
 		s.run(strings.Fields(line)...)
 	}
 	s.compare(t, "empty")

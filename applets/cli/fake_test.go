@@ -143,6 +143,8 @@ func (f *fake) table() sock.Table {
 		{sock.MethodStop, name, f.mutate},
 		{sock.MethodRestart, name, f.mutate},
 		{sock.MethodKill, name, fakeKill},
+		{sock.MethodSignalReload, name, fakeSignalReload},
+		{sock.MethodTimers, nil, func(*sock.Call, *sock.ServiceInfo) (any, error) { return kindTimers(f.services), nil }},
 		{sock.MethodWait, nil, f.wait},
 	}
 	rows = slices.Concat(rows, f.lookRows(), f.changeRows())
@@ -165,7 +167,7 @@ func (f *fake) table() sock.Table {
 				case info != nil:
 					return row.answer(c, info)
 				case strings.HasPrefix(row.name, "service.st") && !strings.HasPrefix(row.name, sock.MethodStatus),
-					row.name == sock.MethodRestart, row.name == sock.MethodKill:
+					row.name == sock.MethodRestart, row.name == sock.MethodKill, row.name == sock.MethodSignalReload:
 					return nil, sock.UnknownService(name)
 				}
 				return nil, sock.NoService()
@@ -207,6 +209,15 @@ func fakeKill(c *sock.Call, info *sock.ServiceInfo) (any, error) {
 	return sock.Done, nil
 }
 
+func fakeSignalReload(_ *sock.Call, info *sock.ServiceInfo) (any, error) {
+	if info.State.State != sock.Running {
+		e := sock.ServiceNotRunning(info.Name)
+		e.Message = info.Name + ": it is " + info.State.State + ", and only what is running can be reloaded: start it"
+		return nil, e
+	}
+	return sock.Done, nil
+}
+
 func fakeStatus(_ *sock.Call, info *sock.ServiceInfo) (any, error) {
 	status := sock.NewStatus(info.Name, info.State)
 	status.Details = info.Details
@@ -218,6 +229,7 @@ func fakeStatusFull(_ *sock.Call, info *sock.ServiceInfo) (any, error) {
 		Name: info.Name, IsTarget: info.IsTarget, State: info.State, Details: info.Details, Dependencies: []sock.Dependency{},
 	}
 	if info.Name != "web" {
+		enrich(&full)
 		return full, nil
 	}
 	up := int64(93600)

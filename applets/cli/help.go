@@ -29,12 +29,12 @@ func overview() string {
 
 Usage: zinit [-s PATH] VERB [FLAGS] [NAME...]
 
-  list, status             all services; some of them in detail
+  list, status, timers     all services; some in detail; what starts when
   why, tree                why one is not running; what depends on what
   logs, events             what services print; what happens to them
   wait                     until services are in a state
   start, stop, restart     with what they need, or what needs them
-  kill                     send a signal to one
+  kill, signal-reload      send a signal; have one read its configuration again
   start-all, stop-all      all but those of the system
   add-service, remove      one more, or one less
   delete-all               remove all but those of the system

@@ -26,6 +26,7 @@ func shapes() []shape {
 	return []shape{
 		{line: "list", value: []sock.ServiceInfo{}},
 		{line: "status NAME", value: sock.ServiceStatusFull{}, each: true},
+		{line: "timers", value: []sock.TimerStatus{}},
 		{line: "why NAME", value: sock.WhyBlocked{}, each: true},
 		{line: "tree", value: sock.Tree{}},
 		{line: "logs NAME...", value: []sock.LogLine{}},

@@ -25,6 +25,17 @@ func kill(s *session) int {
 	return env.ExitDone
 }
 
+// signalReload has services read their own configuration again.
+func signalReload(s *session) int {
+	return s.each(s.call.words, func(name string) error {
+		err := s.ask(sock.MethodSignalReload, sock.NameParams{Name: name}, nil)
+		if err == nil {
+			s.printf("Told to reload: %s\n", name)
+		}
+		return err
+	})
+}
+
 // fullName is the signal with its prefix: SIGHUP for hup, "signal 1" for 1. The
 // numbers are the server's: those of another system may differ.
 func fullName(signal string) string {

@@ -101,7 +101,10 @@ func (s *session) row(info *sock.ServiceInfo) row {
 	if info.Restarts > 0 {
 		r.restarts = plural(info.Restarts, "restart")
 	}
-	r.reason = s.reason(info.Name, info.State, &info.Details)
+	r.reason = joined(escape(info.Phase), s.reason(info.Name, info.State, &info.Details))
+	if info.NextRunMs > 0 && info.NextStartMs == 0 && info.State.PID == 0 {
+		r.reason = joined(r.reason, "next run "+s.ahead(info.NextRunMs))
+	}
 	return r
 }
 
@@ -144,8 +147,8 @@ func plainReason(state sock.ServiceState) string {
 }
 
 func joined(a, b string) string {
-	if a == "" {
-		return b
+	if a == "" || b == "" {
+		return a + b
 	}
 	return a + "; " + b
 }

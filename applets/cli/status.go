@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"zinit/sock"
 )
@@ -42,11 +43,20 @@ func status(s *session) int {
 func (s *session) printStatus(r *sock.ServiceStatusFull) {
 	plain := sock.NewStatus(r.Name, r.State)
 	glyph, word, colour := look(r.State.State)
-	s.field("Service", escape(r.Name))
-	s.field("State", s.paint(colour, glyph+" "+word))
+	name, state := escape(r.Name), s.paint(colour, glyph+" "+word)
+	if r.Description != "" {
+		name += " - " + escape(r.Description)
+	}
+	if r.Phase != "" {
+		state += " (" + escape(r.Phase) + ")"
+	}
+	s.field("Service", s.hang(9, name))
+	s.field("State", state)
 	if r.State.PID > 0 {
 		s.field("PID", fmt.Sprint(r.State.PID))
 	}
+	s.field("Type", kind(r))
+	s.field("Says", s.cut(9, escape(r.StatusText)))
 	if plain.ExitCode != nil {
 		s.field("Exit", fmt.Sprint(*plain.ExitCode))
 	}
@@ -65,9 +75,32 @@ func (s *session) printStatus(r *sock.ServiceStatusFull) {
 	if r.Restarts > 0 && r.NextStartMs == 0 {
 		s.field("Restart", fmt.Sprintf("%s so far", plural(r.Restarts, "time")))
 	}
-	s.field("Health", escape(r.Health))
+	s.field("Timer", s.hang(9, s.timerLine(r.Timer)))
+	s.field("User", escape(account(r)))
+	s.printUsage(r)
+	s.field("Cgroup", escape(r.Cgroup))
+	s.field("Health", s.hang(9, escape(r.Health)))
 	s.field("File", escape(r.Source))
 	s.field("Depends", s.dependencies(r.Dependencies))
+}
+
+// kind is the type of a service, unless that is simple, and what it is held to.
+func kind(r *sock.ServiceStatusFull) string {
+	if r.WatchdogMs == 0 {
+		return escape(r.Type)
+	}
+	return fmt.Sprintf("%s, a sign of life every %s", escape(r.Type), time.Duration(r.WatchdogMs)*time.Millisecond)
+}
+
+// account is whom a service runs as, unless that is the server: user, user:group.
+func account(r *sock.ServiceStatusFull) string {
+	switch {
+	case r.Group == "":
+		return r.User
+	case r.User == "":
+		return "group " + r.Group
+	}
+	return r.User + ":" + r.Group
 }
 
 // field prints one aligned line; nothing when the value is empty.
@@ -87,11 +120,30 @@ func (s *session) uptime(r *sock.ServiceStatusFull) string {
 	return ""
 }
 
+// dependencies lists them, those of one kind on a line.
 func (s *session) dependencies(list []sock.Dependency) string {
-	lines := make([]string, len(list))
+	const indent = 9
+	var b strings.Builder
+	at := indent
 	for i, d := range list {
+		name := escape(d.Name)
+		wide := len(", ") + utf8.RuneCountInString(name) + len(" (),") + len(d.State.State)
+		switch {
+		case i == 0 || d.DepType != list[i-1].DepType:
+			if i > 0 {
+				b.WriteString("\n" + strings.Repeat(" ", indent))
+			}
+			b.WriteString(d.DepType + " ")
+			at = indent + len(d.DepType)
+		case s.width > 0 && at+wide > s.width:
+			b.WriteString(",\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			b.WriteString(", ")
+		}
 		_, _, colour := look(d.State.State)
-		lines[i] = d.DepType + " " + escape(d.Name) + " (" + s.paint(colour, d.State.State) + ")"
+		b.WriteString(name + " (" + s.paint(colour, d.State.State) + ")")
+		at += wide - 1
 	}
-	return strings.Join(lines, "\n"+strings.Repeat(" ", 9))
+	return b.String()
 }

@@ -64,6 +64,15 @@ func (s *session) hang(at int, text string) string {
 	return b.String()
 }
 
+// cut shortens a text that begins in column at to one line.
+func (s *session) cut(at int, text string) string {
+	room := s.width - at
+	if s.width == 0 || utf8.RuneCountInString(text) <= room {
+		return text
+	}
+	return string([]rune(text)[:max(room-1, 1)]) + "…"
+}
+
 // wantsColour decides about colour: the flag, then NO_COLOR, then the terminal.
 func wantsColour(when string, terminal bool, getenv func(string) string) bool {
 	switch when {

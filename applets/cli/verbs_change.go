@@ -54,6 +54,16 @@ by it is up to its restart policy; zinit stop ends it for good.
 			run:     kill,
 		},
 		{
+			name: "signal-reload", args: "NAME...", min: 1, max: -1,
+			summary: "have services read their own configuration again",
+			help: `As the file of the service says: by its exec_reload, or else by its
+reload_signal (default: SIGHUP) to the main process. What the service makes of
+it, zinit logs NAME may tell. Service files that have changed: zinit reload.
+`,
+			example: "zinit signal-reload web",
+			run:     signalReload,
+		},
+		{
 			name: "start-all", flags: []flag{waitFlag, timeoutFlag},
 			summary: "start all services of class user",
 			help: `Those whose file says status = "ignore" are left alone. With --wait the exit

@@ -15,9 +15,23 @@ often it was restarted, or why it is not running.
 		{
 			name: "status", args: "[NAME...]", max: -1, flags: []flag{jsonFlag},
 			summary: "show services in detail",
-			help:    "Without a NAME: all services.\n",
+			help: `Without a NAME: all services. Each line is there only if there is something to
+say. What a service uses is of all its processes together, and exact where it
+has a cgroup; "about" is a sum over those that are alive. Limits that are not
+in force are named with the reason.
+`,
 			example: "zinit status web\nzinit status web --json",
 			run:     status,
+		},
+		{
+			name: "timers", flags: []flag{jsonFlag},
+			summary: "show what starts by itself, and when",
+			help: `One line for each service with a timer, the next one first: when the timer
+starts it next, when it last did, and how that ended or how it is now. Starts
+are skipped while the last run has not ended.
+`,
+			example: "zinit timers",
+			run:     timers,
 		},
 		{
 			name: "why", args: "NAME...", min: 1, max: -1, flags: []flag{jsonFlag},

@@ -100,7 +100,9 @@ func refusal(err error) error {
 	case supervise.NotFound:
 		return sock.UnknownService(r.Service)
 	case supervise.NotRunning:
-		return sock.ServiceNotRunning(r.Service)
+		e := sock.ServiceNotRunning(r.Service)
+		e.Message = r.Text
+		return e
 	case supervise.IsTarget:
 		return sock.Refuse(sock.WordTarget, "%s", r.Text)
 	case supervise.InConflict:
