@@ -57,9 +57,10 @@ func (c *core) facts(r *record) bits {
 	stopping := false
 	switch st := r.m.State.(type) {
 	case machine.Inactive, machine.Blocked:
-		b.holds = !r.m.Broken && n.clash == 0
+		b.holds = !r.m.Broken && n.clash == 0 && !c.obstructed(r)
 		b.hopeful = b.holds && n.hopeless == 0
 		b.first = up && b.hopeful
+		b.coming, b.claims = up && r.looking(), up && r.looking()
 	case machine.Starting:
 		b.holds, b.hopeful, b.coming, b.claims = true, true, true, true
 	case machine.Running:
@@ -90,6 +91,9 @@ func (c *core) facts(r *record) bits {
 // has those looked at whose counts changed.
 func (c *core) spread(r *record) {
 	was, is := r.bits, c.facts(r)
+	if r.gate != nil {
+		c.touch(r) // who is seen to be in its way is also a matter of the counts
+	}
 	if was == is {
 		return
 	}
@@ -122,6 +126,7 @@ func (c *core) spread(r *record) {
 			c.recs[j].counts.clash += diff(was.claims, is.claims)
 			c.markStale(c.recs[j])
 		}
+		c.claimsPorts(r)
 	}
 	if was.busy != is.busy || was.falling != is.falling {
 		for _, e := range c.graph.Out(int(r.i)) {

@@ -120,6 +120,7 @@ func (c *core) add(s *config.Service, problem string) *record {
 	c.byName[s.Name] = r
 	c.order = append(c.order, r)
 	c.arm(r)
+	c.guard(r)
 	if !s.Target && problem == "" {
 		c.Logs.Configure(s.Name, outputs(s))
 	}
@@ -153,6 +154,7 @@ func (c *core) change(r *record, s *config.Service) {
 	}
 	r.cfg, r.problem, r.env = s, "", nil
 	c.arm(r)
+	c.guard(r)
 	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, s)
 	c.step(r, machine.Configured{Rules: r.rules()})
 	if !s.Target {

@@ -65,6 +65,7 @@ type Parts struct {
 	Examine func([]*config.Service)
 	Unfit   func(*config.Service) string
 	Finder  Finder // nil: forking services do not come up
+	Gate    Gate   // nil: nobody is ever in the way of a service
 	Ears    Ears   // nil: nobody listens to what services say
 	// Forget is called when a service is configured no more and down; it must not
 	// block. nil: nobody keeps anything of services.
@@ -108,6 +109,9 @@ type core struct {
 	// The settling: records whose bits, or whose permission, must be looked at.
 	stale   []*record
 	pending inOrder
+
+	ports map[uint16][]int32 // by graph index, those that declare a port; never changed
+	blind string             // why it could not be seen who is in the way, when that was last said
 
 	coming   int       // records that are on their way up, but for idle ones
 	idle     []*record // those that wait until there are none
@@ -174,6 +178,7 @@ type record struct {
 	probe probe
 	hook  hooking
 	timer *timing // nil: nothing starts it by itself
+	gate  *gating // nil: nobody can be in its way outside of zinit
 	// idleBy is until when it waits, as an idle service, for others to come up.
 	idleBy  time.Time
 	alarmed bool // see alarm
@@ -252,6 +257,7 @@ func (c *core) step(r *record, ev machine.Event) {
 	if !next.Active() {
 		r.pid = 0
 	}
+	c.passes(r, was)
 	c.touch(r)
 	c.setWake(r)
 	c.markStale(r)

@@ -3,6 +3,7 @@ package supervise
 import (
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -270,7 +271,7 @@ func (w *world) checkReaders() {
 	for _, r := range w.c.recs {
 		seen := r.view
 		r.view = nil
-		if is := w.c.viewOf(r); seen != nil && *is != *seen {
+		if is := w.c.viewOf(r); seen != nil && !reflect.DeepEqual(is, seen) {
 			w.failf("%s is shown as %+v, it is %+v", r.name, *seen, *is)
 		}
 	}

@@ -125,13 +125,16 @@ func (c *core) rehearse() *core {
 		Keeper: s, Logs: s, Prober: s, Finder: s, Unfit: c.Unfit, Log: slog.New(slog.DiscardHandler),
 	})
 	s.c = d
+	if c.Gate != nil {
+		d.Gate = s
+	}
 	d.Post = func(f func(*core)) {
 		s.next = append(s.next, func() {
 			f(d)
 			d.conclude()
 		})
 	}
-	d.coming, d.begun = c.coming, c.begun
+	d.coming, d.begun, d.ports = c.coming, c.begun, c.ports
 	d.now, d.graph, d.starts, d.going, d.floor, d.problems = c.now, c.graph, c.starts, c.going, c.floor, c.problems
 	d.recs, d.order = make([]*record, len(c.recs)), make([]*record, len(c.order))
 	slab := make([]record, len(c.order))
@@ -140,6 +143,10 @@ func (c *core) rehearse() *core {
 		*q = *r
 		q.view, q.waits, q.queued, q.heapPos = nil, nil, 0, -1
 		q.timer = nil
+		if r.gate != nil {
+			g := *r.gate
+			q.gate = &g
+		}
 		d.order[n], d.recs[q.i], d.byName[q.name] = q, q, q
 		if !q.idleBy.IsZero() {
 			d.idle = append(d.idle, q)
@@ -193,6 +200,13 @@ func (s *stage) underWay(r *record) {
 		s.next = append(s.next, func() { s.rises(r.name, run) })
 	case stopping && !r.m.Stuck():
 		s.next = append(s.next, func() { s.falls(r.name, run, syscall.SIGTERM) })
+	}
+	if g := r.gate; g != nil && !g.until.IsZero() {
+		s.next = append(s.next, func() {
+			if r.gate == g && !g.until.IsZero() {
+				s.c.looked(r, nil, nil)
+			}
+		})
 	}
 	if r.hook.alive {
 		s.next = append(s.next, func() { s.ends(r.name+hookSuffix, r.hook.last) })
@@ -264,6 +278,9 @@ func (s *stage) Watch(key string, run uint64, pid int) {
 		}
 	})
 }
+
+// Look finds nobody. What is known to be in the way stays there: time stands still.
+func (s *stage) Look(_ *config.Service, done func(*Obstacle, error)) { done(nil, nil) }
 
 // Find finds a process.
 func (s *stage) Find(_ *config.Service, _ uint64, first int, done func(int, error)) { done(first, nil) }

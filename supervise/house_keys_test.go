@@ -54,6 +54,17 @@ func setKey(s *config.Service, key, value string) (err error) {
 		s.Hooks.Stop = hooksIn(list)
 	case "stop-post":
 		s.Hooks.StopPost = hooksIn(list)
+	case "ports":
+		for _, word := range list {
+			var port uint64
+			if port, err = strconv.ParseUint(word, 10, 16); err == nil {
+				s.Ports = append(s.Ports, uint16(port))
+			}
+		}
+	case "filters":
+		s.ProcessFilters = list
+	case "kill-others":
+		s.KillOthers = true
 	case "oneshot":
 		s.Type = config.TypeOneshot
 	case "status":

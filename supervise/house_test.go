@@ -38,6 +38,7 @@ type clinic struct {
 	mu   sync.Mutex
 	sick map[string]string // guarded by mu
 	pids map[string]int    // guarded by mu; what the pid files hold
+	way  theWay
 }
 
 // Find reads a pid file.
@@ -79,7 +80,7 @@ func newHouse(t *testing.T, k *player) *house {
 	h := &house{t: t, k: k, clinic: &clinic{sick: map[string]string{}}, ended: make(chan error, 1), begun: time.Now()}
 	h.s = New(Options{
 		Parts: Parts{
-			Keeper: k, Logs: noLogs{}, Prober: h.clinic, Finder: h.clinic, Log: slog.New(slog.DiscardHandler),
+			Keeper: k, Logs: noLogs{}, Prober: h.clinic, Finder: h.clinic, Gate: h.clinic, Log: slog.New(slog.DiscardHandler),
 			Unfit: func(s *config.Service) string {
 				if len(s.Command.Argv) > 0 && s.Command.Argv[0] == "/missing" {
 					return "/missing: no such file"

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"zinit/supervise/config"
-	"zinit/supervise/machine"
 )
 
 // idleFor is how long at most an idle service waits for others to come up.
@@ -43,7 +42,7 @@ func (c *core) waitsIdly(r *record, until time.Time) {
 
 // idleUntil is when an idle service waits no longer; zero: it does not wait.
 func (r *record) idleUntil() time.Time {
-	if _, blocked := r.m.State.(machine.Blocked); blocked {
+	if r.blocked() && !r.looking() {
 		return r.idleBy
 	}
 	return time.Time{}
@@ -54,7 +53,7 @@ func (c *core) idleDue(r *record) {
 	if at := r.idleUntil(); !at.IsZero() && !at.After(c.now) {
 		c.markStale(r)
 		c.conclude()
-		if r.m.State == (machine.Blocked{}) {
+		if r.blocked() && !r.looking() {
 			c.waitsIdly(r, time.Time{}) // something else is in the way by now
 		}
 	}

@@ -106,6 +106,9 @@ func (c *core) want(r *record, byName bool) {
 	if byName || !(r.m.Want && r.m.Satisfied()) {
 		c.step(r, machine.Wanted{})
 	}
+	if byName {
+		c.lookNow(r)
+	}
 	// Before the next one is wanted: it may be in conflict with this one.
 	c.settle()
 }
@@ -160,6 +163,7 @@ func (c *core) renew(r *record) {
 	r.wish = noWish
 	c.unsaved(r)
 	c.step(r, machine.Restarted{})
+	c.lookNow(r)
 }
 
 // wishes notes what is to be done as soon as nothing that depends on the record is

@@ -48,6 +48,7 @@ func (c *core) rebuild() {
 			r.m.Perm = machine.Hold
 		}
 	}
+	c.indexPorts()
 	for rank, i := range c.starts {
 		r := c.recs[i]
 		if r.rank = int32(rank); r.cfg.Type == config.TypeIdle {

@@ -264,7 +264,7 @@ func (c *core) sweep() {
 			c.Forget(r.name)
 		}
 		r.m.State = machine.Inactive{}
-		r.probe.deadline, r.hook.deadline, r.timer = time.Time{}, time.Time{}, nil
+		r.probe.deadline, r.hook.deadline, r.timer, r.gate = time.Time{}, time.Time{}, nil, nil
 		c.setWake(r)
 		c.unsaved(r)
 		return true

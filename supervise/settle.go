@@ -103,7 +103,7 @@ func (c *core) grant(r *record) {
 	case wishRestart:
 		r.wish = noWish
 		// What has no process is down and up again in this one step.
-		if !r.m.Main() && !r.m.Rules.Target && c.permissionTo(r, true) != machine.Go {
+		if !r.m.Main() && !r.m.Rules.Target && (c.permissionTo(r, true) != machine.Go || r.gate != nil) {
 			c.step(r, machine.DepsHeld{On: c.obstacle(r)})
 		}
 		c.step(r, machine.Restarted{})
@@ -128,7 +128,7 @@ func (c *core) permissionTo(r *record, start bool) machine.Perm {
 	case n.gone > 0 && n.held == 0:
 		return machine.Lost
 	case n.gone > 0, n.unmet > 0 || n.first > 0 || n.clash > 0,
-		r.wish != noWish, r.breaking != nil, r.leaving, c.draining, c.idles(r):
+		r.wish != noWish, r.breaking != nil, r.leaving, c.draining, c.idles(r), c.barred(r):
 		return machine.Hold
 	}
 	return machine.Go
@@ -157,8 +157,11 @@ func (c *core) obstacle(r *record) string {
 			return c.recs[j].name
 		}
 	}
-	if !r.idleUntil().IsZero() {
+	switch {
+	case !r.idleUntil().IsZero():
 		return idleWaits
+	case r.gate != nil:
+		return gateWaits
 	}
 	return ""
 }

@@ -108,6 +108,7 @@ func (w *world) checkRecord(r *record) {
 	}
 	c := w.c
 	w.checkUnderWay(r)
+	w.checkGate(r)
 	at := c.due(r)
 	switch {
 	case at.IsZero() != (r.heapPos < 0):

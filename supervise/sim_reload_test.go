@@ -94,8 +94,13 @@ func image(c *core) string {
 			health = *rules.Health
 		}
 		m.Rules, rules.Health = nil, nil
-		fmt.Fprintf(&b, "%s %x %v %q %+v %+v %+v %+v wish=%d breaking=%v leaving=%v outdated=%v %+v %+v wake=%v %+v %+v\n",
-			r.name, r.cfg.Digest[:2], r.cfg.Requires, r.problem, m, rules, health, r.probe, r.wish, r.breaking != nil, r.leaving, r.outdated, r.counts, r.bits, r.wake, r.hook, r.watch)
+		gate := gating{}
+		if r.gate != nil {
+			gate = *r.gate
+			gate.looks = 0
+		}
+		fmt.Fprintf(&b, "%s %+v %x %v %q %+v %+v %+v %+v wish=%d breaking=%v leaving=%v outdated=%v %+v %+v wake=%v %+v %+v\n",
+			r.name, gate, r.cfg.Digest[:2], r.cfg.Requires, r.problem, m, rules, health, r.probe, r.wish, r.breaking != nil, r.leaving, r.outdated, r.counts, r.bits, r.wake, r.hook, r.watch)
 	}
 	for _, o := range c.orders {
 		fmt.Fprintf(&b, "%s %+v\n", o.rec.name, o.action)
@@ -145,7 +150,7 @@ func (w *world) rest() bool {
 		return !slices.ContainsFunc(w.c.order, func(r *record) bool {
 			_, starting := r.m.State.(machine.Starting)
 			_, stopping := r.m.State.(machine.Stopping)
-			return starting || stopping || w.works(r) || r.wish != noWish || r.breaking != nil || r.leaving || !r.idleUntil().IsZero() || !r.m.RestartAt().IsZero()
+			return starting || stopping || w.works(r) || r.looking() || r.wish != noWish || r.breaking != nil || r.leaving || !r.idleUntil().IsZero() || !r.m.RestartAt().IsZero()
 		})
 	})
 }

@@ -54,7 +54,8 @@ type world struct {
 	stopped map[string]bool
 	targets map[string]bool // then and now
 	channel channel
-	adopts  bool              // a new server finds out how things are
+	adopts  bool // a new server finds out how things are
+	gates   simGates
 	told    map[string]uint64 // the last run that got a signal other than SIGKILL
 	trace   []string
 	fail    string
@@ -144,6 +145,7 @@ func newWorld(seed uint64) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), known: map[string]*config.Service{}, falling: map[string]machine.Run{},
 
+		gates:   simGates{looks: map[string]*simLook{}, preparing: map[string]bool{}},
 		spawned: map[string]bool{}, stopped: map[string]bool{}, targets: map[string]bool{}, told: map[string]uint64{},
 	}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -153,7 +155,7 @@ func newWorld(seed uint64) *world {
 		MaxLife: time.Duration(1+pick(5000)) * time.Millisecond, MaxDying: time.Duration(1+pick(300)) * time.Millisecond,
 	}, start)
 	w.c = newCore(Parts{
-		Keeper: simKeeper{w.sim, w}, Logs: noLogs{}, Prober: w, Finder: w,
+		Keeper: simKeeper{w.sim, w}, Logs: noLogs{}, Prober: w, Finder: w, Gate: w,
 		Unfit: func(s *config.Service) string {
 			if len(s.Command.Argv) > 0 && s.Command.Argv[0] == missingFile {
 				return "not found"
@@ -199,6 +201,7 @@ func (w *world) config(n int) *config.Set {
 		s.Target = w.rng.IntN(8) == 0
 		if !s.Target {
 			w.kind(s)
+			w.claims(s, i)
 		}
 		switch w.rng.IntN(16) {
 		case 0, 1:

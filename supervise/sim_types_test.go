@@ -37,8 +37,11 @@ func (w *world) spawning(key string) {
 	switch {
 	case !isGuest:
 		w.mayStart(service)
+		w.mayPass(r)
 	case isHook && r.m.Hook() == machine.ExecStop:
 		w.mayStop(r)
+	case isHook && r.m.Hook() == machine.ExecStartPre:
+		w.mayPass(r)
 	}
 	if !isGuest {
 		w.spawned[key] = true

@@ -14,15 +14,17 @@ type View struct {
 	Config  *config.Service
 	Problem string // what is wrong with its configuration; empty: nothing
 	State   machine.State
-	Reason  string    // why it is in this state; empty when the state says it all, and for Blocked: see Blockers
+	Reason  string    // why it is in this state; empty when the state says it all; for Blocked see Blockers too
 	Since   time.Time // when the state was entered
 	Started time.Time // when the living run was spawned
 	Phase   string    // how far a start or a stop is, and what else is under way, for people; mostly empty
-	Timer   *Timer    // nil: nothing starts it by itself
-	Status  string    // what the living run says about itself; empty: nothing
-	Pid     int
-	Start   uint64 // of Pid, in clock ticks since boot: tells it from a later process of that pid; 0: not known
-	Run     uint64
+	// Obstacle is what keeps it Blocked that is no matter of the graph; nil: nothing.
+	Obstacle *Obstacle
+	Timer    *Timer // nil: nothing starts it by itself
+	Status   string // what the living run says about itself; empty: nothing
+	Pid      int
+	Start    uint64 // of Pid, in clock ticks since boot: tells it from a later process of that pid; 0: not known
+	Run      uint64
 	// Restarts counts those the policy made; Quick those since the last run that
 	// was long enough.
 	Restarts, Quick int
@@ -121,17 +123,22 @@ func (s *Snapshot) StartOrder() []*View {
 // viewOf is the record's view, made anew when it has changed.
 func (c *core) viewOf(r *record) *View {
 	if r.view == nil {
-		reason := r.m.Reason()
+		reason, obstacle := r.m.Reason(), c.obstacleOf(r)
 		if _, blocked := r.m.State.(machine.Blocked); blocked {
 			reason = "" // the obstacle of the moment it was blocked may be gone, others not
-			if !r.idleUntil().IsZero() {
+			switch {
+			case !r.idleUntil().IsZero():
 				reason = "waiting for " + idleWaits
+			case obstacle != nil:
+				reason = obstacle.String()
+			case r.looking():
+				reason = "waiting for " + gateWaits
 			}
 		}
 		r.view = &View{
 			Name: r.name, Config: r.cfg, Problem: r.problem,
 			State: r.m.State, Reason: reason,
-			Since: r.since, Started: r.m.Started, Phase: r.m.Phase(), Status: r.says(), Timer: c.timerOf(r),
+			Since: r.since, Started: r.m.Started, Phase: r.m.Phase(), Obstacle: obstacle, Status: r.says(), Timer: c.timerOf(r),
 			Pid: r.pid, Start: r.start, Run: uint64(r.m.Last),
 			Restarts: r.m.Total, Quick: r.m.Quick, NextDelay: r.m.Delay,
 			Want: r.m.Want, Oneshot: r.m.Rules.Oneshot,

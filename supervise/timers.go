@@ -271,6 +271,9 @@ func (c *core) timerOf(r *record) *Timer {
 	if why := r.m.Reason(); why != "" {
 		v.Result = why
 	}
+	if o := c.obstacleOf(r); o != nil {
+		v.Result = o.String()
+	}
 	if at := c.timerAt(r); !at.IsZero() {
 		v.Next = c.wallNow().Add(at.Sub(c.now))
 	}

@@ -147,7 +147,7 @@ func canStart(r *record) bool {
 	case machine.Exited, machine.Failed:
 		return false
 	}
-	return r.m.Perm == machine.Go
+	return r.m.Perm == machine.Go || r.looking()
 }
 
 // hopeless reports that a record rests where it is, short of the goal.

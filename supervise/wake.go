@@ -19,6 +19,7 @@ func (c *core) tick() {
 		c.hookDue(r)
 		c.findDue(r)
 		c.idleDue(r)
+		c.gateDue(r)
 		c.timerDue(r)
 		c.act()
 		if at := r.m.Deadline(); !at.IsZero() && !at.After(c.now) {
@@ -75,6 +76,9 @@ func (c *core) due(r *record) time.Time {
 	at := sooner(sooner(sooner(r.m.Deadline(), r.probe.deadline), r.hook.deadline), r.watch.until)
 	if !r.idleBy.IsZero() {
 		at = sooner(at, r.idleUntil())
+	}
+	if r.gate != nil {
+		at = sooner(at, r.gateAt())
 	}
 	if r.timer != nil {
 		at = sooner(at, c.timerAt(r))

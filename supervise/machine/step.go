@@ -279,7 +279,7 @@ func (l *life) ticked() {
 	case Exited, Failed:
 		if due(l.RestartAt(), l.now) {
 			l.attempt()
-			if l.Active() {
+			if _, waits := l.State.(Blocked); waits || l.Active() {
 				l.Total++
 			}
 		}
