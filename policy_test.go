@@ -21,7 +21,7 @@ var arrows = map[string]string{
 	"applets/pid1": "applets/env reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
 	// What it is ordered to do is reap's to describe; it knows nothing else.
 	"applets/prep":   "applets/env reap golang.org/x/sys/unix",
-	"applets/server": "applets/env supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock",
+	"applets/server": "applets/env supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock",
 	"applets/cli":    "applets/env sock supervise/config depgraph",
 	"supervise":      "supervise/launch supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
 	// How a process is born: what supervise orders, and what the keeper needs for it.

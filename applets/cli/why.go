@@ -40,7 +40,7 @@ func (s *session) printWhy(name string, r *sock.WhyBlocked) {
 	if len(r.ConflictsWith) > 0 {
 		s.printf("Conflicts with: %s\n", escape(strings.Join(r.ConflictsWith, ", ")))
 	}
-	if r.PortConflict != "" {
+	if r.PortConflict != "" && !strings.Contains(r.Reason, r.PortConflict) {
 		s.printf("Port conflict: %s\n", escape(r.PortConflict))
 	}
 	if p := r.ProcessConflict; p != nil {

@@ -82,8 +82,23 @@ func explain(snap *supervise.Snapshot, v *supervise.View) sock.WhyBlocked {
 	if v.Reason != "" {
 		text += "\n  -> " + v.Reason
 	}
+	if o := v.Obstacle; o != nil {
+		inTheWay(&why, o)
+	}
 	why.ASCII = text
 	return why
+}
+
+// inTheWay tells in the shapes of zinit 0.3.9 who is in the way.
+func inTheWay(why *sock.WhyBlocked, o *supervise.Obstacle) {
+	if o.Filter == "" {
+		why.PortConflict = o.Fact
+		return
+	}
+	why.ProcessConflict = &sock.ProcessConflict{Filter: o.Filter, Processes: []sock.ConflictProcess{}}
+	for _, p := range o.Intruders {
+		why.ProcessConflict.Processes = append(why.ProcessConflict.Processes, sock.ConflictProcess{Name: p.Name, PID: p.Pid})
+	}
 }
 
 // timerWords says of a service that is down what its timer is about to do; empty for
