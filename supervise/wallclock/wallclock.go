@@ -5,14 +5,22 @@ package wallclock
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// farAway is when the timer that is only waited for to be cancelled would go off: in
-// the year 2200. It is armed anew if it ever does.
-const farAway = 7258118400
+// farAway is when the timer that is only waited for to be cancelled would go off, or
+// the last moment that the machine's numbers reach.
+func farAway() unix.Timespec {
+	at, err := unix.TimeToTimespec(time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		at = unix.Timespec{Sec: math.MaxInt32}
+	}
+	return at
+}
 
 // Watch returns a channel that gets a value when the clock was set, by whatever
 // amount; several settings in a row may be told once. It runs until stop is called.
@@ -32,7 +40,10 @@ func Watch() (set <-chan struct{}, stop func(), err error) {
 }
 
 func arm(fd int) error {
-	at := &unix.ItimerSpec{Value: unix.Timespec{Sec: farAway}}
+	at := &unix.ItimerSpec{Value: farAway()}
+	if sec, _ := at.Value.Unix(); sec <= time.Now().Unix() {
+		return errors.New("cannot watch the clock: it is past the end of its numbers")
+	}
 	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, at, nil); err != nil {
 		return fmt.Errorf("cannot watch the clock: %w", err)
 	}
