@@ -187,6 +187,7 @@ var asks = scenario{keeper: func(k *keeperPlay) error {
 	if k.note("step") == 1 {
 		return k.ended()
 	}
+	k.RefuseReexec("nobody asked") // nor can, before there is a server
 	if err := k.serve(); err != nil {
 		return err
 	}
@@ -194,7 +195,6 @@ var asks = scenario{keeper: func(k *keeperPlay) error {
 		return err
 	}
 	k.RefuseReexec("not now")
-	k.RefuseReexec("nobody asked")
 	if _, err := next[ReexecWanted](k); err != nil {
 		return err
 	}
