@@ -45,16 +45,14 @@ type place struct {
 	told [pump.Streams]bool
 }
 
-// toldShift leaves room for a petabyte, and cursors fit into the integers that all
-// JSON libraries can hold (53 bits).
-const toldShift = 50
-
-// toldStreams is how many streams can be told ahead: the others have whole lines only.
-const toldStreams = 3
+// toldShift leaves room for half a petabyte, and cursors fit into the integers that
+// all JSON libraries can hold (53 bits). Every stream has its bit: also what comes by
+// no pipe may lack its newline, when the disk was full or the server was killed.
+const toldShift = 49
 
 func (p place) cursor() int64 {
 	c := p.off
-	for s, told := range p.told[:toldStreams] {
+	for s, told := range p.told {
 		if told {
 			c |= 1 << (toldShift + s)
 		}
@@ -65,11 +63,11 @@ func (p place) cursor() int64 {
 // placeOf is the place that a cursor stands for, one past everything when it
 // stands for none.
 func placeOf(cursor int64) (p place) {
-	if cursor < 0 || cursor>>(toldShift+toldStreams) != 0 {
+	if cursor < 0 || cursor>>(toldShift+pump.Streams) != 0 {
 		return place{off: math.MaxInt64}
 	}
 	p.off = cursor & (1<<toldShift - 1)
-	for s := range toldStreams {
+	for s := range p.told {
 		p.told[s] = cursor>>(toldShift+s)&1 != 0
 	}
 	return p

@@ -26,14 +26,14 @@ func stored(t testing.TB, log, idx []byte) *pump.Store {
 	return st
 }
 
-// script makes a store of "o:text" (stdout), "e:text" (stderr), "z:text" (our own)
-// pieces; a capital letter begins a line afresh.
+// script makes a store of "o:text" (stdout), "e:text" (stderr), "z:text" (our own),
+// "s:text" (system log) pieces; a capital letter begins a line afresh.
 func script(t testing.TB, pieces ...string) *pump.Store {
 	var log, idx []byte
 	for i, p := range pieces {
 		idx = binary.LittleEndian.AppendUint64(idx, uint64(len(log)))
 		meta := uint64(1000+i) << 8
-		meta |= uint64(strings.Index("oez", strings.ToLower(p[:1])))
+		meta |= uint64(strings.Index("oezs", strings.ToLower(p[:1])))
 		if strings.ToLower(p[:1]) != p[:1] {
 			meta |= 4
 		}
@@ -191,13 +191,14 @@ func FuzzFollow(f *testing.F) {
 	f.Add([]byte("on\nerre\nor\n"), []byte{0, 0, 2, 1, 3, 0, 3, 5}, int64(3), uint16(2))
 	f.Add(bytes.Repeat([]byte("x"), 3*MaxLine), []byte{}, int64(MaxLine), uint16(1<<15))
 	f.Add([]byte("one\ntwo threfour\nmore\n"), []byte{0, 4, 4, 5, 4, 0, 4, 6, 4, 4}, int64(1<<toldShift|8), uint16(5))
+	f.Add([]byte("halfone\ntornword"), []byte{0, 7, 4, 0, 4, 6, 4, 4}, int64(8), uint16(2))
 	f.Fuzz(func(t *testing.T, log, turns []byte, cursor int64, most uint16) {
 		var idx []byte
 		off := uint64(0)
 		for i := 0; i+1 < len(turns); i += 2 { // how many bytes later, and whose turn it is
 			off += uint64(turns[i])
 			idx = binary.LittleEndian.AppendUint64(idx, off)
-			idx = binary.LittleEndian.AppendUint64(idx, uint64(1000+i)<<8|uint64(turns[i+1]%7)) // some are invalid
+			idx = binary.LittleEndian.AppendUint64(idx, uint64(1000+i)<<8|uint64(turns[i+1]))
 		}
 		garbage := reopened(t, log, turns)
 		left(t, follow(t, garbage, cursor, Query{}))

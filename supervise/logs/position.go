@@ -30,10 +30,11 @@ type begun struct {
 
 const (
 	// maxBegun bounds a record to one page: a kill leaves the old or the new one.
-	maxBegun   = 1300
-	notHere    = 0xffff
-	recordHead = 4 + 7*8 + 1 // checksum, fixed fields, flags
-	recordSeed = "2"         // of the checksum: the format
+	maxBegun    = 1300
+	recordTexts = 3 // the first streams, whose text may be in it: others seldom begin any
+	notHere     = 0xffff
+	recordHead  = 4 + 7*8 + 1 // checksum, fixed fields, flags
+	recordSeed  = "2"         // of the checksum: the format
 )
 
 func (r *record) encode() []byte {
@@ -48,7 +49,7 @@ func (r *record) encode() []byte {
 	b = append(b, flags)
 	for s, p := range r.pending {
 		b = binary.LittleEndian.AppendUint64(b, uint64(p.off))
-		if len(p.text) > maxBegun || p.text == nil || s >= toldStreams && len(p.text) > 0 {
+		if len(p.text) > maxBegun || p.text == nil || s >= recordTexts && len(p.text) > 0 {
 			b = binary.LittleEndian.AppendUint16(b, notHere)
 			continue
 		}

@@ -73,6 +73,8 @@ func TestCursorsContinueBehindTheLine(t *testing.T) {
 		{"order of ends", []string{"o:first", "e:second\n", "o: ends late\n"}, "[stderr] second|[stdout] first ends late"},
 		{"end of a run", []string{"O:one", "Z:ended\n", "O:two\n"}, "[stdout] one|[zinit] ended|[stdout] two"},
 		{"end of the last run", []string{"O:one", "E:err", "Z:ended\n"}, "[stdout] one|[stderr] err|[zinit] ended"},
+		{"never whole, by no pipe", []string{"S:half", "O:one\n", "Z:torn", "E:err\n", "O:two\n"},
+			"[syslog] half|[stdout] one|[zinit] torn|[stderr] err|[stdout] two"},
 		{"bytes", []string{"o:a\x00b\xff\n\x00\n"}, "[stdout] a\x00b\xff|[stdout] \x00"},
 		{"cut", []string{"o:" + long + long + "y\nb\n"}, "[stdout] " + long + " CUT|[stdout] " + long + " CUT|[stdout] y|[stdout] b"},
 		{"cut by a byte that comes late", []string{"o:" + long, "e:e\n", "o:y\n"}, "[stdout] " + long + " CUT|[stderr] e|[stdout] y"},
@@ -368,7 +370,7 @@ func TestForeignCursorsAreForAnotherLog(t *testing.T) {
 		{9, "[stdout] one|[stderr] two"},
 		{2, "[stdout] e|[stderr] two"},
 		{4 | 1<<toldShift, "[stderr] two"},
-		{8 | 7<<toldShift, ""},
+		{8 | 15<<toldShift, ""},
 		{1 << 62, "[stdout] one|[stderr] two"},
 		{-3, "[stdout] one|[stderr] two"},
 	} {

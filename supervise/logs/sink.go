@@ -333,7 +333,7 @@ func (s *sink) commit() {
 		kept := &s.rec.pending[st]
 		p := &s.join.pend[st]
 		switch {
-		case len(p.text) > maxBegun || st >= toldStreams && len(p.text) > 0:
+		case len(p.text) > maxBegun || st >= recordTexts && len(p.text) > 0:
 			*kept = begun{off: p.off}
 		case len(p.text) > 0:
 			*kept = begun{off: p.off, text: append(kept.text[:0], p.text...)}

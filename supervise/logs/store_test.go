@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
+
+	"zinit/supervise/logs/pump"
 )
 
 // TestFollowersOfRandomStores: however a store came about, and however little of it
@@ -20,7 +22,7 @@ func TestFollowersOfRandomStores(t *testing.T) {
 		for i := range r.IntN(12) {
 			off += uint64(r.IntN(8))
 			idx = binary.LittleEndian.AppendUint64(idx, off)
-			idx = binary.LittleEndian.AppendUint64(idx, uint64(1000+i)<<8|uint64(r.IntN(3))|uint64(r.IntN(2)*4))
+			idx = binary.LittleEndian.AppendUint64(idx, uint64(1000+i)<<8|uint64(r.IntN(pump.Streams))|uint64(r.IntN(2)*4))
 		}
 		l := reopened(t, log, idx)
 		tell := func(from int64, q Query, most int64) []Line {
