@@ -249,6 +249,24 @@ func TestMainPIDOutlivesTheEndOfTheFirst(t *testing.T) {
 	}
 }
 
+// TestWhoComesAfterTheEndIsNotTheMainProcess: of a run that is on its way down
+// nobody becomes the main process any more, and it ends.
+func TestWhoComesAfterTheEndIsNotTheMainProcess(t *testing.T) {
+	b := newBench()
+	b.boot(services(t, "web notify"))
+	b.c.notified("web", Notice{Ready: true})
+	b.c.keeperEvent(reap.Exited{Key: "web", Run: 1, Lingers: true})
+	b.c.notified("web", Notice{MainPID: 4711})
+	r := b.c.byName["web"]
+	if r.m.State.String() != "stopping" || r.watch.asked != 0 {
+		t.Fatalf("it is %s, and %d processes are to be watched", r.m.State, r.watch.asked)
+	}
+	b.c.keeperEvent(reap.GroupGone{Key: "web", Run: 1})
+	if r.m.State.String() != "exited" {
+		t.Errorf("it is %s", r.m.State)
+	}
+}
+
 func TestOnlyTheMainProcessMaySpeak(t *testing.T) {
 	only := services(t, "web notify")
 	only.Services[0].NotifyAccess = config.NotifyMain

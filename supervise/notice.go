@@ -81,7 +81,8 @@ func (c *core) notified(service string, n Notice) {
 		c.Log.Debug("a notice of another process than the main one does not count", "service", service, "pid", n.Pid)
 		return
 	}
-	if n.MainPID > 1 && n.MainPID != r.pid {
+	// Without a main process the run is on its way down, and nobody becomes it any more.
+	if n.MainPID > 1 && n.MainPID != r.pid && r.m.Main() {
 		c.watch(r, n.MainPID)
 	}
 	if n.Status != nil && *n.Status != r.status {
