@@ -23,28 +23,30 @@ const houseKey = "@"
 func (c *core) addStrangers(inv reap.Inventory) {
 	for _, ch := range inv.Children {
 		name, isGuest := guestOf(ch.Key)
-		if strings.HasPrefix(name, houseKey) {
+		r := c.byName[name]
+		if strings.HasPrefix(name, houseKey) || r != nil && (isGuest || !r.cfg.Target) {
 			continue
 		}
 		// How it wants to be stopped may not be known any more.
 		bare := config.Service{Name: name, Lifecycle: config.Lifecycle{StopSignal: syscall.SIGTERM, StopTimeout: strangerTimeout}}
 		known := c.strangers[name]
-		switch r := c.byName[name]; {
-		case r == nil:
-			if ran, err := decodeRan(known.ran); err == nil {
-				bare = *ran
+		if r == nil {
+			if known != nil {
+				if ran, err := decodeRan(known.ran); err == nil {
+					bare = *ran
+				}
 			}
 			r = c.add(&bare, "")
-			if known.state != nil {
-				c.recallOne(r, known.state, known.ran)
+			if known != nil {
+				c.recallOne(r, known)
 			}
 			r.leaving, r.wish = true, wishDown
 			c.going++
-		case r.cfg.Target && !isGuest:
-			bare.Requires, bare.After, bare.Wants, bare.Conflicts = r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts
-			r.problem = madeTarget(r.cfg)
-			r.cfg, r.m = &bare, machine.New(rulesOf(&bare))
+			continue
 		}
+		bare.Requires, bare.After, bare.Wants, bare.Conflicts = r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts
+		r.problem = madeTarget(r.cfg)
+		r.cfg, r.m = &bare, machine.New(rulesOf(&bare))
 	}
 }
 

@@ -140,7 +140,7 @@ type core struct {
 	forgetful bool      // the last writing down failed
 	// strangers are what was written down of those that are configured no more; used
 	// by load.
-	strangers map[string]stranger
+	strangers map[string]*memory
 
 	feed *feed   // nil: nobody can listen
 	seq  uint64  // of the last event

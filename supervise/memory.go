@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"zinit/supervise/config"
@@ -183,33 +185,54 @@ func (c *core) recall(unread map[string]bool) {
 	if c.Memory == nil {
 		return
 	}
+	c.strangers = map[string]*memory{}
+	for _, m := range c.decodeMemory() {
+		if r := c.byName[m.name]; r != nil {
+			c.recallOne(r, m)
+			continue
+		}
+		if ran, err := decodeRan(m.ran); len(unread) > 0 && err == nil && unread[filepath.Dir(ran.Source)] {
+			// Nobody knows whether its file is still there: it goes on.
+			c.recallOne(c.add(ran, ""), m)
+			continue
+		}
+		c.strangers[m.name] = m
+	}
+}
+
+// A memory is what was written down of one service.
+type memory struct {
+	name       string
+	state, ran []byte
+	recollection
+	err error // why state is of no use
+}
+
+// decodeMemory reads what was written down, on several processors: with a thousand
+// services little else takes as long that a server that takes over does by itself.
+func (c *core) decodeMemory() (known []*memory) {
 	rans := map[string][]byte{}
 	c.Memory.Records(func(key string, value []byte) {
 		if name, ok := strings.CutPrefix(key, ranKey); ok {
 			rans[name] = value
+		} else if name, ok := strings.CutPrefix(key, stateKey); ok {
+			known = append(known, &memory{name: name, state: value})
 		}
 	})
-	c.strangers = map[string]stranger{}
-	c.Memory.Records(func(key string, value []byte) {
-		name, ok := strings.CutPrefix(key, stateKey)
-		if !ok {
-			return
-		}
-		if r := c.byName[name]; r != nil {
-			c.recallOne(r, value, rans[name])
-			return
-		}
-		if ran, err := decodeRan(rans[name]); len(unread) > 0 && err == nil && unread[filepath.Dir(ran.Source)] {
-			// Nobody knows whether its file is still there: it goes on.
-			c.recallOne(c.add(ran, ""), value, rans[name])
-			return
-		}
-		c.strangers[name] = stranger{value, rans[name]}
-	})
+	var decoders sync.WaitGroup
+	for part := range slices.Chunk(known, len(known)/runtime.GOMAXPROCS(0)+1) {
+		decoders.Go(func() {
+			for _, m := range part {
+				m.err = json.Unmarshal(m.state, &m.recollection)
+			}
+		})
+	}
+	decoders.Wait()
+	for _, m := range known {
+		m.ran = rans[m.name]
+	}
+	return known
 }
-
-// A stranger is what was written down of a service that is configured no more.
-type stranger struct{ state, ran []byte }
 
 // forgetStrangers forgets those that do not run.
 func (c *core) forgetStrangers() {
@@ -223,18 +246,18 @@ func (c *core) forgetStrangers() {
 }
 
 // recallOne gives a record its state, or says why not.
-func (c *core) recallOne(r *record, text, ran []byte) {
-	if err := c.restore(r, text, ran); err != nil {
+func (c *core) recallOne(r *record, m *memory) {
+	if err := c.restore(r, m); err != nil {
 		c.Log.Warn("its state cannot be read: going by its process", "service", r.name, "error", err)
 	}
 }
 
-func (c *core) restore(r *record, text, ran []byte) error {
-	var rec recollection
-	if err := json.Unmarshal(text, &rec); err != nil {
-		return err
+func (c *core) restore(r *record, known *memory) error {
+	rec, cfg := &known.recollection, r.cfg
+	if known.err != nil {
+		return known.err
 	}
-	m, err := rec.Machine.Service(rulesOf(r.cfg), c.Clock)
+	m, err := rec.Machine.Service(r.m.Rules, c.Clock)
 	if err != nil {
 		return err
 	}
@@ -243,7 +266,7 @@ func (c *core) restore(r *record, text, ran []byte) error {
 	case rec.Ran == nameOf(r.cfg):
 		r.ran = r.cfg // as nearly always
 	default:
-		r.ran, err = decodeRan(ran)
+		r.ran, err = decodeRan(known.ran)
 		if err != nil {
 			c.Log.Warn("what it was started with cannot be read", "service", r.name, "error", err)
 		}
@@ -262,10 +285,12 @@ func (c *core) restore(r *record, text, ran []byte) error {
 	r.toldRun, r.first, r.status = machine.Run(rec.Told), rec.First, rec.Status
 	rec.Hook.recall(r, c.Clock)
 	rec.Timer.recall(r, c.Clock)
-	r.m.Rules = r.rules()
+	if r.ran != nil && r.ran != cfg {
+		r.m.Rules = r.rules()
+	}
 	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, r.cfg)
 	if rec.Version > recollectionVersion {
-		r.strange = strangeIn(rec.Version, text)
+		r.strange = strangeIn(rec.Version, known.state)
 	}
 	c.touch(r)
 	c.setWake(r)

@@ -144,6 +144,11 @@ func (c *core) load(set *config.Set, inv reap.Inventory) {
 	}
 	c.boot(func(r *record) bool { return !r.recalled })
 	c.settle()
+	for _, r := range c.order {
+		if !r.recalled {
+			c.unsaved(r)
+		}
+	}
 	for _, r := range c.critical {
 		r.alarmed = r.recalled && c.lostCause(r) != "" // the server before has said so
 	}

@@ -11,7 +11,7 @@ import (
 // kind of service it is, and whether its group is its own, changes at its next
 // start, like all that a process is started with.
 func (r *record) rules() *machine.Rules {
-	if r.ran == nil || !r.stands() {
+	if r.ran == nil || r.ran == r.cfg || !r.stands() {
 		return rulesOf(r.cfg)
 	}
 	mixed := *r.cfg

@@ -95,8 +95,10 @@ func (c *core) grant(r *record) {
 		r.breaking = nil
 		c.step(r, machine.Broken{Why: *why})
 	}
-	c.unsaved(r)
-	switch w := r.wish; w {
+	if r.wish != noWish {
+		c.unsaved(r)
+	}
+	switch r.wish {
 	case wishDown:
 		r.wish = noWish
 		c.step(r, machine.Dropped{})

@@ -76,6 +76,7 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 	c.begun = c.now
 	c.load(set, inv)
 	s.endTurn()
+	c.commit() // what an earlier server wrote is not needed any more
 	ready()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

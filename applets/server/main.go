@@ -81,6 +81,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	var s *server
 	var set *config.Set
 	var others sync.WaitGroup
+	store.Adopting()
 	others.Go(func() { adoptOutputs(store, inv, keeper.Release) })
 	others.Go(func() {
 		s = newServer(flags, place, store, log)
@@ -131,6 +132,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	err = s.sup.Run(set, inv, func() {
 		// Not before: who asks early waits, instead of hearing of no services.
 		go serve()
+		go store.Adopted() // pipes hold what is in them, whoever asks does not wait
 		keeper.Ready()
 		go ears.adopt(inv.Kept)
 		s.manager.ready(len(set.Services))

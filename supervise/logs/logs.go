@@ -45,6 +45,10 @@ type Logs struct {
 	outlets  Outlets             // guarded by mu
 	services map[string]*service // guarded by mu
 	closed   bool                // guarded by mu
+	// adopted is closed when what an earlier server left is read; nil: it is, or there
+	// is nothing. late is what waits for that, in order.
+	adopted chan struct{} // guarded by mu
+	late    []func()      // guarded by mu
 }
 
 // service is the log of one service; guarded by Logs.mu.
@@ -222,6 +226,10 @@ func each(sources [2]*pump.Source, f func(*pump.Source)) {
 // The service's log file is opened anew with its next line, so that one that was
 // moved away or could not be written gets its chance.
 func (l *Logs) Start(service string, number uint64) {
+	l.inTurn(func() { l.start(service, number) })
+}
+
+func (l *Logs) start(service string, number uint64) {
 	sources, snk := l.sources(service, number)
 	each(sources, (*pump.Source).Start)
 	if snk != nil {
@@ -239,12 +247,16 @@ func (l *Logs) Discard(service string, number uint64) {
 // when Ended returns (unless the service waits for its log file). A pipe that
 // another process still holds open is read for 5 s more and then closed.
 func (l *Logs) Ended(service string, number uint64) {
+	l.inTurn(func() { l.ended(service, number) })
+}
+
+func (l *Logs) ended(service string, number uint64) {
 	sources, _ := l.sources(service, number)
 	each(sources, (*pump.Source).Finish)
 }
 
 // Adopt takes over the read end r of descriptor fd (1 or 2) of a run that an
-// earlier server started, and reads it at once. It owns r.
+// earlier server started, and reads it at once, or from Adopted on. It owns r.
 func (l *Logs) Adopt(service string, number uint64, fd int, r *os.File) {
 	i := fd - 1
 	if i != 0 && i != 1 {
@@ -253,11 +265,15 @@ func (l *Logs) Adopt(service string, number uint64, fd int, r *os.File) {
 	}
 	l.mu.Lock()
 	s := l.serviceLocked(service)
-	l.foreseeLocked(s)
 	src := l.sourceLocked(s, number, i, r, false)
 	s.run(number).sources[i] = src
 	l.mu.Unlock()
-	src.Start()
+	l.inTurn(func() {
+		l.mu.Lock()
+		l.foreseeLocked(s)
+		l.mu.Unlock()
+		src.Start()
+	})
 }
 
 // Append adds a line of our own to the service's log.
@@ -272,6 +288,7 @@ func (l *Logs) Append(service, text string) {
 // for, and never more than its BufferLines. A service without output has none.
 // Line.Text is the caller's.
 func (l *Logs) Tail(service string, lines int) ([]Line, error) {
+	l.awaitAdopted()
 	l.mu.Lock()
 	s := l.services[service]
 	if s == nil {

@@ -27,6 +27,7 @@ type Store struct {
 	path   string // of the file; empty: it has no name
 
 	f       *os.File
+	text    []byte // of f as it was opened; nil from the first Commit on
 	sums    *crc32.Table
 	live    map[string]place
 	alive   int64  // bytes that the living records take in a file
@@ -106,7 +107,7 @@ func (s *Store) adopt(f *os.File) (Report, error) {
 			s.number, report = parse(text, s.take)
 		}
 		if err == nil && len(text) >= len(magic) && !report.Damaged() {
-			s.f, s.size = f, int64(len(text))
+			s.f, s.size, s.text = f, int64(len(text)), text
 			return report, nil
 		}
 		report.Foreign = report.Foreign || err != nil
@@ -150,10 +151,11 @@ func (s *Store) forget(key string) {
 	delete(s.live, key)
 }
 
-// Records calls f for every record, in no order. The value is the caller's. What
+// Records calls f for every record, in no order. The value must not be changed. What
 // cannot be read any more, because somebody else has damaged the file, is left out.
+// Before the first Commit it costs no reading.
 func (s *Store) Records(f func(key string, value []byte)) {
-	text, err := s.text()
+	text, err := s.read()
 	if err != nil {
 		return
 	}
@@ -164,8 +166,11 @@ func (s *Store) Records(f func(key string, value []byte)) {
 	}
 }
 
-// text is the file with the batch at its end.
-func (s *Store) text() ([]byte, error) {
+// read is the text of the file with the batch at its end.
+func (s *Store) read() ([]byte, error) {
+	if s.text != nil {
+		return append(s.text[:s.size:s.size], s.batch...), nil
+	}
 	text := make([]byte, s.size, s.size+int64(len(s.batch)))
 	if s.size > 0 {
 		n, err := s.f.ReadAt(text, 0)
@@ -183,7 +188,7 @@ func (s *Store) valueIn(text []byte, p place) []byte {
 	return r.value
 }
 
-// Get is the value of a key, or nil.
+// Get is the value of a key, or nil; it must not be changed.
 func (s *Store) Get(key string) []byte {
 	p, ok := s.live[key]
 	if !ok {
@@ -192,6 +197,9 @@ func (s *Store) Get(key string) []byte {
 	if p.at >= s.size {
 		p.at -= s.size
 		return bytes.Clone(s.valueIn(s.batch, p))
+	}
+	if s.text != nil {
+		return s.valueIn(s.text, p)
 	}
 	text := make([]byte, p.size)
 	if _, err := s.f.ReadAt(text, p.at); err != nil {
@@ -235,6 +243,12 @@ func (s *Store) Delete(key string) {
 // everything, where the file is no longer at its path. When it returns nil, a process
 // that dies at once leaves it all behind.
 func (s *Store) Commit() error {
+	err := s.commit()
+	s.text = nil // it was for whoever takes over
+	return err
+}
+
+func (s *Store) commit() error {
 	s.broken = s.broken || s.lost()
 	if len(s.batch) == 0 && !s.broken {
 		return nil
@@ -306,7 +320,7 @@ func (s *Store) rewrite() error {
 // gather makes the batch the text of a whole new file. Should that not come to be,
 // everything is in memory until one does.
 func (s *Store) gather() error {
-	old, err := s.text()
+	old, err := s.read()
 	if err != nil {
 		return err
 	}
