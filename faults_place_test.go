@@ -222,7 +222,7 @@ func TestFault60TheServerGoesOnWithoutItsRuntimeDirectory(t *testing.T) {
 	in.must("restart", "--wait", "a")
 	in.lived("a", d, 2)
 	check()
-	for _, name := range []string{"lock", "state", "config", filepath.Join("services", "brief.toml")} {
+	for _, name := range []string{"lock", "state", filepath.Join("services", "brief.toml")} {
 		in.until(name+" to be made again", func() (string, bool) {
 			_, err := os.Stat(filepath.Join(dir, name))
 			return fmt.Sprint(err), err == nil

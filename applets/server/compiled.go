@@ -64,7 +64,6 @@ func (s *server) saveCompiled() {
 		if s.at.dir == "" || maker == "" {
 			return nil
 		}
-		s.dirs.Cache.Trim()
 		text, err := s.dirs.Cache.Encode(maker)
 		if err != nil || text == nil {
 			return err

@@ -22,7 +22,7 @@ import (
 type Cache struct {
 	mu      sync.Mutex
 	files   map[string]cached // guarded by mu; by path
-	used    map[string]bool   // guarded by mu; since the last Trim
+	used    map[string]bool   // guarded by mu; in this round
 	changed bool              // guarded by mu; since the last Encode
 }
 
@@ -97,9 +97,21 @@ func (c *Cache) keep(l loaded, st fs.FileInfo) {
 	c.used[l.path], c.changed = true, true
 }
 
-// Trim forgets the files that were not asked for since the last Trim: they are
-// gone.
-func (c *Cache) Trim() {
+// begin begins a round in which every file is asked for.
+func (c *Cache) begin() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.used)
+}
+
+// end forgets the files that were not asked for in the round: they are gone.
+func (c *Cache) end() {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := len(c.files)

@@ -82,3 +82,40 @@ func TestTheCacheHasServicesAsTheirFilesHaveThem(t *testing.T) {
 		t.Errorf("a damaged one: %v", err)
 	}
 }
+
+// A file that is gone is forgotten when all are loaded, and only then: what is written
+// again, because it was lost, is everything.
+func TestTheCacheForgetsFilesThatAreGone(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		writeFile(t, filepath.Join(dir, name+".toml"), serviceText(name))
+	}
+	settle(t, filepath.Join(dir, "b.toml"))
+	cache := NewCache()
+	load := func() {
+		t.Helper()
+		if _, err := LoadDirs(Dirs{User: dir, Cache: cache}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds := func(when string, want int) {
+		t.Helper()
+		cache.Lost()
+		text, err := cache.Encode("me")
+		if err != nil || text == nil {
+			t.Fatalf("%s: nothing is written: %v", when, err)
+		}
+		if c, err := DecodeCache(text, "me"); err != nil || len(c.files) != want {
+			t.Errorf("%s: %d files are written, want %d (%v)", when, len(c.files), want, err)
+		}
+	}
+	load()
+	holds("after a load", 2)
+	holds("written again", 2)
+	if err := os.Remove(filepath.Join(dir, "a.toml")); err != nil {
+		t.Fatal(err)
+	}
+	holds("before the next load", 2)
+	load()
+	holds("after it", 1)
+}

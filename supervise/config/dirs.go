@@ -22,6 +22,7 @@ type Dirs struct {
 // as its File, and no Service. An error is returned only when neither the
 // system's nor the user's gave anything.
 func LoadDirs(d Dirs) (*Set, error) {
+	d.Cache.begin()
 	system, systemErr := d.load(d.System)
 	user, userErr := d.load(d.User)
 	none := systemErr != nil || d.System == ""
@@ -39,6 +40,9 @@ func LoadDirs(d Dirs) (*Set, error) {
 		if s.Class != ClassSystem { // one from the cache may be in use already
 			s.Class = ClassSystem
 		}
+	}
+	if systemErr == nil && userErr == nil && ephemeralErr == nil {
+		d.Cache.end()
 	}
 	set := &Set{}
 	taken := map[string]string{}
