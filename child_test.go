@@ -45,6 +45,8 @@ var children = map[string]func() int{
 	"act": act,
 	// See the tests of disks under faults.
 	"confined": confined,
+	// See the tests of ports.
+	"listen": listen,
 	// Fails at once.
 	"fail": func() int { return 7 },
 }

@@ -145,6 +145,7 @@ func (c *core) rehearse() *core {
 		q.timer = nil
 		if r.gate != nil {
 			g := *r.gate
+			g.heard = nil
 			q.gate = &g
 		}
 		d.order[n], d.recs[q.i], d.byName[q.name] = q, q, q

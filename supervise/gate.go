@@ -67,6 +67,7 @@ type gating struct {
 	until time.Time // when an answer is waited for no longer; zero: no look is under way
 	free  bool      // nobody is in the way, as was just seen; counts for one start
 
+	heard   chan struct{} // closed when the look has ended; nil: nobody waits for that
 	foreign *Obstacle     // nil: none, as far as is known
 	again   time.Time     // when it is looked at again; zero: not because of the time
 	pause   time.Duration // before the next look
@@ -227,6 +228,10 @@ func (c *core) gateMoved(r *record) {
 func (c *core) looked(r *record, o *Obstacle, err error) {
 	g := r.gate
 	g.until = time.Time{}
+	if g.heard != nil {
+		close(g.heard)
+		g.heard = nil
+	}
 	waits := r.blocked() && c.up(r)
 	switch {
 	case !waits: // the next start needs a look of its own
@@ -262,6 +267,38 @@ func (c *core) lookNow(r *record) {
 	if g := r.gate; g != nil && !g.again.IsZero() {
 		g.foreign, g.again, g.pause = nil, time.Time{}, 0
 		c.gateMoved(r)
+	}
+}
+
+// lookOf is closed when the look for a service that was asked for has ended; nil: none
+// is under way.
+func (c *core) lookOf(name string) <-chan struct{} {
+	r := c.byName[name]
+	if r == nil || !r.looking() {
+		return nil
+	}
+	if r.gate.heard == nil {
+		r.gate.heard = make(chan struct{})
+	}
+	return r.gate.heard
+}
+
+// answerWithin is how long whoever asks for a start waits for a look to end, which
+// usually takes a millisecond.
+const answerWithin = 500 * time.Millisecond
+
+// hear waits until a look has ended, but not for long.
+func (s *Supervisor) hear(looked <-chan struct{}) {
+	if looked == nil {
+		return
+	}
+	late := time.NewTimer(answerWithin)
+	defer late.Stop()
+	select {
+	case <-looked:
+		s.ask(func(*core) {}) // and the turn that heard of it
+	case <-late.C:
+	case <-s.done:
 	}
 }
 

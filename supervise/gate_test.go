@@ -132,6 +132,9 @@ func TestAStartByHandLooksAtOnce(t *testing.T) {
 		}
 		h.blocks("web", "")
 		h.ok(h.s.Restart("web"))
+		if state := h.s.Snapshot().Find("web").State.String(); state != "starting" {
+			t.Errorf("when it was answered it was %s", state)
+		}
 		h.pass(10 * time.Millisecond)
 		h.is("web running")
 		h.saw("web, web")

@@ -210,6 +210,19 @@ func (s *Supervisor) try(f func(*core) error) error {
 	return err
 }
 
+// tryStart is try for what starts a service: whether somebody is in its way is known
+// when it returns, unless that takes long.
+func (s *Supervisor) tryStart(name string, f func(*core) error) error {
+	var looked <-chan struct{}
+	err := s.try(func(c *core) error {
+		err := f(c)
+		looked = c.lookOf(name)
+		return err
+	})
+	s.hear(looked)
+	return err
+}
+
 // Snapshot is what can be seen now: never older than the last request that was
 // answered before the call. When nothing has changed it costs one comparison.
 func (s *Supervisor) Snapshot() *Snapshot {
@@ -228,7 +241,7 @@ func (s *Supervisor) Snapshot() *Snapshot {
 // It returns when this is decided, not when the service is up. A *Refusal says
 // why it was not.
 func (s *Supervisor) Start(name string, alone bool) error {
-	return s.try(func(c *core) error { return c.start(name, alone) })
+	return s.tryStart(name, func(c *core) error { return c.start(name, alone) })
 }
 
 // Stop wants a service down; those that require it go first.
@@ -238,7 +251,7 @@ func (s *Supervisor) Stop(name string) error {
 
 // Restart takes a service down and up again, with those that require it.
 func (s *Supervisor) Restart(name string) error {
-	return s.try(func(c *core) error { return c.restart(name) })
+	return s.tryStart(name, func(c *core) error { return c.restart(name) })
 }
 
 // Kill sends a signal to a service's process group.
