@@ -113,6 +113,8 @@ func (c *core) signalReload(name string) error {
 	switch {
 	case r.m.Rules.Target:
 		return refuse(IsTarget, name, "%s: it is a target and has no process: reload one of its services", name)
+	case !running && r.m.Active():
+		return refuse(NotRunning, name, "%s: it is %s, and only what is running can be reloaded: wait for it", name, r.m.State)
 	case !running:
 		return refuse(NotRunning, name, "%s: it is %s, and only what is running can be reloaded: start it", name, r.m.State)
 	case !r.m.CanReload() && r.m.Hook() == machine.ExecReload:

@@ -22,7 +22,7 @@ func (s *session) printUsage(r *sock.ServiceStatusFull) {
 		u = &sock.Usage{}
 	}
 	var cpu, memory, tasks phrases
-	if u.CPUFrom != "" {
+	if u.CPUFrom != "" && (u.Tasks > 0 || u.CPUUsec > 0) {
 		cpu.add(about(u.CPUFrom) + worked(time.Duration(u.CPUUsec)*time.Microsecond))
 	}
 	if n := limits["cpu_quota"]; n > 0 {

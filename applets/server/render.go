@@ -134,11 +134,8 @@ func nextStep(v *supervise.View) string {
 		return ": add it, or remove it from requires, and reload"
 	case v.Broken && why.Kind == machine.Unsatisfiable:
 		return ": remove one of these dependencies, and reload"
-	case why.Kind == machine.HookFailed, why.Kind == machine.WatchdogTimeout,
-		why.Kind == machine.NoMain && v.Config.PidFile != "":
+	case why.Kind == machine.HookFailed, why.Kind == machine.WatchdogTimeout, why.Kind == machine.NoMain:
 		return ": see zinit logs " + v.Name
-	case why.Kind == machine.NoMain:
-		return ": see zinit logs " + v.Name + ", and give it a pid_file if it can write one"
 	case why.Kind == machine.Unready:
 		return ": what does not say so is of type simple"
 	case why.Kind == machine.Ended && why.Outcome.OOM:
@@ -164,7 +161,7 @@ func blocker(b supervise.Blocker) string {
 	case b.View.Broken:
 		next = ": mend its configuration"
 	case b.View.Timer != nil && !b.View.Timer.Next.IsZero() && pidOf(b.View) == 0:
-		next = ", and which its timer starts at " + b.View.Timer.Next.Local().Format(time.DateTime)
+		return fmt.Sprintf("waiting on %s, which its timer starts at %s", name, b.View.Timer.Next.Local().Format(time.DateTime))
 	case !b.View.Want && b.View.Run == 0:
 		return fmt.Sprintf("waiting on %s, which was not started: start it", name)
 	case !b.View.Want && b.View.State.String() != sock.Stopping:
