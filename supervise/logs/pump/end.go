@@ -17,7 +17,7 @@ func (st *Store) endLineLocked(s Stream, of tag) {
 		return
 	}
 	st.intendLocked(s, of, false)
-	n, _ := st.log.WriteAt([]byte{'\n'}, st.size) // n says all that matters
+	n, _ := st.writeLocked([]byte{'\n'}) // n says all that matters
 	st.movedLocked(s, of, int64(n))
 }
 

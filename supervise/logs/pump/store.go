@@ -1,6 +1,7 @@
 package pump
 
 import (
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -167,7 +168,7 @@ func (st *Store) appendLocked(stream Stream, text string) int {
 		return 0
 	}
 	st.intendLocked(stream, 0, true)
-	n, _ := st.log.WriteAt(line, st.size) // n says all that matters
+	n, _ := st.writeLocked(line) // n says all that matters
 	st.movedLocked(stream, 0, int64(n))
 	return n
 }
@@ -243,12 +244,31 @@ func (st *Store) transferLocked(s *Source, most int64) (int, error) {
 	if n <= 0 {
 		return 0, err
 	}
-	w, err := st.log.WriteAt(buf[:n], st.size)
+	w, err := st.writeLocked(buf[:n])
 	if err != nil {
 		st.lost += int64(n - w)
 		s.fresh = true
 		st.movedLocked(s.stream, s.tag, int64(w))
 		return 0, unix.EAGAIN // what was read is accounted for; the next turn goes on
+	}
+	return n, nil
+}
+
+// writeLocked writes at the end of the file and returns how many bytes are there,
+// also when the disk was full before the last one: os.File.WriteAt then says none,
+// and the next server would find bytes that this one knows nothing of.
+func (st *Store) writeLocked(b []byte) (n int, err error) {
+	for n < len(b) {
+		w, err := unix.Pwrite(int(st.log.Fd()), b[n:], st.size+int64(n))
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return n, err
+		case w == 0:
+			return n, io.ErrShortWrite
+		}
+		n += w
 	}
 	return n, nil
 }
