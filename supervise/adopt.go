@@ -46,7 +46,7 @@ func (c *core) addStrangers(inv reap.Inventory) {
 		}
 		bare.Requires, bare.After, bare.Wants, bare.Conflicts = r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts
 		r.problem = madeTarget(r.cfg)
-		r.cfg, r.m = &bare, machine.New(rulesOf(&bare))
+		r.cfg, r.m = &bare, machine.New(c.book.of(&bare))
 	}
 }
 
@@ -186,7 +186,7 @@ func (c *core) adoptUnknown(r *record, ch reap.Child) {
 			ran.Lifecycle.KillMode = config.KillProcess
 		}
 		r.ran, r.outdated = &ran, true
-		c.step(r, machine.Configured{Rules: r.rules()})
+		c.step(r, machine.Configured{Rules: c.rules(r)})
 	}
 }
 

@@ -115,7 +115,7 @@ func unreadDirs(set *config.Set) map[string]bool {
 
 func (c *core) add(s *config.Service, problem string) *record {
 	r := &record{name: s.Name, cfg: s, problem: problem, heapPos: -1, since: c.now}
-	r.m = machine.New(rulesOf(s))
+	r.m = machine.New(c.book.of(s))
 	r.m.Last, r.probe.last, r.hook.last = machine.Run(c.floor), c.floor, c.floor
 	c.byName[s.Name] = r
 	c.order = append(c.order, r)
@@ -145,7 +145,7 @@ func (c *core) change(r *record, s *config.Service) {
 			c.touch(r)
 			return
 		}
-		next := machine.New(rulesOf(s))
+		next := machine.New(c.book.of(s))
 		next.Want, next.Last = r.m.Want, r.m.Last
 		r.m, r.ran = next, nil
 		if next.Want {
@@ -156,7 +156,7 @@ func (c *core) change(r *record, s *config.Service) {
 	c.arm(r)
 	c.guard(r)
 	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, s)
-	c.step(r, machine.Configured{Rules: r.rules()})
+	c.step(r, machine.Configured{Rules: c.rules(r)})
 	if !s.Target {
 		c.Logs.Configure(s.Name, outputs(s))
 	}
@@ -173,7 +173,7 @@ func (c *core) begins(r *record) {
 	was := r.outdated
 	r.ran, r.outdated = r.cfg, false
 	if was {
-		c.step(r, machine.Configured{Rules: r.rules()})
+		c.step(r, machine.Configured{Rules: c.rules(r)})
 		c.settle()
 	}
 }

@@ -101,6 +101,7 @@ type core struct {
 	recs   []*record // by graph index
 	order  []*record // in load order
 	byName map[string]*record
+	book   ruleBook
 	going  int // records that are leaving
 	// floor is the highest run number of any service that is gone: the keeper
 	// remembers it, should another one of that name come.

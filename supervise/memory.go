@@ -286,7 +286,7 @@ func (c *core) restore(r *record, known *memory) error {
 	rec.Hook.recall(r, c.Clock)
 	rec.Timer.recall(r, c.Clock)
 	if r.ran != nil && r.ran != cfg {
-		r.m.Rules = r.rules()
+		r.m.Rules = c.rules(r)
 	}
 	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, r.cfg)
 	if rec.Version > recollectionVersion {

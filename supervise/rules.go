@@ -7,12 +7,31 @@ import (
 	"zinit/supervise/machine"
 )
 
+// A ruleBook keeps each set of rules once: most services have those of many others.
+type ruleBook map[machine.Rules]*machine.Rules
+
+// maxRuleBook bounds it: what is in nobody's use any more is forgotten with the rest.
+const maxRuleBook = 128
+
+// of is rulesOf, shared.
+func (b *ruleBook) of(s *config.Service) *machine.Rules {
+	r := rulesOf(s)
+	if known, ok := (*b)[*r]; ok {
+		return known
+	}
+	if *b == nil || len(*b) >= maxRuleBook {
+		*b = make(ruleBook)
+	}
+	(*b)[*r] = r
+	return r
+}
+
 // rules is what the machine needs to know of the record's configuration now. What
 // kind of service it is, and whether its group is its own, changes at its next
 // start, like all that a process is started with.
-func (r *record) rules() *machine.Rules {
+func (c *core) rules(r *record) *machine.Rules {
 	if r.ran == nil || r.ran == r.cfg || !r.stands() {
-		return rulesOf(r.cfg)
+		return c.book.of(r.cfg)
 	}
 	mixed := *r.cfg
 	mixed.Type, mixed.RemainAfterExit = r.ran.Type, r.ran.RemainAfterExit
@@ -20,7 +39,7 @@ func (r *record) rules() *machine.Rules {
 	if r.cfg.Lifecycle.OwnsGroup() != r.ran.Lifecycle.OwnsGroup() {
 		mixed.Lifecycle.KillMode = r.ran.Lifecycle.KillMode
 	}
-	return rulesOf(&mixed)
+	return c.book.of(&mixed)
 }
 
 // rulesOf is what the machine needs to know of a configuration.

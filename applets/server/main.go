@@ -188,10 +188,13 @@ const (
 	restPercent = 50
 	burstLimit  = 256 << 20
 	restAfter   = 2 * time.Second
+	// restAgain is when what a slow start took goes back, which was still under way
+	// then, and what was garbage only after it.
+	restAgain = 8 * time.Second
 )
 
-// burst suspends collections up to a limit. The function that it returns ends
-// that; so does time, and what the burst took goes back to the system then.
+// burst suspends collections up to a limit. Time ends that, and what the burst took
+// goes back to the system then. The function that it returns calls that off.
 func burst() (end func()) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -203,8 +206,8 @@ func burst() (end func()) {
 		debug.SetMemoryLimit(math.MaxInt64)
 		reap.GiveBack()
 	}
-	timer := time.AfterFunc(restAfter, rest)
-	return func() { timer.Stop() }
+	timer, again := time.AfterFunc(restAfter, rest), time.AfterFunc(restAgain, reap.GiveBack)
+	return func() { timer.Stop(); again.Stop() }
 }
 
 // hurry prepares a quick end, while the services take their time to stop: nothing

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"maps"
 	"os"
 	"sync"
 	"syscall"
@@ -21,9 +20,8 @@ import (
 // encoded. It is safe for concurrent use.
 type Cache struct {
 	mu      sync.Mutex
-	files   map[string]cached // guarded by mu; by path
-	used    map[string]bool   // guarded by mu; in this round
-	changed bool              // guarded by mu; since the last Encode
+	files   map[string]*cached // guarded by mu; by path
+	changed bool               // guarded by mu; since the last Encode
 }
 
 // cached is what one file gave.
@@ -32,6 +30,8 @@ type cached struct {
 	Service  *Service
 	NameLine int
 	Problems []Problem
+
+	used bool // in this round
 }
 
 // identity is what changes when a file does. Owner and mode are part of it, since
@@ -59,7 +59,7 @@ func identify(st fs.FileInfo) (identity, bool) {
 
 // NewCache is an empty cache.
 func NewCache() *Cache {
-	return &Cache{files: map[string]cached{}, used: map[string]bool{}}
+	return &Cache{files: map[string]*cached{}}
 }
 
 // find returns what the file at path gave, if it is still the same.
@@ -78,7 +78,7 @@ func (c *Cache) find(path string) (loaded, bool) {
 	if !ok || !known || f.ID != id {
 		return loaded{}, false
 	}
-	c.used[path] = true
+	f.used = true
 	return loaded{path: path, service: f.Service, nameLine: f.NameLine, problems: f.Problems}, true
 }
 
@@ -93,8 +93,8 @@ func (c *Cache) keep(l loaded, st fs.FileInfo) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.files[l.path] = cached{id, l.service, l.nameLine, l.problems}
-	c.used[l.path], c.changed = true, true
+	c.files[l.path] = &cached{id, l.service, l.nameLine, l.problems, true}
+	c.changed = true
 }
 
 // begin begins a round in which every file is asked for.
@@ -104,7 +104,9 @@ func (c *Cache) begin() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.used)
+	for _, f := range c.files {
+		f.used = false
+	}
 }
 
 // end forgets the files that were not asked for in the round: they are gone.
@@ -114,10 +116,12 @@ func (c *Cache) end() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := len(c.files)
-	maps.DeleteFunc(c.files, func(path string, _ cached) bool { return !c.used[path] })
-	c.changed = c.changed || len(c.files) != before
-	clear(c.used)
+	for path, f := range c.files {
+		if !f.used {
+			delete(c.files, path)
+			c.changed = true
+		}
+	}
 }
 
 // Lost says that what Encode gave is gone: the next Encode gives it again.
@@ -178,7 +182,7 @@ func DecodeCache(text []byte, maker string) (*Cache, error) {
 	if by != maker+layout {
 		return c, errors.New("cannot use the compiled configuration: another program made it")
 	}
-	files := map[string]cached{}
+	files := map[string]*cached{}
 	if err := dec.Decode(&files); err != nil {
 		return c, fmt.Errorf("cannot use the compiled configuration: %w", err)
 	}

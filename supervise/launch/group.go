@@ -21,9 +21,11 @@ type groups struct {
 
 	mu sync.Mutex
 	of map[string]*inForce // guarded by mu; by service
+	// plain is what one of them has that has no limits.
+	plain *inForce // guarded by mu
 }
 
-// inForce is how the cgroup of a service was set up.
+// inForce is how the cgroup of a service was set up. It is never changed.
 type inForce struct {
 	limits  cgroup.Limits
 	refused []cgroup.Refusal
@@ -72,9 +74,17 @@ func (g *groups) enter(svc *config.Service, guest bool) (*os.File, error) {
 }
 
 func (g *groups) note(service string, limits cgroup.Limits, refused []cgroup.Refusal, kills int64) {
+	in := &inForce{limits, refused, kills}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.of[service] = &inForce{limits, refused, kills}
+	if limits == (cgroup.Limits{}) && len(refused) == 0 {
+		// Most are like that: those with as many kills share one.
+		if g.plain == nil || g.plain.kills != kills {
+			g.plain = in
+		}
+		in = g.plain
+	}
+	g.of[service] = in
 }
 
 // require refuses a service that does not want to run without its limits.

@@ -15,6 +15,9 @@ import (
 // writing it anew; beyond that they may be as many as the living.
 const slack = 256 << 10
 
+// maxBatch is the largest batch whose memory is kept for the next one.
+const maxBatch = 16 << 10
+
 // maxFile bounds what is read of a file: more was not written by us.
 const maxFile = 256 << 20
 
@@ -285,7 +288,7 @@ func (s *Store) lost() bool {
 
 func (s *Store) clear() {
 	s.pending = 0
-	if cap(s.batch) > slack {
+	if cap(s.batch) > maxBatch {
 		s.batch = nil // a burst is over
 		return
 	}
