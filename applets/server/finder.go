@@ -160,9 +160,22 @@ type kinship struct {
 // the process that has forked, and when nobody is left there, those that have left
 // their session and that nobody knows.
 func (k kinship) left(service string, first int) (list []relative, err error) {
+	// Whoever forks and ends at once is in the one list, and its child in the other.
+	const patience = 10
+	for range patience {
+		list, members, err := k.look(service, first)
+		if err != nil || len(list) > 0 || len(members) == 0 {
+			return list, err
+		}
+	}
+	return nil, nil
+}
+
+// look looks once; members are those of its cgroup.
+func (k kinship) look(service string, first int) (list []relative, members []int, err error) {
 	all, err := k.proc.All()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var strays []relative
 	members, grouped := k.group(service)
@@ -181,5 +194,5 @@ func (k kinship) left(service string, first int) (list []relative, err error) {
 	if len(list) == 0 {
 		list = strays
 	}
-	return list, nil
+	return list, members, nil
 }

@@ -161,6 +161,17 @@ func TestWhoIsLeftOfARun(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
+	// Its last process has forked and ended between the one look and the other.
+	looks := 0
+	hasty := kinship{keeper: os.Getpid(), group: func(string) ([]int, bool) {
+		if looks++; looks == 1 {
+			return []int{12345678}, true
+		}
+		return []int{one}, true
+	}}
+	if list, err := hasty.left("web", 12345678); err != nil || len(list) != 1 || list[0].pid != one {
+		t.Errorf("of one that forked meanwhile: %v, %v", list, err)
+	}
 	k := kinship{keeper: -1, group: func(string) ([]int, bool) { return nil, false }, known: func(int) bool { return false }}
 	list, err := k.left("web", self.Session)
 	if err != nil || !slices.ContainsFunc(list, func(r relative) bool { return r.pid == self.Pid }) {
