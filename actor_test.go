@@ -77,6 +77,11 @@ var roles = map[string]func(*actor) error{
 		a.last = cmd.Process.Pid
 		return nil
 	},
+	// join waits for the end of the process that was started last.
+	"join": func(a *actor) error {
+		_, err := syscall.Wait4(a.last, nil, 0, nil)
+		return err
+	},
 	// serve waits for a TERM.
 	"serve": func(*actor) error {
 		term := make(chan os.Signal, 1)
