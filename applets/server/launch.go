@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"zinit/reap"
@@ -75,4 +76,14 @@ func membersOf(launcher *launch.Launcher) func(service string) ([]int, bool) {
 		pids, err := cgroup.Procs(dir)
 		return pids, err == nil
 	}
+}
+
+// used are the services that have a process.
+func used(children []reap.Child) map[string]bool {
+	names := map[string]bool{}
+	for _, c := range children {
+		name, _, _ := strings.Cut(c.Key, "/")
+		names[name] = true
+	}
+	return names
 }

@@ -132,11 +132,16 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	err = s.sup.Run(set, inv, func() {
 		// Not before: who asks early waits, instead of hearing of no services.
 		go serve()
-		go store.Adopted() // pipes hold what is in them, whoever asks does not wait
 		keeper.Ready()
-		go ears.adopt(inv.Kept)
 		s.manager.ready(len(set.Services))
-		go s.saveCompiled()
+		// One after the other, so that there is a processor left for whoever asks: pipes
+		// and sockets hold what is in them.
+		go func() {
+			store.Adopted()
+			launcher.Tidy(used(inv.Children))
+			ears.adopt(inv.Kept)
+			s.saveCompiled()
+		}()
 	})
 	s.end(wire)
 	if errors.Is(err, supervise.ErrLeft) {

@@ -73,6 +73,13 @@ func (g *groups) enter(svc *config.Service, guest bool) (*os.File, error) {
 	return dir, nil
 }
 
+// entered reports that this server has set up the cgroup of a service.
+func (g *groups) entered(service string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.of[service] != nil
+}
+
 func (g *groups) note(service string, limits cgroup.Limits, refused []cgroup.Refusal, kills int64) {
 	in := &inForce{limits, refused, kills}
 	g.mu.Lock()
@@ -215,12 +222,24 @@ func (l *Launcher) Forget(service string) {
 	})
 }
 
-// tidy forgets the services of an earlier server that have no process.
-func (l *Launcher) tidy() {
+// Tidy removes the cgroups of an earlier server's services that have no process, with
+// the next Flush; used are those that are known to have one. To ask the kernel for each
+// of a thousand takes longer than the rest of a takeover: call it after that.
+func (l *Launcher) Tidy(used map[string]bool) {
 	if l.groups.tree == nil {
 		return
 	}
 	for _, service := range l.groups.tree.Services() {
-		l.Forget(service)
+		if used[service] {
+			continue
+		}
+		l.queue.put(service, func() {
+			if l.groups.entered(service) {
+				return // somebody may be about to be born in it
+			}
+			if err := l.groups.tree.Remove(service); err != nil && !errors.Is(err, syscall.EBUSY) {
+				l.log.Debug("a cgroup is left behind", "service", service, "error", err)
+			}
+		})
 	}
 }

@@ -65,15 +65,13 @@ type Launcher struct {
 
 // New makes a launcher.
 func New(o Options) *Launcher {
-	l := &Launcher{
+	return &Launcher{
 		Keeper: o.Keeper, urgent: o.Urgent, environ: o.Environ, log: o.Log,
 		users:  accounts{passwd: orElse(o.Passwd, "/etc/passwd"), group: orElse(o.Group, "/etc/group")},
 		groups: groups{tree: o.Tree, why: o.NoTree, of: make(map[string]*inForce)},
 		queue:  newQueue(),
 		uid:    os.Geteuid(),
 	}
-	l.tidy()
-	return l
 }
 
 func orElse(s, other string) string {

@@ -352,7 +352,7 @@ func TestLimitsThatAreNotInForceAreNamed(t *testing.T) {
 
 func TestTheGroupsOfAnEarlierServerAreTidiedUp(t *testing.T) {
 	root := t.TempDir()
-	for _, name := range []string{"old.svc", "old.svc/below", "keeper"} {
+	for _, name := range []string{"old.svc", "old.svc/below", "lives.svc", "new.svc", "keeper"} {
 		if err := os.Mkdir(filepath.Join(root, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -360,12 +360,18 @@ func TestTheGroupsOfAnEarlierServerAreTidiedUp(t *testing.T) {
 	d := newDesk()
 	l := New(Options{Keeper: d, Urgent: urgentDesk{d}, Tree: cgroup.At(root), Log: slog.New(slog.DiscardHandler)})
 	defer l.queue.stop()
+	l.groups.note("new", cgroup.Limits{}, nil, 0) // a process of it is about to be born there
+	l.Tidy(map[string]bool{"lives": true})
 	l.Flush()
 	for !l.queue.release() {
 		<-time.After(time.Millisecond)
 	}
-	left, err := os.ReadDir(root)
-	if err != nil || len(left) != 1 || left[0].Name() != "keeper" {
+	list, err := os.ReadDir(root)
+	var left []string
+	for _, e := range list {
+		left = append(left, e.Name())
+	}
+	if err != nil || !slices.Equal(left, []string{"keeper", "lives.svc", "new.svc"}) {
 		t.Errorf("%v %v", left, err)
 	}
 }
