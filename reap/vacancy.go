@@ -26,7 +26,19 @@ func (t *Table) inhabitedLocked(e *entry) bool {
 	if e.Cgroup == "" {
 		return false
 	}
-	t.listenLocked(e) // before the question: what happens after the answer is told
+	if !t.populatedLocked(e) {
+		return false // as nearly always: nobody has to listen
+	}
+	if _, listening := t.vacancies.numb[e]; listening {
+		return true
+	}
+	t.listenLocked(e)
+	return t.populatedLocked(e) // what happens after this answer is told
+}
+
+// populatedLocked asks the kernel whether somebody is in the cgroup of a run. If not,
+// what is told of it is of no interest any more.
+func (t *Table) populatedLocked(e *entry) bool {
 	lives, err := cgroup.Populated(e.Cgroup)
 	if err == nil && lives {
 		return true
