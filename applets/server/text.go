@@ -79,11 +79,11 @@ func explain(snap *supervise.Snapshot, v *supervise.View) sock.WhyBlocked {
 			text += fmt.Sprintf("\n  -> waiting on %s (%s)", b.View.Name, b.View.State)
 		}
 	}
-	if v.Reason != "" {
+	switch {
+	case v.Obstacle != nil:
+		inTheWay(&why, v.Obstacle)
+	case v.Reason != "":
 		text += "\n  -> " + v.Reason
-	}
-	if o := v.Obstacle; o != nil {
-		inTheWay(&why, o)
 	}
 	why.ASCII = text
 	return why
