@@ -43,6 +43,8 @@ var children = map[string]func() int{
 	"tick":  tick,
 	// See the tests of types of services.
 	"act": act,
+	// See the tests of the documentation of services.
+	"web": web,
 	// See the tests of processes under faults.
 	"older": older,
 	// See the tests of disks under faults.
