@@ -205,6 +205,7 @@ type benchServer struct {
 type benchService struct {
 	exec     string // with {} for the server's directory
 	requires []string
+	keys     string // further lines of the table service
 	more     string // further lines, of any table but service and dependencies; {} as in exec
 }
 
@@ -222,7 +223,7 @@ func (r *benchRig) start(side benchSide, services []benchService) (*benchServer,
 	s := &benchServer{rig: r, side: side, dir: dir}
 	for i, one := range services {
 		name := fmt.Sprintf("s%05d", i)
-		text := fmt.Sprintf("[service]\nname = %q\nexec = %q\n", name, strings.ReplaceAll(one.exec, "{}", dir))
+		text := fmt.Sprintf("[service]\nname = %q\nexec = %q\n", name, strings.ReplaceAll(one.exec, "{}", dir)) + one.keys
 		if len(one.requires) > 0 {
 			text += "\n[dependencies]\nrequires = [\"" + strings.Join(one.requires, `", "`) + "\"]\n"
 		}

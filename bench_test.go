@@ -72,6 +72,7 @@ func benchCases() []benchCase {
 		{"chain", (*benchRig).chain},
 		{"layers", (*benchRig).layers},
 		{"restart", (*benchRig).restart},
+		{"births", (*benchRig).births},
 		{"takeover", (*benchRig).takeover},
 		{"memory", (*benchRig).memory},
 		{"wire", (*benchRig).wire},
