@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/user"
@@ -80,10 +81,14 @@ func TestTheExamplesOfTheDocumentationOfServicesRun(t *testing.T) {
 		if _, err := user.Lookup("postgres"); err != nil || os.Geteuid() != 0 {
 			text = nobody.ReplaceAllString(text, "")
 		}
-		names = append(names, name.FindStringSubmatch(text)[1])
-		in.write(names[len(names)-1], text)
+		one := name.FindStringSubmatch(text)[1]
+		if !slices.Contains(names, one) {
+			in.write(one, text)
+		}
+		names = append(names, one)
 	}
-	if got := strings.Join(names, " "); got != "web migrate db backup multi-user" {
+	// The other web has a test of its own.
+	if got := strings.Join(names, " "); got != "web migrate db backup multi-user web" {
 		t.Fatalf("the examples are %s: have them run here", got)
 	}
 	// Other users must be able to execute it.
@@ -151,6 +156,33 @@ func TestTheExamplesOfTheDocumentationOfServicesRun(t *testing.T) {
 	list, err := in.dial().Timers(shortly(t))
 	if err != nil || len(list) != 1 || list[0].Name != "backup" || list[0].NextMs == 0 {
 		t.Errorf("the timers are %+v, %v", list, err)
+	}
+}
+
+// TestTheExampleOfPortsRuns when what is in its way has gone; the ports are other ones.
+func TestTheExampleOfPortsRuns(t *testing.T) {
+	t.Parallel()
+	list := examples(t, "toml")
+	at := slices.IndexFunc(list, func(text string) bool { return strings.Contains(text, "ports = [80, 443]") })
+	if at < 0 {
+		t.Fatal("there is no such example")
+	}
+	in := newInstance(t, nil)
+	in.env = append(in.env, "PATH="+in.path("bin")+":"+os.Getenv("PATH"))
+	script(t, in.path("bin/nginx"), "echo \"$@\"; exec "+quiet)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	in.write("web", strings.Replace(list[at], "[80, 443]", fmt.Sprintf("[%d, %d]", freePorts(t, 1)[0], port), 1))
+	in.launch()
+	in.says("web", fmt.Sprintf("port %d is in use by", port))
+	l.Close()
+	in.waitState("web", "running")
+	if got := in.must("logs", "web"); !strings.Contains(got, "-g daemon off;") {
+		t.Errorf("it was called with %q", got)
 	}
 }
 
