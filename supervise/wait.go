@@ -126,9 +126,18 @@ func (c *core) look(w *waiter) []Waited {
 			out = append(out, Waited{Name: name})
 			continue
 		}
-		out = append(out, Waited{name, c.viewOf(r), reached(r, w.goal), hopeless(r, w.goal)})
+		out = append(out, Waited{name, c.glance(r), reached(r, w.goal), hopeless(r, w.goal)})
 	}
 	return out
+}
+
+// glance is viewOf for who looks once: nothing is kept for the next one, which with many
+// services that are waited for and then rest would be for nobody.
+func (c *core) glance(r *record) *View {
+	kept := r.view
+	v := c.viewOf(r)
+	r.view = kept
+	return v
 }
 
 func reached(r *record, goal Goal) bool {
