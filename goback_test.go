@@ -79,6 +79,17 @@ func TestTheKeeperGoesBackByItselfWhenAnUpgradeIsKilled(t *testing.T) {
 				return in.log.String(), in.log.contains(remains, "has failed as a server")
 			})
 
+			// Another bad one does not cost the only good program that is left.
+			worse := compiled(t, filepath.Join(t.TempDir(), "worse"), "", fraud)
+			out, code := in.zinit("upgrade", worse, "--timeout", "20s")
+			if code != 1 || !strings.Contains(out, worse+" (zinit 9.9.9)") || !strings.Contains(out, "the old program is back and runs") {
+				t.Errorf("exit code %d: %s", code, out)
+			}
+			if is, err := os.Stat(place); err != nil || !os.SameFile(is, good) {
+				t.Errorf("the old program is not back: %v, %v", is, err)
+			}
+			check()
+
 			// A good one goes to where it belongs, whatever the old one is called now.
 			next := compiled(t, filepath.Join(t.TempDir(), "next"), "0.4.2", "")
 			in.must("upgrade", next, "--keeper")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -51,27 +50,28 @@ func (s *session) upgrade(file string) error {
 	if err != nil {
 		return err
 	}
-	before, err := os.Stat(s.host.path(old.PID, "exe"))
+	exe := s.host.path(old.PID, "exe")
+	before, err := os.Stat(exe)
 	if err != nil {
 		return fmt.Errorf("cannot look at the program that runs now: %s", bareReason(err))
 	}
-	c, err := examine(file, s.host.path(old.PID, "exe"), s.call.value("sha256", ""))
+	c, err := bring(file, target, exe, s.call.value("sha256", ""))
 	if err != nil {
 		return err
 	}
 	s.printf("%s is zinit %s; the server is %s\n", file, c.version, old.Version)
-	restore, err := c.install(target)
+	restore, err := c.install(target, exe)
 	if err != nil {
 		return err
 	}
 	if err := s.flush(); err != nil {
 		return err
 	}
-	fresh, err := s.replace(keeper, old.PID, target, before, limit)
+	fresh, err := s.replace(keeper, old.PID, target, c.String(), before, limit)
 	if err == nil {
 		s.printf("zinit %s runs (pid %d); the old program is %s.old\n", fresh.Version, fresh.PID, target)
 		if s.call.has("keeper") {
-			return s.replaceKeeper(keeper, target, limit)
+			return s.replaceKeeper(keeper, target, c.String(), limit)
 		}
 		return nil
 	}
@@ -79,7 +79,7 @@ func (s *session) upgrade(file string) error {
 	if err := restore(); err != nil {
 		return fmt.Errorf("%w; and cannot put the old program back: %w: move %s.old to %s", reason, err, target, target)
 	}
-	if _, err = s.replace(keeper, fresh.PID, target, nil, limit); err != nil {
+	if _, err = s.replace(keeper, fresh.PID, target, "the old program", nil, limit); err != nil {
 		return fmt.Errorf("%w; the old program is back, but: %w", reason, err)
 	}
 	return fmt.Errorf("%w: the old program is back and runs", reason)
@@ -104,10 +104,11 @@ func (s *session) program(server int) (string, error) {
 	return path, nil
 }
 
-// replace has the keeper end the server and start what is at target. It returns
+// replace has the keeper end the server and start what is at target, which people
+// know by that name. It returns
 // when a server that runs that has lived through its probation, or the keeper went
 // back to the program from before, which may be nil.
-func (s *session) replace(keeper, old int, target string, before os.FileInfo, limit time.Duration) (sock.Ping, error) {
+func (s *session) replace(keeper, old int, target, name string, before os.FileInfo, limit time.Duration) (sock.Ping, error) {
 	if err := s.host.kill(keeper, syscall.SIGUSR1); err != nil {
 		return sock.Ping{}, fmt.Errorf("cannot signal the keeper (pid %d): %s: run zinit upgrade as its user", keeper, bareReason(err))
 	}
@@ -126,7 +127,7 @@ func (s *session) replace(keeper, old int, target string, before os.FileInfo, li
 			case err == nil && reached:
 				return p, nil
 			case err == nil && back:
-				return p, fmt.Errorf("no server of %s was ready, so the keeper (pid %d) went back: its log says more", filepath.Base(target), keeper)
+				return p, fmt.Errorf("no server of %s was ready, so the keeper (pid %d) went back: its log says more", name, keeper)
 			}
 		}
 		if err == nil {
@@ -135,7 +136,7 @@ func (s *session) replace(keeper, old int, target string, before os.FileInfo, li
 		select {
 		case <-time.After(connectAgain):
 		case <-ctx.Done():
-			return now, fmt.Errorf("no server of %s has proved itself within %s", filepath.Base(target), limit)
+			return now, fmt.Errorf("no server of %s has proved itself within %s", name, limit)
 		}
 	}
 }
@@ -151,7 +152,7 @@ func (s *session) meet(ctx context.Context) (sock.Ping, error) {
 }
 
 // replaceKeeper has the keeper become the program at target, in place.
-func (s *session) replaceKeeper(keeper int, target string, limit time.Duration) error {
+func (s *session) replaceKeeper(keeper int, target, name string, limit time.Duration) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (s *session) replaceKeeper(keeper int, target string, limit time.Duration) 
 		select {
 		case <-time.After(connectAgain):
 		case <-ctx.Done():
-			return fmt.Errorf("the server is replaced, the keeper (pid %d) did not become %s within %s: its log says why", keeper, filepath.Base(target), limit)
+			return fmt.Errorf("the server is replaced, the keeper (pid %d) did not become %s within %s: its log says why", keeper, name, limit)
 		}
 	}
 }

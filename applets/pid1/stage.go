@@ -80,6 +80,10 @@ type life struct {
 	running, starting bool
 	// first: no server has ended yet and none was ready.
 	first bool
+	// readyAt is when the server was ready; zero is long ago. hasty: the last one ended
+	// at once after that.
+	readyAt time.Time
+	hasty   bool
 	// delay is the back-off of the next respawn, and startAt, in stage respawn
 	// without a server, the moment of it. While one starts it is when to tell that
 	// this takes long; zero when it was told.
@@ -217,7 +221,7 @@ func (l *life) step(event any, now time.Time) []any {
 
 func (l *life) ready(now time.Time) []any {
 	l.first = false
-	l.delay = 0
+	l.readyAt = now
 	if l.trial.on {
 		l.trial.proved = now.Add(probation)
 	}
@@ -270,6 +274,7 @@ func (l *life) notStarted(err error, now time.Time) []any {
 
 // ended decides after the death of a server.
 func (l *life) ended(e ended, now time.Time) []any {
+	hasty := l.wasHasty(e, now)
 	code, exited := e.status.Code()
 	how := fmt.Sprintf("the server ended (%s)", e.status)
 	switch {
@@ -299,9 +304,27 @@ func (l *life) ended(e ended, now time.Time) []any {
 	if !e.ready {
 		return append(actions, l.respawn(how+" before it was ready", now)...)
 	}
+	if hasty && !l.trial.on {
+		return l.respawn(how+" at once after it was ready, again", now)
+	}
 	l.first = false
 	l.stage = respawn
 	return append(append(actions, say{how + ": starting it again"}), l.start(now)...)
+}
+
+// wasHasty notes how long a server was ready, and has the back-off begin anew unless
+// that was short. It answers whether it was short the time before, too: once is an
+// accident, and SIGKILL is somebody else's doing.
+func (l *life) wasHasty(e ended, now time.Time) (again bool) {
+	switch {
+	case !e.ready:
+		return false
+	case isKill(e.status) || now.Sub(l.readyAt) >= probation:
+		l.hasty, l.delay = false, 0
+		return false
+	}
+	again, l.hasty = l.hasty, true
+	return again
 }
 
 // respawn plans the next server.

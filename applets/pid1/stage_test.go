@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +50,7 @@ var (
 		at{2 * s, killed(true, false), respawn, does(startServer{false})},
 		at{2 * s, asked{term, 10 * s}, drain, does(refuseSpawns{}, tellServer{term})})
 
+	crash  = ended{reap.KilledBy(11), true, false}
 	done   = ended{reap.ExitCode(0), true, true}
 	sweeps = does(refuseSpawns{}, killAll{})
 )
@@ -101,6 +103,28 @@ func TestAServerIsStartedAndReplaced(t *testing.T) {
 			at{2 * s, ended{reap.ExitCode(0), true, false}, respawn, does(startServer{false})},
 			at{2 * s, started{6, false}, respawn, nil},
 			at{3 * s, ready{}, serve, nil})},
+		{"one that ends at once after it was ready waits from the second time on", standalone, append(serves[:3:3],
+			at{s + 100*ms, crash, respawn, does(startServer{false})},
+			at{s + 100*ms, started{6, false}, respawn, nil},
+			at{s + 200*ms, ready{}, serve, nil},
+			at{s + 300*ms, crash, respawn, nil},
+			at{s + 399*ms, ticked{}, respawn, nil},
+			at{s + 400*ms, ticked{}, respawn, does(startServer{false})},
+			at{s + 400*ms, started{7, false}, respawn, nil},
+			at{2 * s, ready{}, serve, nil},
+			at{2 * s, crash, respawn, nil},
+			at{2*s + 199*ms, ticked{}, respawn, nil},
+			at{2*s + 200*ms, ticked{}, respawn, does(startServer{false})},
+			at{2*s + 200*ms, started{8, false}, respawn, nil},
+			at{3 * s, ready{}, serve, nil},
+			at{4 * s, crash, respawn, does(startServer{false})},
+			at{4 * s, started{9, false}, respawn, nil},
+			at{4 * s, code(1), respawn, nil},
+			at{4*s + 100*ms, ticked{}, respawn, does(startServer{false})})},
+		{"but never one that is killed", standalone, slices.Concat(serves[:3:3], slices.Repeat([]at{
+			{2 * s, killed(true, false), respawn, does(startServer{false})},
+			{2 * s, started{6, false}, respawn, nil},
+			{2 * s, ready{}, serve, nil}}, 20))},
 		{"process 1 of a container replaces the first server too", container, append(boots[:2:2],
 			at{s, code(7), respawn, nil})},
 		{"a server that cannot be forked ends a standalone keeper", standalone, []at{

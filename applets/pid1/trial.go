@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"zinit/reap"
 )
 
 // A trial is what another program at the path has to stand, so that servers go on
@@ -12,7 +14,7 @@ import (
 // last: whoever installed it may be gone and not look after it.
 type trial struct {
 	on       bool
-	by       time.Time // a server of it is ready
+	by       time.Time // a server of it is ready, and not killed after that
 	proved   time.Time // the one that is ready has lived long enough; zero if none is
 	failures int       // servers of it that have ended
 }
@@ -21,7 +23,8 @@ const (
 	trialTime = 15 * time.Second // until a server of a new program has to be ready
 	probation = time.Second      // for which it then has to live
 	// maxFailures is after how many ends of its servers a program has failed. Being
-	// killed by SIGKILL is not one: that is somebody else's doing.
+	// killed by SIGKILL is not one: that is somebody else's doing. It proves nothing
+	// either: a program may do that to itself.
 	maxFailures = 5
 )
 
@@ -58,24 +61,28 @@ func (l *life) verdict(now time.Time) []any {
 }
 
 func (l *life) passed() []any {
-	l.trial = trial{}
+	l.trial, l.delay = trial{}, 0
 	return append([]any{prove{}}, l.afterStart()...)
 }
 
 // failed counts the end of a server on trial. It answers whether that decides.
 func (l *life) failed(e ended, now time.Time) (actions []any, decided bool) {
 	l.trial.proved = time.Time{}
-	if sig, killed := e.status.Signal(); killed && sig == syscall.SIGKILL {
-		if e.ready {
-			l.trial = trial{}
-			actions = []any{prove{}} // who waits for that waits for the next server, too
+	if isKill(e.status) {
+		if now.Before(l.trial.by) {
+			return nil, false
 		}
-		return actions, false
+		return l.goBack(fmt.Sprintf("no server of the new program has lived for %v within %v", probation, trialTime), now), true
 	}
 	if l.trial.failures++; l.trial.failures < maxFailures {
 		return nil, false
 	}
 	return l.goBack(fmt.Sprintf("the server ended (%s): the new program has failed %d times", e.status, maxFailures), now), true
+}
+
+func isKill(s reap.Status) bool {
+	sig, killed := s.Signal()
+	return killed && sig == syscall.SIGKILL
 }
 
 // goBack has servers started from the program that proved itself last, until there is
