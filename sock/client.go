@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 )
 
 // maxReply bounds the longest reply that a client reads, in bytes.
@@ -20,8 +21,9 @@ const maxReply = 256 << 20
 // A call that the server refused returns an error that errors.As turns into
 // *Error. A call that ends because of its context returns an error that wraps
 // ctx.Err(), and whether it was carried out is not known. When the connection
-// breaks under a call that only reads, it is sent once more; one that changes
-// something is only sent again when it cannot have reached the server.
+// breaks under a call that only reads, it is sent again, however many servers come
+// and go meanwhile, unless they lose it at once; one that changes something is only
+// sent again when it cannot have reached the server.
 type Client struct {
 	path string
 	turn chan struct{} // holds one token: who has taken it may use the rest
@@ -68,16 +70,40 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 	if c.gone {
 		return fmt.Errorf("cannot call %s: %w", method, net.ErrClosed)
 	}
-	sent, err := c.try(ctx, method, encoded, result)
 	var broken *brokenError
-	if errors.As(err, &broken) && ctx.Err() == nil && (!sent || repeatable(method)) {
-		_, err = c.try(ctx, method, encoded, result)
+	for began, quick := time.Now(), 0; ; quick++ {
+		tried := time.Now()
+		sent, tryErr := c.try(ctx, method, encoded, result)
+		if err = tryErr; !errors.As(err, &broken) || ctx.Err() != nil || sent && !repeatable(method) {
+			break
+		}
+		// Servers may come and go for as long as somebody waits. One that never
+		// answers is not asked for ever.
+		if time.Since(tried) > answered {
+			quick = 0
+		}
+		if quick == maxQuick {
+			break
+		}
+		if w, ok := params.(WaitParams); ok && w.TimeoutMs > 0 {
+			w.TimeoutMs = max(1, w.TimeoutMs-time.Since(began).Milliseconds())
+			if encoded, err = encodeParams(method, w); err != nil {
+				return err
+			}
+		}
 	}
 	if err != nil && ctx.Err() != nil && errors.As(err, &broken) {
 		err = fmt.Errorf("cannot call %s: %w", method, ctx.Err())
 	}
 	return err
 }
+
+const (
+	// maxQuick is how often a request is sent again to servers that lose it at once.
+	maxQuick = 4
+	// answered is how long a server has had a request that it did not lose at once.
+	answered = time.Second
+)
 
 func encodeParams(method string, params any) ([]byte, error) {
 	if params == nil {

@@ -2,6 +2,7 @@ package sock
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"path/filepath"
@@ -270,19 +271,43 @@ func TestClientRepeatsOnlyReads(t *testing.T) {
 			c.Write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"result":{"pid":1,"version":"x"}}` + "\n"))
 		}
 	}
-	t.Run("a read is sent once more", func(t *testing.T) {
-		c := dial(t, flaky(t, lose, answer))
+	t.Run("a read is sent again", func(t *testing.T) {
+		c := dial(t, flaky(t, lose, lose, answer))
 		if _, err := c.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("but not for ever", func(t *testing.T) {
-		c := dial(t, flaky(t, lose, lose, answer))
+		c := dial(t, flaky(t, lose, lose, lose, lose, lose, answer))
 		if _, err := c.Ping(t.Context()); err == nil {
 			t.Error("no error")
 		}
 		if _, err := c.Ping(t.Context()); err != nil {
 			t.Errorf("the next call: %v", err)
+		}
+	})
+	t.Run("a wait goes on with what is left of its time", func(t *testing.T) {
+		var left []int64
+		waits := func(then func(*talker)) func(*talker) {
+			return func(c *talker) {
+				n, _ := c.Read(request)
+				var r struct{ Params WaitParams }
+				if err := json.Unmarshal(request[:n], &r); err != nil {
+					t.Error(err)
+				}
+				left = append(left, r.Params.TimeoutMs)
+				<-time.After(5 * time.Millisecond)
+				then(c)
+			}
+		}
+		c := dial(t, flaky(t, waits(func(*talker) {}), waits(func(c *talker) {
+			c.Write([]byte(`{"jsonrpc":"2.0","id":2,"result":{"reached":true,"services":[]}}` + "\n"))
+		})))
+		if _, err := c.Wait(t.Context(), []string{"a"}, Running, WaitOptions{Timeout: time.Minute}); err != nil {
+			t.Error(err)
+		}
+		if len(left) != 2 || left[0] != 60_000 || left[1] >= left[0] || left[1] < 1 {
+			t.Errorf("asked to wait for %d ms", left)
 		}
 	})
 	t.Run("a change is not", func(t *testing.T) {
