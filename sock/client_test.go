@@ -332,7 +332,7 @@ func TestClientRepeatsOnlyReads(t *testing.T) {
 	})
 	t.Run("what is no server", func(t *testing.T) {
 		garbage := func(c *talker) { c.Read(request); c.Write([]byte("HTTP/1.1 400 Bad Request\n")) }
-		c := dial(t, flaky(t, garbage, garbage))
+		c := dial(t, flaky(t, garbage, garbage, garbage, garbage, garbage))
 		if _, err := c.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "does not speak JSON-RPC") {
 			t.Errorf("got %v", err)
 		}
