@@ -95,6 +95,9 @@ func (l *life) processGone(e ProcessGone) {
 	switch {
 	case stopping:
 		stop.Outcome = o
+		if stop.Why.Kind == WatchdogTimeout {
+			stop.KillAt = l.now // only the main process was told; the others are debris
+		}
 		l.rest(stop, e.Lingers)
 	case starting && st.Stage == Coming && r.Readiness == ByFork && o.Success():
 		l.find(st, e.Lingers)
