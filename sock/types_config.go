@@ -40,7 +40,7 @@ type Service struct {
 	// Capabilities is nil for all; an empty list is none.
 	Capabilities             *[]string         `json:"capabilities,omitempty" doc:"that it keeps; when it is left out: all"`
 	Class                    string            `json:"class,omitempty" doc:"user or system"`
-	Critical                 bool              `json:"critical" doc:"noted for process 1"`
+	Critical                 bool              `json:"critical" doc:"with --pid1-mode: a failure for good is explained on the console, and an emergency shell is started there"`
 	Description              string            `json:"description,omitempty" doc:"for people"`
 	Dir                      *string           `json:"dir" doc:"working directory"`
 	Env                      map[string]string `json:"env,omitempty" doc:"added to the environment of the server"`
