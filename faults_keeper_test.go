@@ -200,6 +200,34 @@ func TestFault58WhatAKilledKeeperAndServerLeftBehindIsEndedFirst(t *testing.T) {
 	}
 }
 
+// Fault 58: a record is lost beside both, that of the keeper or that of a service.
+func TestFault58WhatWasLeftBehindIsEndedFirstAlsoWhereARecordIsLost(t *testing.T) {
+	t.Parallel()
+	for lost, c := range map[string]struct{ needs, says string }{
+		"keeper":    {"", "left this process behind"},
+		"state/one": {"cgroups", "left processes behind in this cgroup"},
+	} {
+		t.Run(lost, func(t *testing.T) {
+			t.Parallel()
+			in := newInstance(t, nil)
+			d := in.observed("one", "mute")
+			in.launch()
+			in.lived("one", d, 1)
+			if c.needs != "" && in.log.contains("info", "services have no cgroups") {
+				t.Skip("no cgroups")
+			}
+			in.killBoth()
+			in.loseRecord(lost)
+			in.launch()
+			in.lived("one", d, 2) // the diary tells whether there ever were two
+			if !in.log.contains("warn", "service=one", c.says) {
+				t.Errorf("nobody says so:\n%s", in.log)
+			}
+			in.shutdown()
+		})
+	}
+}
+
 // Fault 61: the server is stopped, or there is none, when everything is to stop.
 func TestFault61TheKeeperStopsTheServicesInTheirOrder(t *testing.T) {
 	t.Parallel()

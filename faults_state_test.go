@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -43,6 +44,22 @@ func (in *instance) rewriteState(key string, f func(record map[string]any)) {
 		err = s.Commit()
 	}
 	if err != nil {
+		in.t.Fatal(err)
+	}
+}
+
+// loseRecord spoils a record, while no server has the state open.
+func (in *instance) loseRecord(key string) {
+	in.t.Helper()
+	text, err := os.ReadFile(in.stateFile())
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte(key+"{")) {
+		in.t.Fatalf("%s is not in the state", key)
+	}
+	spoilt := bytes.ReplaceAll(text, []byte(key+"{"), []byte(key+"!"))
+	if err := os.WriteFile(in.stateFile(), spoilt, 0o600); err != nil {
 		in.t.Fatal(err)
 	}
 }

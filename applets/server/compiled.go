@@ -61,7 +61,7 @@ func openCompiled(p *place, log *slog.Logger) *config.Cache {
 func (s *server) saveCompiled() {
 	err := s.exclusively(context.Background(), func() error {
 		maker := compiler()
-		if s.at.dir == "" || maker == "" {
+		if s.over || s.at.dir == "" || maker == "" {
 			return nil
 		}
 		text, err := s.dirs.Cache.Encode(maker)

@@ -148,7 +148,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		log.Info("another server takes over; everything runs on")
 		return nil
 	}
-	memory.end(log)
+	s.leaveNothing()
 	messages.end(log)
 	if ln != nil {
 		if err := sock.Remove(flags.Socket, id); err != nil {

@@ -34,6 +34,7 @@ type server struct {
 	// turn is taken by who changes the configuration: it has one place, from the
 	// reading or writing of the files to their taking effect.
 	turn chan struct{}
+	over bool // nothing is written for another server any more; guarded by turn
 	// unsaved is the ephemeral services for which there is no directory; guarded
 	// by turn.
 	unsaved map[string]*config.Service
