@@ -53,10 +53,7 @@ var candidates = scenario{keeper: func(k *keeperPlay) error {
 		{"one that has understood something else", self(), "other", "ended without saying"},
 		{"one that does not stop talking", self(), "floods", "did not answer"},
 	}
-	if err := k.serve(); err != nil {
-		return err
-	}
-	if _, err := next[ServerReady](k); err != nil {
+	if err := k.serveReady(); err != nil {
 		return err
 	}
 	before := allFiles()
@@ -113,10 +110,7 @@ var execFails = scenario{before: caught, keeper: func(k *keeperPlay) error {
 		}
 		return k.ended()
 	}
-	if err := k.serve(); err != nil {
-		return err
-	}
-	if _, err := next[ServerReady](k); err != nil {
+	if err := k.serveReady(); err != nil {
 		return err
 	}
 	// Neither the rehearsal nor the kernel's first look finds it out.
@@ -231,10 +225,7 @@ var stoppedAgain = scenario{keeper: func(k *keeperPlay) error {
 	n, step := many(3000), k.note("step")
 	switch step {
 	case 0:
-		if err := k.serve(); err != nil {
-			return err
-		}
-		if _, err := next[ServerReady](k); err != nil {
+		if err := k.serveReady(); err != nil {
 			return err
 		}
 		if err := k.SignalServer(syscall.SIGSTOP); err != nil {
@@ -325,10 +316,7 @@ func TestAnInventoryIsHandedOutByWhoeverIsThere(t *testing.T) { play(t, "halfTol
 // While a program is being executed and its file system does not answer, the keeper
 // stays what it is, and goes on when that is over.
 var stuck = scenario{keeper: func(k *keeperPlay) error {
-	if err := k.serve(); err != nil {
-		return err
-	}
-	if _, err := next[ServerReady](k); err != nil {
+	if err := k.serveReady(); err != nil {
 		return err
 	}
 	c, err := newCandidate(self())

@@ -20,10 +20,7 @@ import (
 // told afterwards.
 var stopped = scenario{keeper: func(k *keeperPlay) error {
 	n := many(3000)
-	if err := k.serve(); err != nil {
-		return err
-	}
-	if _, err := next[ServerReady](k); err != nil {
+	if err := k.serveReady(); err != nil {
 		return err
 	}
 	if err := k.SignalServer(syscall.SIGSTOP); err != nil {
@@ -83,10 +80,7 @@ func TestAStoppedServerDelaysNobodyAndMissesNothing(t *testing.T) { play(t, "sto
 // What outlives a server: children, unacknowledged exits, run numbers, the plan,
 // the stage, forwarded signals and kept descriptors.
 var heir = scenario{keeper: func(k *keeperPlay) error {
-	if err := k.serve(); err != nil {
-		return err
-	}
-	if _, err := next[ServerReady](k); err != nil {
+	if err := k.serveReady(); err != nil {
 		return err
 	}
 	for run := uint64(1); run <= 2; run++ { // run 2 ends while nobody serves
@@ -245,10 +239,7 @@ var storm = scenario{keeper: func(k *keeperPlay) error {
 		return fmt.Errorf("%v: %#v", err, e)
 	}
 	for range 30 {
-		if err := k.serve(); err != nil {
-			return err
-		}
-		if _, err := next[ServerReady](k); err != nil {
+		if err := k.serveReady(); err != nil {
 			return err
 		}
 		if err := k.SignalServer(syscall.SIGKILL); err != nil {
@@ -397,10 +388,7 @@ func TestAnExecThatHangsDelaysNoSignal(t *testing.T) { play(t, "hungExec") }
 
 // The server learns that the keeper died, and can still reach its services.
 var orphaned = scenario{keeper: func(k *keeperPlay) error {
-	if err := k.serve(); err != nil {
-		return err
-	}
-	if _, err := next[ServerReady](k); err != nil {
+	if err := k.serveReady(); err != nil {
 		return err
 	}
 	unix.Kill(os.Getpid(), syscall.SIGKILL)

@@ -69,10 +69,7 @@ func refuse(rules ...rule) error {
 // has its reason and the first one goes on.
 func forkRefused(errno syscall.Errno) scenario {
 	return scenario{keeper: func(k *keeperPlay) error {
-		if err := k.serve(); err != nil {
-			return err
-		}
-		if _, err := next[ServerReady](k); err != nil {
+		if err := k.serveReady(); err != nil {
 			return err
 		}
 		before := len(openFiles(os.Getpid()))

@@ -9,26 +9,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNothingLeavesBeforeTheFlush: what is asked for is written down before it is
-// flushed, whatever else is sent meanwhile.
-func TestNothingLeavesBeforeTheFlush(t *testing.T) {
+// heldClient is a client whose requests wait for Flush, and the keeper's end of its
+// channel.
+func heldClient(t *testing.T, files int) (c *Client, theirs int) {
+	t.Helper()
 	ours, theirs, err := socketPair()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(theirs)
+	t.Cleanup(func() { unix.Close(theirs) })
+	c = &Client{requests: ours, files: files, wake: make(chan struct{}, 1)}
+	if c.file, c.raw, err = pollable(ours, "channel"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.file.Close() })
+	c.Hold()
+	return c, theirs
+}
+
+// TestNothingLeavesBeforeTheFlush: what is asked for is written down before it is
+// flushed, whatever else is sent meanwhile.
+func TestNothingLeavesBeforeTheFlush(t *testing.T) {
 	files, holders, err := socketPair()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(files)
 	defer unix.Close(holders)
-	c := &Client{requests: ours, files: files, wake: make(chan struct{}, 1)}
-	if c.file, c.raw, err = pollable(ours, "channel"); err != nil {
-		t.Fatal(err)
-	}
-	defer c.file.Close()
-	c.Hold()
+	c, theirs := heldClient(t, files)
 	c.Signal("web", 1, unix.SIGTERM, ScopeMain)
 	c.Release("out/web/1/1")
 	c.confirm([]Event{Signaled{unix.SIGHUP}})
@@ -64,17 +72,7 @@ func TestNothingLeavesBeforeTheFlush(t *testing.T) {
 // TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne: what a flush could not send
 // goes before what was asked after it.
 func TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne(t *testing.T) {
-	ours, theirs, err := socketPair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(theirs)
-	c := &Client{requests: ours, files: -1, wake: make(chan struct{}, 1)}
-	if c.file, c.raw, err = pollable(ours, "channel"); err != nil {
-		t.Fatal(err)
-	}
-	defer c.file.Close()
-	c.Hold()
+	c, theirs := heldClient(t, -1)
 	old := make([]PlanStep, 60_000)
 	for i := range old {
 		old[i] = PlanStep{Key: "a-service-with-a-name-" + strconv.Itoa(i), Wave: i}
@@ -112,17 +110,7 @@ func TestALaterPlanIsNotOvertakenByTheRestOfAnEarlierOne(t *testing.T) {
 // TestAFlushTellsWhetherAllHasLeft: what is noted as asked for must outlive its
 // server.
 func TestAFlushTellsWhetherAllHasLeft(t *testing.T) {
-	ours, theirs, err := socketPair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(theirs)
-	c := &Client{requests: ours, files: -1, wake: make(chan struct{}, 1)}
-	if c.file, c.raw, err = pollable(ours, "channel"); err != nil {
-		t.Fatal(err)
-	}
-	defer c.file.Close()
-	c.Hold()
+	c, theirs := heldClient(t, -1)
 	if !c.Flush() {
 		t.Error("nothing was asked for, and not all of it has left")
 	}

@@ -108,6 +108,15 @@ func (k *keeperPlay) serve() error {
 	return err
 }
 
+// serveReady starts a server and waits until it is ready.
+func (k *keeperPlay) serveReady() error {
+	if err := k.serve(); err != nil {
+		return err
+	}
+	_, err := next[ServerReady](k)
+	return err
+}
+
 // next waits for a notice of type N; others before it are an error.
 func next[N Notice](k *keeperPlay) (N, error) {
 	var none N

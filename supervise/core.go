@@ -3,12 +3,9 @@ package supervise
 import (
 	"context"
 	"log/slog"
-	"os"
-	"syscall"
 	"time"
 
 	"zinit/depgraph"
-	"zinit/reap"
 	"zinit/supervise/config"
 	"zinit/supervise/launch"
 	"zinit/supervise/logs"
@@ -21,18 +18,7 @@ type Keeper interface {
 	// Spawn starts a process; the answer is reap.Spawned or reap.SpawnFailed. What is
 	// wrong with the order itself is told in the same way.
 	Spawn(launch.Order)
-	Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope)
-	Ack(key string, run uint64)
-	// Watch has the main process of a run be pid from now on, which is one of its
-	// processes; the answer is reap.Watched or reap.WatchFailed.
-	Watch(key string, run uint64, pid int)
-	Keep(name string, f *os.File) error
-	Release(name string)
-	Plan(steps []reap.PlanStep, worst time.Duration)
-	Draining()
-	// Flush sends what the other methods were told; until then it may wait. True: all
-	// of it, also of earlier calls, has left and would outlive this process.
-	Flush() (sent bool)
+	launch.Requests
 }
 
 // Logs takes in what services write. No method blocks. *logs.Logs is one.

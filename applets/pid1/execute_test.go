@@ -49,14 +49,7 @@ func TestAKeeperBecomesTheFileThatIsAtItsPathNow(t *testing.T) {
 			t.Errorf("pid %d runs %s, %v: want %s", pid, exe, err, want)
 		}
 	}
-	if err := unix.Kill(server, unix.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	second := p.await("server ")
-	if !strings.HasSuffix(second, "finds [a b]") {
-		t.Errorf("the second server: %s", second)
-	}
-	p.await("ready")
+	p.losesServer(server)
 	p.send(unix.SIGTERM)
 	p.ends(0)
 	if n := p.count("a "); n != 2 || p.count("server ") != 2 { // up, stops

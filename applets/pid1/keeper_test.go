@@ -31,19 +31,23 @@ func TestFault62TheFirstServersCodeIsTheKeepers(t *testing.T) {
 	p.ends(7)
 }
 
-func TestAServerThatWasKilledFindsItsServicesAgain(t *testing.T) {
-	p := enter(t, "good", nil)
-	first := p.await("server ")
-	up(p)
-	pid, _ := strconv.Atoi(strings.Fields(first)[0])
+// losesServer kills the server, and waits until another one has found its services.
+func (p *play) losesServer(pid int) {
+	p.t.Helper()
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	second := p.await("server ")
-	if !strings.HasSuffix(second, "finds [a b]") {
-		t.Errorf("the second server: %s", second)
+	if next := p.await("server "); !strings.HasSuffix(next, "finds [a b]") {
+		p.t.Errorf("the next server: %s", next)
 	}
 	p.await("ready")
+}
+
+func TestAServerThatWasKilledFindsItsServicesAgain(t *testing.T) {
+	p := enter(t, "good", nil)
+	server := serverPid(p.await("server "))
+	up(p)
+	p.losesServer(server)
 	p.send(unix.SIGTERM)
 	p.ends(0)
 	if n := p.count("a "); n != 2 { // up, stops

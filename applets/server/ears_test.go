@@ -2,10 +2,8 @@ package server
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -115,14 +113,7 @@ func sayTo(t *testing.T, v supervise.Voice, text string) {
 	t.Helper()
 	for _, kv := range v.Env {
 		if path, ok := strings.CutPrefix(kv, "NOTIFY_SOCKET="); ok {
-			c, err := net.Dial("unixgram", path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			if _, err := io.WriteString(c, text); err != nil {
-				t.Fatal(err)
-			}
+			send(t, path, text)
 			return
 		}
 	}

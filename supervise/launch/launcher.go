@@ -11,16 +11,26 @@ import (
 	"zinit/reap/cgroup"
 )
 
-// A Keeper starts what was prepared. *reap.Client is one. No method blocks.
-type Keeper interface {
+// Requests is what a keeper is asked for beside the start of processes. *reap.Client and
+// *Launcher take them. No method blocks.
+type Requests interface {
 	Signal(key string, run uint64, sig syscall.Signal, scope reap.Scope)
 	Ack(key string, run uint64)
+	// Watch has the main process of a run be pid from now on, which is one of its
+	// processes; the answer is reap.Watched or reap.WatchFailed.
 	Watch(key string, run uint64, pid int)
 	Keep(name string, f *os.File) error
 	Release(name string)
 	Plan(steps []reap.PlanStep, worst time.Duration)
 	Draining()
+	// Flush sends what the other methods were told; until then it may wait. True: all
+	// of it, also of earlier calls, has left and would outlive this process.
 	Flush() (sent bool)
+}
+
+// A Keeper is what a launcher works for. *reap.Client is one.
+type Keeper interface {
+	Requests
 	// Deliver puts an event among those of the keeper.
 	Deliver(reap.Event)
 }
