@@ -235,7 +235,7 @@ func TestWhoMaySpeakForAService(t *testing.T) {
 	}{
 		{"the main process", func(s *speakers) { s.main = func(string) int { return self.Pid } }, notify.Notice{Pid: self.Pid}, true},
 		{"its child", func(s *speakers) { s.main = func(string) int { return self.Ppid } }, notify.Notice{Pid: self.Pid}, true},
-		{"one of its session", func(s *speakers) { s.main = func(string) int { return self.Session } }, notify.Notice{Pid: self.Pid}, true},
+		{"one of its session", func(s *speakers) { s.main = func(string) int { return self.Session } }, notify.Notice{Pid: self.Pid}, self.Session != 0},
 		{"one of its cgroup", func(s *speakers) { s.group = func(string) ([]int, bool) { return []int{self.Pid}, true } }, notify.Notice{Pid: self.Pid}, true},
 		{"a stranger", func(*speakers) {}, notify.Notice{Pid: self.Pid}, false},
 		{"a child of the keeper, before anybody knows the main process", func(s *speakers) {

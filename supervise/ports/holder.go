@@ -86,9 +86,9 @@ func Look(fs proc.FS, c Claim, ours Ours) ([]Holder, error) {
 }
 
 // matches reports the filter that a process's name matches. Threads of the kernel
-// (they have no session) and what has ended already are never meant.
+// and what has ended already are never meant.
 func matches(filters []string, p proc.Process) (filter string, ok bool) {
-	if p.Session == 0 || p.State == 'Z' || p.State == 'X' {
+	if p.Kernel || p.State == 'Z' || p.State == 'X' {
 		return "", false
 	}
 	name := strings.ToLower(p.Name)

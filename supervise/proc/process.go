@@ -20,9 +20,12 @@ type Process struct {
 	Start uint64
 	RSS   int64         // memory that it has in RAM, shared pages included, in bytes
 	CPU   time.Duration // that its threads have used, in user mode and in the kernel
-	// Session and Group are pids of their leaders; 0 for threads of the kernel.
+	// Session and Group are pids of their leaders; 0 for threads of the kernel, and
+	// for a leader that the pid namespace does not show, as a container often has it.
 	Session, Group int
 	Threads        int
+	// Kernel says that it is a thread of the kernel, which has no program.
+	Kernel bool
 }
 
 // Is reports whether it is the process of this pid and start time; a start of 0

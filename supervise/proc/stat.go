@@ -11,12 +11,16 @@ const (
 	statPpid    = 4
 	statGroup   = 5
 	statSession = 6
+	statFlags   = 9
 	statUser    = 14 // utime
 	statSystem  = 15 // stime
 	statThreads = 20
 	statStart   = 22
 	statRSS     = 24
 )
+
+// kernelThread is PF_KTHREAD among the flags: a thread of the kernel.
+const kernelThread = 0x0020_0000
 
 var errStat = errors.New("malformed stat")
 
@@ -53,6 +57,7 @@ func parseStat(line []byte) (Process, error) {
 	return Process{
 		Pid: int(pid), Ppid: int(n[statPpid]), Group: int(n[statGroup]), Session: int(n[statSession]),
 		Name: string(line[open+1 : shut]), State: state[0],
+		Kernel:  n[statFlags]&kernelThread != 0,
 		Threads: int(min(n[statThreads], math.MaxInt32)),
 		Start:   n[statStart], CPU: sum(ticks(n[statUser]), ticks(n[statSystem])), RSS: pages(n[statRSS]),
 	}, nil

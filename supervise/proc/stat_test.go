@@ -32,6 +32,21 @@ func TestALineOfStat(t *testing.T) {
 	}
 }
 
+// A process whose session leader lives outside the pid namespace has session 0, too.
+func TestThreadsOfTheKernelAreKnownByTheirFlag(t *testing.T) {
+	for _, c := range []struct {
+		name, line string
+		want       bool
+	}{
+		{"a kernel thread", "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0 0\n", true},
+		{"a process of a container", "2 (sh) S 0 0 0 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 5 99999 321 0\n", false},
+	} {
+		if p, err := parseStat([]byte(c.line)); err != nil || p.Kernel != c.want || p.Session != 0 {
+			t.Errorf("%s: %+v, %v", c.name, p, err)
+		}
+	}
+}
+
 func TestWhatIsNoStat(t *testing.T) {
 	whole := stat(812, "sh", 'S', 800, 5000)
 	short := whole[:strings.Index(whole, " 321 ")]
