@@ -31,11 +31,13 @@ type holder struct {
 	log     func(format string, args ...any) // may be called from anywhere
 }
 
-func (h *holder) run(mains int, started chan<- bool) {
+func (h *holder) run(mains []int, started chan<- bool) {
 	runtime.LockOSThread()
 	private := unix.Unshare(unix.CLONE_FILES) == nil
 	if private {
-		unix.Close(mains)
+		for _, fd := range mains {
+			unix.Close(fd)
+		}
 	}
 	started <- private
 	for !h.closed {

@@ -26,6 +26,7 @@ type estate struct {
 	channel int            // channel 2 of the server that it serves; -1 for none
 	unsent  []string       // names that this server has not got yet
 	told    bool           // it was told that it has got everything
+	mains   []int          // what is open and is for everybody else only
 }
 
 func noEstate() estate { return estate{held: make(map[string]int), channel: -1, told: true} }
@@ -74,7 +75,7 @@ func newKept(log func(format string, args ...any), begin estate) (k *Kept, priva
 	}
 	mains := append(begin.all(), theirs)
 	started := make(chan bool)
-	go h.run(mine, started)
+	go h.run(append(begin.mains, mine, int(r.Fd()), int(w.Fd())), started)
 	if private = <-started; private {
 		for _, fd := range mains {
 			unix.Close(fd)

@@ -159,6 +159,9 @@ var reexecLoad = scenario{before: caught, keeper: func(k *keeperPlay) error {
 		}
 		return k.again(step+1, map[string]string{"files": k.left.Notes["files"], "memory": k.left.Notes["memory"]})
 	}
+	if fd := k.holdersCopy(k.current()); fd >= 0 {
+		return fmt.Errorf("the holder has the server's channel open, too: its descriptor %d", fd)
+	}
 	// A few exits later, at any moment.
 	for range step % 7 {
 		select {
@@ -319,6 +322,25 @@ func (l *load) take(e Event) error {
 func (k *keeperPlay) heldNames() (names []string) {
 	_ = k.kept.errand(nil, patience, func(h *holder, _ []int) { names = slices.Sorted(maps.Keys(h.held)) })
 	return names
+}
+
+// holdersCopy is the descriptor of the holder that is the channel of a session; -1
+// when it has none, as it must be: the server would not see the keeper close it.
+func (k *keeperPlay) holdersCopy(s *session) (copied int) {
+	copied = -1
+	var channel unix.Stat_t
+	if s == nil || unix.Fstat(s.fd, &channel) != nil {
+		return copied
+	}
+	_ = k.kept.errand(nil, patience, func(*holder, []int) {
+		for fd := range 1024 {
+			var st unix.Stat_t
+			if unix.Fstat(fd, &st) == nil && st.Dev == channel.Dev && st.Ino == channel.Ino {
+				copied = fd
+			}
+		}
+	})
+	return copied
 }
 
 // allFiles is the number of descriptors in all tables of this process.

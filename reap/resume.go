@@ -22,6 +22,9 @@ func (h *Heritage) estate(log func(format string, args ...any)) estate {
 			if isOpen(m.Files) {
 				e.channel, e.told = m.Files, m.Told
 			}
+			if isOpen(m.Requests) {
+				e.mains = append(e.mains, m.Requests)
+			}
 		case *heldMessage:
 			if !isOpen(m.Fd) {
 				log("descriptor %s was lost", m.Name)
