@@ -43,9 +43,7 @@ func (k *chaosKiller) prepare() {
 	}
 	for i, stamp := range []string{"", "another one"} {
 		k.binaries[i] = filepath.Join(dir, fmt.Sprintf("zinit-%d", i))
-		if err := os.WriteFile(k.binaries[i], append(from[:len(from):len(from)], stamp...), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		executable(t, k.binaries[i], append(from[:len(from):len(from)], stamp...))
 	}
 	k.swap(0)
 	if err := os.Symlink("zinit", filepath.Join(dir, "zinit-server")); err != nil {

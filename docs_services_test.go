@@ -18,17 +18,17 @@ import (
 // script makes a program of the shell's.
 func script(t *testing.T, path, text string) {
 	t.Helper()
-	executable(t, path, "#!/bin/sh\n"+text+"\n")
+	executable(t, path, []byte("#!/bin/sh\n"+text+"\n"))
 }
 
 // executable makes a program. Nothing is forked meanwhile: a process that has it open for
 // writing would keep it from being executed.
-func executable(t *testing.T, path, text string) {
+func executable(t *testing.T, path string, text []byte) {
 	t.Helper()
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	if err == nil {
 		syscall.ForkLock.RLock()
-		err = os.WriteFile(path, []byte(text), 0o755)
+		err = os.WriteFile(path, text, 0o755)
 		syscall.ForkLock.RUnlock()
 	}
 	if err != nil {
@@ -96,7 +96,7 @@ func TestTheExamplesOfTheDocumentationOfServicesRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	executable(t, in.path("actor"), string(self))
+	executable(t, in.path("actor"), self)
 	postgres := strings.Replace(acts(t, "tell", "READY=1", "serve"), os.Args[0], in.path("actor"), 1)
 	called := func(rest string) string { return "echo \"${0##*/} $*\"" + rest + " >>" + in.path("calls") }
 	for file, text := range map[string]string{

@@ -45,9 +45,7 @@ func explode(t *testing.T, in *instance, uid int) {
 	in.cue("fuse")
 	t.Cleanup(func() { os.Remove(in.path("fuse")) })
 	program := in.path("bomb")
-	if err := os.WriteFile(program, fmt.Appendf(nil, bomb, in.path("fuse")), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable(t, program, fmt.Appendf(nil, bomb, in.path("fuse")))
 	in.write("bomb", file("bomb", "sh -c 'setsid sh "+program+" & exec sleep 100000'", fmt.Sprintf("user = %d", uid),
 		noRestart, "stop_timeout_ms = 200", "[rlimits]", fmt.Sprintf("nproc = %d", bombMost), "[limits]", "tasks_max = 200"))
 	in.write("calm", file("calm", quiet))

@@ -241,9 +241,7 @@ func TestFault12DelaysAndCountersGoOnUnderTheNextServer(t *testing.T) {
 // step, like an upgrade. See ofItsOwn.
 func replace(t *testing.T, place string, text []byte) {
 	t.Helper()
-	if err := os.WriteFile(place+".other", text, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable(t, place+".other", text)
 	if err := os.Rename(place+".other", place); err != nil {
 		t.Fatal(err)
 	}
@@ -307,9 +305,7 @@ func TestFault27AStartIsCompletedUnderTheNewProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := filepath.Join(in.dir, "next")
-	if err := os.WriteFile(next, append(text, "another one"...), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable(t, next, append(text, "another one"...))
 	in.must("upgrade", next)
 	runs, err := os.Stat(fmt.Sprintf("/proc/%d/exe", in.serverPID()))
 	if err != nil || runs.Size() != int64(len(text)+len("another one")) || in.serverPID() == server {

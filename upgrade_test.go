@@ -49,17 +49,12 @@ func (in *instance) ofItsOwn() string {
 	in.t.Helper()
 	dir := filepath.Join(in.dir, "bin")
 	text, err := os.ReadFile(filepath.Join(binDir(in.t), "zinit"))
-	if err == nil {
-		err = os.Mkdir(dir, 0o755)
+	if err != nil {
+		in.t.Fatal(err)
 	}
 	program := filepath.Join(dir, "zinit")
-	if err == nil {
-		err = os.WriteFile(program, text, 0o755)
-	}
-	if err == nil {
-		err = os.Symlink("zinit", filepath.Join(dir, "zinit-server"))
-	}
-	if err != nil {
+	executable(in.t, program, text)
+	if err := os.Symlink("zinit", filepath.Join(dir, "zinit-server")); err != nil {
 		in.t.Fatal(err)
 	}
 	in.alter = func(cmd *exec.Cmd) { cmd.Path = filepath.Join(dir, "zinit-server") }
@@ -91,9 +86,7 @@ func TestUpgradeReplacesTheServerAndFallsBackToTheOldOne(t *testing.T) {
 	dir := t.TempDir()
 	next := compiled(t, filepath.Join(dir, "next"), "0.4.1", "")
 	script := filepath.Join(dir, "script")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\necho zinit 9.9.9\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable(t, script, []byte("#!/bin/sh\necho zinit 9.9.9\n"))
 	for _, bad := range []struct{ args, why string }{
 		{script, "no program that Linux executes"},
 		{"/bin/sh", "linked dynamically"},
