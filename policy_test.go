@@ -15,10 +15,12 @@ import (
 // arrows is the import policy: what each package may import beside the standard
 // library. A package that is not listed may import nothing of ours.
 var arrows = map[string]string{
-	".":            "applets applets/env",
-	"applets":      "applets/env applets/pid1 applets/prep applets/server applets/cli",
-	"applets/env":  "",
-	"applets/pid1": "applets/env reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
+	".":                 "applets applets/env",
+	"applets":           "applets/env applets/initramfs applets/pid1 applets/prep applets/server applets/cli",
+	"applets/env":       "",
+	"applets/pid1":      "applets/env reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
+	"applets/pid1/host": "golang.org/x/sys/unix",
+	"applets/initramfs": "applets/env",
 	// What it is ordered to do is reap's to describe; it knows nothing else.
 	"applets/prep":   "applets/env reap golang.org/x/sys/unix",
 	"applets/server": "applets/env supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock",

@@ -2,6 +2,8 @@ package applets
 
 import (
 	"zinit/applets/cli"
+	"zinit/applets/env"
+	"zinit/applets/initramfs"
 	"zinit/applets/pid1"
 	"zinit/applets/prep"
 	"zinit/applets/server"
@@ -14,6 +16,7 @@ func list() []Applet {
 		{Name: "zinit-server", Summary: "run services from a directory of files", Main: pid1.Standalone},
 		{Name: "zinit-pid1", Summary: "the same as process 1 of a machine or container", Main: pid1.Main},
 		{Name: "init", Summary: "zinit-pid1 with the flags of zinit 0.2", Main: pid1.Main},
+		{Name: "zinit-initramfs", Summary: "write an image that a kernel boots", Main: writeInitramfs},
 		{Name: "zinit-child", Hidden: true, Main: server.Main},
 		{Name: prep.Name, Hidden: true, Main: prep.Main},
 		{Name: pid1.RehearsalApplet, Hidden: true, Main: pid1.Rehearse},
@@ -29,4 +32,16 @@ func whereAmI(pid int, getenv func(string) string) place {
 		return ofContainer
 	}
 	return ofMachine
+}
+
+// writeInitramfs is the applet that puts this binary into an image, under all its
+// names.
+func writeInitramfs(e *env.Env) int {
+	var names []string
+	for _, a := range list() {
+		if !a.Hidden {
+			names = append(names, a.Name)
+		}
+	}
+	return initramfs.Main(e, names)
 }
