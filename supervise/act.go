@@ -98,9 +98,9 @@ func (c *core) noteKill(r *record, a machine.Signal) {
 	c.later(func() { c.Logs.Append(r.name, text) })
 }
 
-// spawnError puts a refused fork or exec into words: what, why, and where to
+// SpawnError puts a refused fork or exec into words: what, why, and where to
 // look.
-func spawnError(cmd config.Command, ev reap.SpawnFailed) string {
+func SpawnError(cmd config.Command, ev reap.SpawnFailed) string {
 	switch {
 	case ev.Refused != "":
 		return ev.Refused

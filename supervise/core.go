@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"zinit/depgraph"
+	"zinit/reap"
 	"zinit/supervise/config"
 	"zinit/supervise/launch"
 	"zinit/supervise/logs"
@@ -62,10 +63,13 @@ type Parts struct {
 	// Critical is called once when a critical service has failed for good; it must not
 	// block. runs tells it of any service whether it runs. nil: nobody needs to know.
 	Critical func(service, reason string, runs func(service string) bool)
-	Random   Random           // nil: timers have no jitter
-	Stamps   Stamper          // nil: persistent timers know of no start before the boot
-	Wall     func() time.Time // what the wall clock shows; nil: time.Now
-	Log      *slog.Logger
+	// House is told what becomes of processes whose keys begin with @: they belong to
+	// zinit itself, and to no service. It must not block. nil: there are none.
+	House  func(reap.Event)
+	Random Random           // nil: timers have no jitter
+	Stamps Stamper          // nil: persistent timers know of no start before the boot
+	Wall   func() time.Time // what the wall clock shows; nil: time.Now
+	Log    *slog.Logger
 	// Memory is for the server that takes over, Clock for the moments in it; nil:
 	// there will be none that knows more than the keeper does.
 	Memory Memory

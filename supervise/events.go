@@ -11,6 +11,9 @@ import (
 // keeperEvent takes in one fact from the keeper. What concerns a service goes to
 // its machine, which refuses old runs; what concerns a probe goes to health.go, a hook to hooks.go.
 func (c *core) keeperEvent(ev reap.Event) {
+	if c.House != nil && strings.HasPrefix(keyOf(ev), houseKey) {
+		c.House(ev)
+	}
 	if service, ok := hookOf(keyOf(ev)); ok {
 		c.hookEvent(service, ev)
 		c.conclude()
@@ -26,7 +29,7 @@ func (c *core) keeperEvent(ev reap.Event) {
 			c.probeSpawnFailed(service, e)
 		} else if r := c.byName[e.Key]; r != nil {
 			c.Logs.Discard(e.Key, e.Run)
-			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: spawnError(r.cfg.Command, e)})
+			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: SpawnError(r.cfg.Command, e)})
 		}
 	case reap.Exited:
 		if service, ok := probeOf(e.Key); ok {

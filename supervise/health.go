@@ -102,7 +102,7 @@ func (c *core) probeSpawnFailed(service string, e reap.SpawnFailed) {
 		if r.cfg.Health != nil {
 			command = r.cfg.Health.Command
 		}
-		c.probeOver(r, fmt.Errorf("cannot run the check: %s", spawnError(command, e)))
+		c.probeOver(r, fmt.Errorf("cannot run the check: %s", SpawnError(command, e)))
 	}
 }
 

@@ -242,7 +242,7 @@ func (c *core) hookEvent(service string, ev reap.Event) {
 	case reap.SpawnFailed:
 		c.Logs.Discard(service, hookRuns+e.Run)
 		if r != nil && e.Run == r.hook.last {
-			c.hookOver(r, errors.New(spawnError(r.hook.command(), e)))
+			c.hookOver(r, errors.New(SpawnError(r.hook.command(), e)))
 		}
 	case reap.Exited:
 		c.hookExited(r, service, e)

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"os"
 
+	"zinit/reap"
+	"zinit/supervise"
 	"zinit/supervise/config"
 	"zinit/supervise/launch"
 )
@@ -24,33 +26,69 @@ type emergency struct {
 	spawn  func(launch.Order)
 	exists func(path string) bool
 	run    uint64 // of the last shell
+	// shell is the command of the one that was asked for and is not gone; nil: there is
+	// none. One is enough, however much fails: the console is one.
+	shell []string
 }
 
-// critical is called by the loop when a critical service has failed. A shell that is
-// there already is enough: the keeper has no second process of a name.
+// critical is called by the loop when a critical service has failed.
 func (e *emergency) critical(service, reason string, runs func(service string) bool) {
 	e.log.Error("CRITICAL FAILURE: " + service + " has failed: " + reason)
 	e.log.Error("what it did: zinit status " + service + ", zinit logs " + service + "; once more: zinit start " + service)
+	if e.shell != nil {
+		return
+	}
 	if runs("network") {
 		e.log.Error("the service network is running: SSH may work")
 	} else {
 		e.log.Error("the service network is not running: use the console")
 	}
-	argv := e.shell()
-	if argv == nil {
-		e.log.Error("there is no emergency shell: this system has no /bin/sh")
+	e.shell = e.find()
+	if e.shell == nil {
+		e.log.Error("there is no emergency shell: this system has no /bin/sh: reach it in another way")
 		return
 	}
-	e.log.Error("an emergency shell is on " + consolePath)
 	e.run++
 	svc := config.Default()
 	svc.Name, svc.TTY, svc.Stdin, svc.Dir = emergencyKey, consolePath, config.StdinTTY, "/"
-	svc.Command.Argv = argv
+	svc.Command.Argv = e.shell
 	e.spawn(launch.Order{Key: emergencyKey, Run: e.run, Service: svc, Command: svc.Command})
 }
 
-// shell is the command of the first shell that is there; nil: there is none.
-func (e *emergency) shell() []string {
+// heard is called by the loop with what has become of the shell. Only now is it known
+// whether there is one.
+func (e *emergency) heard(ev reap.Event) {
+	switch ev := ev.(type) {
+	case reap.Spawned:
+		if ev.Key == emergencyKey && ev.Run == e.run {
+			e.log.Error("an emergency shell is on "+consolePath, "pid", ev.Pid)
+		}
+	case reap.SpawnFailed:
+		if ev.Key == emergencyKey && ev.Run == e.run {
+			command := config.Command{Argv: e.shell}
+			e.shell = nil
+			e.log.Error("there is no emergency shell: " + supervise.SpawnError(command, ev))
+		}
+	case reap.Exited:
+		if ev.Key == emergencyKey && ev.Run == e.run {
+			e.shell = nil
+			e.log.Error("the emergency shell has ended: the next critical failure starts another one")
+		}
+	}
+}
+
+// adopt takes over the shell that was started for an earlier server.
+func (e *emergency) adopt(inv reap.Inventory) {
+	e.run = inv.Runs[emergencyKey]
+	for _, c := range inv.Children {
+		if c.Key == emergencyKey && !c.MainGone {
+			e.shell = shells[0] // whichever it is
+		}
+	}
+}
+
+// find is the command of the first shell that is there; nil: there is none.
+func (e *emergency) find() []string {
 	for _, argv := range shells {
 		if e.exists(argv[0]) {
 			return argv

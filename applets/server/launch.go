@@ -52,9 +52,9 @@ const pidFileWait = 4 * time.Second
 
 // newEmergency is what critical failures lead to.
 func (s *server) newEmergency(launcher *launch.Launcher, inv reap.Inventory) *emergency {
-	return &emergency{
-		log: s.log, spawn: launcher.Spawn, exists: fileExists, run: inv.Runs[emergencyKey],
-	}
+	e := &emergency{log: s.log, spawn: launcher.Spawn, exists: fileExists}
+	e.adopt(inv)
+	return e
 }
 
 // mainPid is the pid of a service's main process; 0: it has none, or it is not known

@@ -106,7 +106,8 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	}
 	memory.parts(&parts)
 	if flags.Pid1Mode {
-		parts.Critical = s.newEmergency(launcher, inv).critical
+		shell := s.newEmergency(launcher, inv)
+		parts.Critical, parts.House = shell.critical, shell.heard
 	}
 	clockSet, unwatch, err := wallclock.Watch()
 	if err != nil {
