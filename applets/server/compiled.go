@@ -64,9 +64,9 @@ func (s *server) saveCompiled() {
 		if s.over || s.at.dir == "" || maker == "" {
 			return nil
 		}
-		text, err := s.dirs.Cache.Encode(maker)
-		if err != nil || text == nil {
-			return err
+		text := s.dirs.Cache.Encode(maker)
+		if text == nil {
+			return nil
 		}
 		path := filepath.Join(s.at.dir, compiledName)
 		if err := os.WriteFile(path+".new", text, 0o600); err != nil {

@@ -1,15 +1,12 @@
 package config
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/gob"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -133,59 +130,74 @@ func (c *Cache) Lost() {
 
 // layout is to be another one whenever what a cache holds is to be read otherwise,
 // also by programs of one maker.
-const layout = " 2"
-
-// GobEncode keeps what gob would lose: that a number of 0 is given, and that a list
-// is empty and not absent.
-func (s Setup) GobEncode() ([]byte, error) {
-	type plain Setup // without this method
-	return json.Marshal(plain(s))
-}
-
-// GobDecode reads what GobEncode wrote.
-func (s *Setup) GobDecode(text []byte) error {
-	type plain Setup
-	return json.Unmarshal(text, (*plain)(s))
-}
+const layout = " 3"
 
 // Encode writes the cache down for another process of the program that maker
 // names; nil when nothing has changed since the last Encode or Decode.
-func (c *Cache) Encode(maker string) ([]byte, error) {
+func (c *Cache) Encode(maker string) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.changed {
-		return nil, nil
+		return nil
 	}
-	var text bytes.Buffer
-	enc := gob.NewEncoder(&text)
-	if err := errors.Join(enc.Encode(maker+layout), enc.Encode(c.files)); err != nil {
-		return nil, fmt.Errorf("cannot encode the configuration: %w", err)
+	text := coder{}
+	by, n := maker+layout, len(c.files)
+	str(&text, &by)
+	num(&text, &n)
+	for path, f := range c.files {
+		one := coder{}
+		str(&one, &path)
+		f.fields(&one)
+		size := len(one.buf)
+		num(&text, &size)
+		text.buf = append(text.buf, one.buf...)
 	}
 	c.changed = false
-	return binary.LittleEndian.AppendUint32(text.Bytes(), crc32.ChecksumIEEE(text.Bytes())), nil
+	return binary.LittleEndian.AppendUint32(text.buf, crc32.ChecksumIEEE(text.buf))
 }
+
+var (
+	errDamaged = errors.New("cannot use the compiled configuration: it is damaged")
+	errForeign = errors.New("cannot use the compiled configuration: another program made it")
+)
 
 // DecodeCache reads what Encode wrote. What another program wrote, which may
 // understand files otherwise, is of no use, and neither is what is damaged: the
 // error says which, and the cache is empty then, but not nil.
 func DecodeCache(text []byte, maker string) (*Cache, error) {
-	c := NewCache()
 	end := len(text) - 4
 	if end < 0 || crc32.ChecksumIEEE(text[:end]) != binary.LittleEndian.Uint32(text[end:]) {
-		return c, errors.New("cannot use the compiled configuration: it is damaged")
+		return NewCache(), errDamaged
 	}
-	dec := gob.NewDecoder(bytes.NewReader(text[:end]))
+	c := coder{reading: true, text: string(text[:end])}
 	var by string
-	if err := dec.Decode(&by); err != nil {
-		return c, fmt.Errorf("cannot use the compiled configuration: %w", err)
+	if str(&c, &by); by != maker+layout {
+		return NewCache(), errForeign
 	}
-	if by != maker+layout {
-		return c, errors.New("cannot use the compiled configuration: another program made it")
+	var n int
+	num(&c, &n)
+	files := make(map[string]*cached, max(min(n, len(c.text)/256), 0))
+	for ; n > 0 && !c.bad; n-- {
+		path, f := c.file()
+		files[path] = f
 	}
-	files := map[string]*cached{}
-	if err := dec.Decode(&files); err != nil {
-		return c, fmt.Errorf("cannot use the compiled configuration: %w", err)
+	if c.bad || c.text != "" {
+		return NewCache(), errDamaged
 	}
-	c.files = files
-	return c, nil
+	return &Cache{files: files}, nil
+}
+
+// file reads one file from a copy of its part of the text: its strings keep that in
+// memory, and not those of the others.
+func (c *coder) file() (path string, f *cached) {
+	f = &cached{}
+	var part string
+	str(c, &part)
+	one := coder{reading: true, text: strings.Clone(part)}
+	str(&one, &path)
+	f.fields(&one)
+	if one.bad || one.text != "" {
+		c.bad = true
+	}
+	return path, f
 }
