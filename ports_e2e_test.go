@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Of listen, in its environment: what it calls itself, the port that it listens on
@@ -125,8 +126,13 @@ func (f *foreigner) lives(t *testing.T) {
 // endedBy waits for the signal that ends it.
 func (f *foreigner) endedBy(t *testing.T, sig syscall.Signal) {
 	t.Helper()
-	if status := <-f.ended; !status.Signaled() || status.Signal() != sig {
-		t.Errorf("it has ended with %#x, not by %s", status, sig)
+	select {
+	case status := <-f.ended:
+		if !status.Signaled() || status.Signal() != sig {
+			t.Errorf("it has ended with %#x, not by %s", status, sig)
+		}
+	case <-time.After(patience):
+		t.Errorf("nothing has ended it in %s", patience)
 	}
 }
 
