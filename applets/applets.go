@@ -122,9 +122,11 @@ func byWord(word string) string {
 func hasCommand(words []string) bool {
 	for i := 0; i < len(words); i++ {
 		switch w := words[i]; {
+		case w == "--":
+			return false // what a container is for
 		case w == "-h", w == "--help", w == "-V", w == "--version", w == "--install":
 			return true
-		case w == "-s", w == "--socket", w == "--config-dir", w == "--log-level":
+		case w == "-s", w == "--socket", w == "--config-dir", w == "--log-level", w == "--stop-timeout":
 			i++ // its value
 		case !strings.HasPrefix(w, "-"):
 			return true

@@ -47,6 +47,8 @@ func TestDispatch(t *testing.T) {
 		{ofContainer, "zinit", "zinit-pid1"},
 		{ofContainer, "zinit --config-dir /c", "zinit-pid1 --config-dir /c"},
 		{ofContainer, "zinit --config-dir /c --log-level debug", "zinit-pid1 --config-dir /c --log-level debug"},
+		{ofContainer, "zinit --stop-timeout 20s -- list -l", "zinit-pid1 --stop-timeout 20s -- list -l"},
+		{ofContainer, "zinit-pid1 --container -- zinit list", "zinit-pid1 --container -- zinit list"},
 		{ofContainer, "zinit list", "zinit list"},
 		{ofContainer, "zinit --socket /s list", "zinit --socket /s list"},
 		{ofContainer, "zinit -V", "zinit -V"},

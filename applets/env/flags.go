@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ServerFlags is what a server and its keeper are told on the command line. Both
@@ -21,6 +22,13 @@ type ServerFlags struct {
 
 	// Container says that the machine is not ours, whatever the kernel shows.
 	Container bool
+
+	// StopTimeout bounds a whole shutdown; zero: nobody has said how long it may take.
+	StopTimeout time.Duration
+
+	// Command is what follows "--": the program that a container is for, with its
+	// arguments; nil: there is none.
+	Command []string
 
 	// Help and Version ask for a text instead of a server.
 	Help, Version bool
@@ -52,7 +60,7 @@ type serverFlag struct {
 
 // ParseServerFlags reads the arguments that follow the applet's name. A flag
 // that is given twice counts as given last; "--flag=value" and "--flag value" are
-// the same. An error is worth showing as it is, with the usage beneath.
+// the same; what follows "--" is a command. An error is worth showing as it is, with the usage beneath.
 func (e *Env) ParseServerFlags(d Dialect) (ServerFlags, error) {
 	var f ServerFlags
 	var args []string
@@ -62,6 +70,13 @@ func (e *Env) ParseServerFlags(d Dialect) (ServerFlags, error) {
 	var wrong []error
 	table := d.table()
 	for len(args) > 0 {
+		if args[0] == "--" {
+			if f.Command = args[1:]; len(f.Command) == 0 {
+				wrong = append(wrong, errors.New("-- needs a command after it: -- CMD ARGS"))
+				f.Command = nil
+			}
+			break
+		}
 		used, err := f.take(table, args)
 		if err != nil {
 			wrong = append(wrong, err)
@@ -77,11 +92,15 @@ func (e *Env) ParseServerFlags(d Dialect) (ServerFlags, error) {
 			*path = abs
 		}
 	}
-	f.LogLevel = strings.ToLower(e.LogLevel(f.LogLevel))
+	quiet := "info"
+	if f.Command != nil {
+		quiet = "warn" // the terminal is the command's
+	}
+	f.LogLevel = strings.ToLower(e.LogLevel(f.LogLevel, quiet))
 	// A level from the environment may be meant for another program (RUST_LOG
 	// holds whole filters): it never keeps a server from starting.
 	if checkLevel(f.LogLevel) != nil {
-		f.LogLevel = "info"
+		f.LogLevel = quiet
 	}
 	return f, errors.Join(wrong...)
 }
@@ -142,6 +161,8 @@ func (d Dialect) table() []serverFlag {
 			func(f *ServerFlags, v string) error { f.LogLevel = v; return checkLevel(v) }},
 	}, own, []serverFlag{
 		container,
+		{[]string{"--stop-timeout"}, "TIME", "bound of a whole shutdown, as 8s or 1m30s (in a container 8s)",
+			func(f *ServerFlags, v string) (err error) { f.StopTimeout, err = stopTimeout(v); return err }},
 		{[]string{"--pid1-mode"}, "", "load the system directory too, as under process 1",
 			func(f *ServerFlags, _ string) error { f.Pid1Mode = true; return nil }},
 		{[]string{"--help", "-h"}, "", "show this help",
@@ -158,10 +179,28 @@ func checkLevel(level string) error {
 	return fmt.Errorf("unknown log level %q: use one of %s", level, strings.Join(LogLevels(), ", "))
 }
 
+// stopTimeout reads a time, of which a bare number is seconds, as for the engines that
+// run containers.
+func stopTimeout(text string) (time.Duration, error) {
+	if strings.Trim(text, "0123456789") == "" {
+		text += "s"
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < minStopTimeout || d > maxStopTimeout {
+		return 0, fmt.Errorf("--stop-timeout %q: use a time from %v to %v, as 8s or 1m30s", text, minStopTimeout, maxStopTimeout)
+	}
+	return d, nil
+}
+
+const (
+	minStopTimeout = 100 * time.Millisecond
+	maxStopTimeout = 24 * time.Hour
+)
+
 // ServerUsage is the help of a server applet, with a newline at its end.
 func (e *Env) ServerUsage(d Dialect) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "usage: %s [flags]\n\nflags:\n", e.Name())
+	fmt.Fprintf(&b, "usage: %s [flags] [-- CMD ARGS]\n\nflags:\n", e.Name())
 	for _, row := range d.table() {
 		long, short := row.names[0], ""
 		for _, n := range row.names[1:] {
@@ -176,7 +215,8 @@ func (e *Env) ServerUsage(d Dialect) string {
 	}
 	fmt.Fprintf(&b, "\nconfig dir %s, socket %s, log level %s unless told otherwise\n",
 		e.ConfigDir(""), e.SocketPath(""), "info")
-	b.WriteString("environment: ZINIT_CONFIG_DIR, ZINIT_SOCKET, ZINIT_LOG_LEVEL\n")
+	b.WriteString("environment: ZINIT_CONFIG_DIR, ZINIT_SOCKET, ZINIT_LOG_LEVEL, ZINIT_CONTAINER\n")
+	b.WriteString("CMD is what a container is for: the container ends when it does, with its exit code\n")
 	return b.String()
 }
 
@@ -189,6 +229,12 @@ func (f ServerFlags) Args() []string {
 	}
 	if f.Container {
 		args = append(args, "--container")
+	}
+	if f.StopTimeout != 0 {
+		args = append(args, "--stop-timeout="+f.StopTimeout.String())
+	}
+	if f.Command != nil {
+		args = append(append(args, "--"), f.Command...)
 	}
 	return args
 }

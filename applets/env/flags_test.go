@@ -1,9 +1,11 @@
 package env
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func surroundings(environ map[string]string, args ...string) *Env {
@@ -55,6 +57,20 @@ func TestServerFlags(t *testing.T) {
 		{name: "init knows --config", dialect: DialectInit, args: []string{"--config", "/c"},
 			want: with(func(f *ServerFlags) { f.ConfigDir = "/c" })},
 
+		{name: "a command", args: []string{"-c", "/c", "--", "sh", "-c", "--bogus"},
+			want: with(func(f *ServerFlags) {
+				f.ConfigDir, f.LogLevel, f.Command = "/c", "warn", []string{"sh", "-c", "--bogus"}
+			})},
+		{name: "a level beside a command", args: []string{"--log-level=info", "--", "sh"},
+			want: with(func(f *ServerFlags) { f.Command = []string{"sh"} })},
+		{name: "the time of a shutdown", args: []string{"--stop-timeout", "1m30s"},
+			want: with(func(f *ServerFlags) { f.StopTimeout = 90 * time.Second })},
+		{name: "in seconds", args: []string{"--stop-timeout=25"},
+			want: with(func(f *ServerFlags) { f.StopTimeout = 25 * time.Second })},
+
+		{name: "no command", args: []string{"--"}, wrong: "-- needs a command", want: plain},
+		{name: "a time that is none", args: []string{"--stop-timeout", "soon"}, wrong: `--stop-timeout "soon": use a time`, want: plain},
+		{name: "no time", args: []string{"--stop-timeout", "0"}, wrong: "use a time from 100ms", want: plain},
 		{name: "an unknown flag", args: []string{"--bogus"}, wrong: "unknown flag --bogus", want: plain},
 		{name: "a word", args: []string{"quiet"}, wrong: `unexpected argument "quiet"`, want: plain},
 		{name: "a dash", args: []string{"-"}, wrong: `unexpected argument "-"`, want: plain},
@@ -74,7 +90,7 @@ func TestServerFlags(t *testing.T) {
 				t.Fatalf("refused: %v", err)
 			case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
 				t.Fatalf("error %v, want one with %q", err, c.wrong)
-			case got != c.want:
+			case !reflect.DeepEqual(got, c.want):
 				t.Fatalf("got %+v, want %+v", got, c.want)
 			}
 		})
@@ -84,11 +100,12 @@ func TestServerFlags(t *testing.T) {
 func TestServerFlagsSurviveTheWayToTheServer(t *testing.T) {
 	for _, f := range []ServerFlags{
 		{ConfigDir: "/c", Socket: "/s", LogLevel: "warn"},
-		{ConfigDir: "/-c", Socket: "/a b", LogLevel: "trace", Pid1Mode: true, Container: true},
+		{ConfigDir: "/-c", Socket: "/a b", LogLevel: "trace", Pid1Mode: true, Container: true,
+			StopTimeout: 1500 * time.Millisecond, Command: []string{"cat", "--", "-h", ""}},
 	} {
 		hostile := map[string]string{"ZINIT_CONFIG_DIR": "/x", "ZINIT_SOCKET": "/y", "ZINIT_LOG_LEVEL": "error"}
 		got, err := surroundings(hostile, f.Args()...).ParseServerFlags(DialectServer)
-		if err != nil || got != f {
+		if err != nil || !reflect.DeepEqual(got, f) {
 			t.Errorf("%v came back as %+v, %v", f.Args(), got, err)
 		}
 	}
@@ -122,6 +139,7 @@ func TestFlagNamesAreNotUsedTwice(t *testing.T) {
 func FuzzServerFlags(f *testing.F) {
 	f.Add("--config-dir /c -s /s", uint8(0))
 	f.Add("-c --socket= --log-level x", uint8(1))
+	f.Add("--stop-timeout 3 -- cat -- -h", uint8(1))
 	f.Fuzz(func(t *testing.T, line string, d uint8) {
 		got, err := surroundings(nil, strings.Split(line, " ")...).ParseServerFlags(Dialect(d % 3))
 		if got.ConfigDir == "" || got.Socket == "" || checkLevel(got.LogLevel) != nil {
@@ -132,7 +150,7 @@ func FuzzServerFlags(f *testing.F) {
 		}
 		got.Help, got.Version = false, false
 		again, err := surroundings(nil, got.Args()...).ParseServerFlags(DialectServer)
-		if err != nil || again != got {
+		if err != nil || !reflect.DeepEqual(again, got) {
 			t.Fatalf("%q: %+v came back as %+v, %v", line, got, again, err)
 		}
 	})

@@ -62,14 +62,14 @@ func (e *Env) SocketCandidates(flag string) []string {
 }
 
 // LogLevel is the flag's value when it is not empty, then ZINIT_LOG_LEVEL, then
-// RUST_LOG (an alias kept for users of the original), then "info".
-func (e *Env) LogLevel(flag string) string {
+// RUST_LOG (an alias kept for users of the original), then the other one.
+func (e *Env) LogLevel(flag, other string) string {
 	for _, v := range []string{flag, e.Getenv("ZINIT_LOG_LEVEL"), e.Getenv("RUST_LOG")} {
 		if v != "" {
 			return v
 		}
 	}
-	return "info"
+	return other
 }
 
 // RuntimeDir is where the server of a socket keeps what must outlive it:

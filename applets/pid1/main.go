@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,6 +48,7 @@ func start(e *env.Env, d env.Dialect, w ways) int {
 	flags, err := e.ParseServerFlags(d)
 	r := w.role(os.Getpid(), flags, e.Getenv)
 	if r != machine && left == nil {
+		err = errors.Join(err, contain(e, d, r, &flags))
 		switch {
 		case err != nil:
 			fmt.Fprintf(e.Stderr, "%s: %v\n\n%s", e.Name(), err, e.ServerUsage(d))
@@ -78,8 +80,14 @@ func start(e *env.Env, d env.Dialect, w ways) int {
 			l.role = r
 		}
 	}
-	l.patience = w.patience(l.role)
-	flags.Container = l.role == container
+	if left != nil && l.role != machine {
+		_ = contain(e, d, l.role, &flags) // it was said at the start
+	}
+	if flags.Container && l.role == machine {
+		console.printf("this is process 1 of a machine and not of a container: --container is passed over")
+	}
+	flags.Container = flags.Container && l.role != machine
+	l.patience = w.patience(l.role).within(flags.StopTimeout)
 	flags.Pid1Mode = flags.Pid1Mode || l.role == machine
 	k, err := newKeeper(l, flags, console, signals, left)
 	if err != nil {
@@ -98,7 +106,7 @@ func roleOf(pid int, flags env.ServerFlags, getenv func(string) string) role {
 	switch {
 	case pid != 1:
 		return standalone
-	case flags.Container || InContainer(getenv):
+	case isContainer(flags.Container || getenv(containerVar) != ""):
 		return container
 	}
 	return machine

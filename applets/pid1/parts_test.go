@@ -14,20 +14,23 @@ func TestAContainerIsToldFromAMachine(t *testing.T) {
 	cases := []struct {
 		name         string
 		pidNamespace uint64
-		engine       bool
+		told         bool
 		mayReboot    bool
 		want         bool
 	}{
 		{"a machine", firstNamespace, false, true, false},
-		{"a machine with a leftover marker", firstNamespace, true, true, false},
+		{"a machine that is told to be a container", firstNamespace, true, true, false},
 		{"a machine that may not reboot", firstNamespace, false, false, false},
 		{"a PID namespace", 4026532184, false, false, true},
 		{"a machine before /proc is mounted", 0, false, true, false},
-		{"a container without /proc", 0, true, true, true},
+		{"a machine that is told so before /proc is mounted", 0, true, true, false},
+		{"a container without /proc", 0, true, false, true},
+		{"a container in the first namespace that is told so", firstNamespace, true, false, true},
+		{"a PID namespace that may reboot", 4026532184, true, true, true},
 		{"a bare PID namespace without /proc", 0, false, false, true},
 	}
 	for _, c := range cases {
-		s := signs{c.pidNamespace, c.engine, func() bool { return c.mayReboot }}
+		s := signs{c.pidNamespace, c.told, func() bool { return c.mayReboot }}
 		if got := s.container(); got != c.want {
 			t.Errorf("%s: container is %v", c.name, got)
 		}

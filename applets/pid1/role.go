@@ -7,32 +7,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// containerVar, set to anything, says that this is a container.
+const containerVar = "ZINIT_CONTAINER"
+
 // InContainer reports, for process 1, whether it is process 1 of a container and
 // not of a machine. getenv answers as os.Getenv does.
 func InContainer(getenv func(string) string) bool {
-	return signs{
-		pidNamespace: inode("/proc/self/ns/pid"),
-		engine:       getenv("container") != "" || exists("/.dockerenv") || exists("/run/.containerenv"),
-		mayReboot:    mayReboot,
-	}.container()
+	return isContainer(getenv(containerVar) != "")
+}
+
+// isContainer finds that out for somebody who is told so, or not.
+func isContainer(told bool) bool {
+	return signs{inode("/proc/self/ns/pid"), told, mayReboot}.container()
 }
 
 // signs tell a container from a machine.
 type signs struct {
 	pidNamespace uint64 // inode of the namespace's file; 0 when there is no /proc
-	engine       bool   // something that container engines leave behind was found
+	told         bool   // somebody says that it is a container
 	mayReboot    func() bool
 }
 
 // firstNamespace is the inode of the PID namespace that a kernel boots with.
 const firstNamespace = 4026531836
 
+// container believes the kernel more than people: the end of a process 1 that takes
+// its machine for a container is the end of the machine. What container engines leave
+// behind, such as the variable container, is nothing to go by, then.
 func (s signs) container() bool {
-	switch {
-	case s.pidNamespace != 0:
+	if s.pidNamespace != 0 && (s.pidNamespace != firstNamespace || !s.told) {
 		return s.pidNamespace != firstNamespace
-	case s.engine:
-		return true
 	}
 	return !s.mayReboot()
 }
@@ -53,9 +57,4 @@ func inode(path string) uint64 {
 		return st.Ino
 	}
 	return 0
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }

@@ -58,12 +58,11 @@ type patience struct {
 	whole  time.Duration // for everything but the sweep; zero is unlimited
 }
 
-// patienceOf is what a role leaves time for: engines kill a container after ten
-// seconds.
+// patienceOf is what a role leaves time for.
 func patienceOf(r role) patience {
 	p := patience{soft: 5 * time.Second, answer: 5 * time.Second, spare: 2 * time.Second, own: 5 * time.Second, sweep: 3 * time.Second}
 	if r == container {
-		p.whole, p.sweep = 8*time.Second, time.Second
+		p = p.within(containerTime)
 	}
 	return p
 }
@@ -385,7 +384,7 @@ func (l *life) drain(g goal, worst time.Duration, now time.Time) {
 	end := handOver + p.own
 	if p.whole != 0 && end > p.whole {
 		end = p.whole
-		handOver = min(handOver, end*5/8)
+		handOver = min(handOver, end*7/8) // the server stops the services within less
 		answer = min(answer, end/4)
 	}
 	l.answerBy, l.handOverBy, l.endBy = now.Add(answer), now.Add(handOver), now.Add(end)

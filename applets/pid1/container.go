@@ -1,0 +1,43 @@
+package pid1
+
+import (
+	"errors"
+	"time"
+
+	"zinit/applets/env"
+)
+
+// containerTime is how long a container may take to stop unless it is told: engines
+// kill it after ten seconds.
+const containerTime = 8 * time.Second
+
+// contain completes the flags of what is no machine's: whether it is a container, and
+// what follows from that. Below the init of an engine (docker run --init) a container
+// is one too.
+func contain(e *env.Env, d env.Dialect, r role, f *env.ServerFlags) error {
+	told := f.Container || d != env.DialectServer && e.Getenv(containerVar) != ""
+	f.Container = r == container || told
+	if !f.Container {
+		if f.Command != nil {
+			return errors.New("a command after -- is what a container is for: add --container before it")
+		}
+		return nil
+	}
+	if f.StopTimeout == 0 {
+		f.StopTimeout = containerTime
+	}
+	// The configuration of a container is the image's, whoever runs it.
+	if own := e.ConfigDir(""); f.ConfigDir == own && e.Getenv("ZINIT_CONFIG_DIR") == "" {
+		f.ConfigDir = env.DefaultConfig
+	}
+	return nil
+}
+
+// within is the patience of a shutdown that is bounded as a whole: the sweep, which
+// needs no time of others, comes on top. Zero bounds nothing.
+func (p patience) within(whole time.Duration) patience {
+	if whole != 0 {
+		p.whole, p.sweep = whole, time.Second
+	}
+	return p
+}
