@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -331,6 +332,6 @@ func Processes(m Memory) (list []Process) {
 			list = append(list, Process{name, rec.Pid, rec.Start})
 		}
 	})
-	slices.SortFunc(list, func(a, b Process) int { return strings.Compare(a.Service, b.Service) })
+	sort.Slice(list, func(i, j int) bool { return list[i].Service < list[j].Service })
 	return list
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 
 	"zinit/applets/env"
@@ -129,11 +130,9 @@ type finding struct {
 
 // add takes in a set, and returns its problems as lines for people.
 func (r *report) add(services int, problems []config.Problem) (lines []string) {
-	slices.SortStableFunc(problems, func(a, b config.Problem) int {
-		if c := strings.Compare(a.File, b.File); c != 0 {
-			return c
-		}
-		return a.Line - b.Line
+	sort.SliceStable(problems, func(i, j int) bool {
+		a, b := &problems[i], &problems[j]
+		return a.File < b.File || a.File == b.File && a.Line < b.Line
 	})
 	r.Services += services
 	if r.Problems == nil {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -148,7 +149,7 @@ func (s *session) queryLogs(q logQuery) int {
 		all = append(all, lines...)
 		return nil
 	})
-	slices.SortStableFunc(all, func(a, b sock.LogLine) int { return cmp.Compare(a.TimestampMs, b.TimestampMs) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].TimestampMs < all[j].TimestampMs })
 	if code == env.ExitDone || len(all) > 0 {
 		s.showLogs(all)
 	}

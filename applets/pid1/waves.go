@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"syscall"
 	"time"
 
@@ -56,8 +57,9 @@ func newWaves(plan []reap.PlanStep, children []reap.Child, now, endBy time.Time)
 		w.steps = append(w.steps, reap.PlanStep{Key: key, Wave: first, Signal: syscall.SIGTERM,
 			Scope: reap.ScopeGroup, Timeout: uint32(unplanned.Milliseconds())})
 	}
-	slices.SortFunc(w.steps, func(a, b reap.PlanStep) int {
-		return cmp.Or(cmp.Compare(a.Wave, b.Wave), cmp.Compare(a.Key, b.Key))
+	sort.Slice(w.steps, func(i, j int) bool {
+		a, b := &w.steps[i], &w.steps[j]
+		return a.Wave < b.Wave || a.Wave == b.Wave && a.Key < b.Key
 	})
 	w.now = first
 	if total, left := w.worst(), endBy.Sub(now); total > left {

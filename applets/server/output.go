@@ -1,11 +1,11 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -168,7 +168,7 @@ func (s *server) logsQuery(ctx context.Context, c *sock.Call) (any, error) {
 
 // lastOf is the last n lines by time, and no more of them than one answer may have.
 func lastOf(all []sock.LogLine, n int) []sock.LogLine {
-	slices.SortStableFunc(all, func(a, b sock.LogLine) int { return cmp.Compare(a.TimestampMs, b.TimestampMs) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].TimestampMs < all[j].TimestampMs })
 	from, bytes := len(all), 0
 	for from > max(0, len(all)-n) && bytes < mostBytes {
 		from--

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
+	"sort"
 
 	"zinit/sock"
 	"zinit/supervise"
@@ -81,7 +81,7 @@ func (s *server) children(_ context.Context, c *sock.Call) (any, error) {
 		}
 	}
 	// The highest pid first, as zinit 0.3.9 has them.
-	slices.SortFunc(list.Children, func(a, b sock.Child) int { return b.PID - a.PID })
+	sort.Slice(list.Children, func(i, j int) bool { return list.Children[i].PID > list.Children[j].PID })
 	return list, nil
 }
 

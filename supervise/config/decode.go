@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -100,11 +101,9 @@ func (c *converter) table(t *ast.Table) *tomlTable {
 		}
 		out.entries = append(out.entries, e)
 	}
-	slices.SortFunc(out.entries, func(a, b tomlEntry) int {
-		if a.line != b.line {
-			return a.line - b.line
-		}
-		return strings.Compare(a.key, b.key)
+	sort.Slice(out.entries, func(i, j int) bool {
+		a, b := &out.entries[i], &out.entries[j]
+		return a.line < b.line || a.line == b.line && a.key < b.key
 	})
 	return out
 }

@@ -2,9 +2,9 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	"reflect"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -288,8 +288,9 @@ func (e *editor) append(table string) { e.added += "\n" + table }
 // result applies the changes; the line breaks and the mark of the encoding are
 // those of the text.
 func (e *editor) result(text []byte) []byte {
-	slices.SortStableFunc(e.changes, func(a, b change) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end))
+	sort.SliceStable(e.changes, func(i, j int) bool {
+		a, b := &e.changes[i], &e.changes[j]
+		return a.start < b.start || a.start == b.start && a.end < b.end
 	})
 	var out strings.Builder
 	at := 0

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -299,7 +300,7 @@ func (r *jsonReader) object() (any, error) {
 	if _, err := r.Token(); err != nil {
 		return nil, shapeError("EOF while parsing an object")
 	}
-	slices.SortFunc(out.entries, func(a, b tomlEntry) int { return strings.Compare(a.key, b.key) })
+	sort.Slice(out.entries, func(i, j int) bool { return out.entries[i].key < out.entries[j].key })
 	for i := 1; i < len(out.entries); i++ {
 		if key := out.entries[i].key; key == out.entries[i-1].key {
 			return nil, shapeError("duplicate field `%s`", key)

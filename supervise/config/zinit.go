@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -95,7 +96,7 @@ func (f *file) report(severity Severity, line int, key, format string, args ...a
 
 // problems returns the findings by line; those of one line keep their order.
 func (f *file) problems() []Problem {
-	slices.SortStableFunc(f.findings, func(a, b finding) int { return a.line - b.line })
+	sort.SliceStable(f.findings, func(i, j int) bool { return f.findings[i].line < f.findings[j].line })
 	var problems []Problem
 	for _, x := range f.findings {
 		problems = append(problems, Problem{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -81,7 +82,7 @@ func Look(fs proc.FS, c Claim, ours Ours) ([]Holder, error) {
 			found = append(found, Holder{Pid: p.Pid, Start: p.Start, Name: p.Name, Filter: f})
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Holder) int { return a.Pid - b.Pid })
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Pid < found[j].Pid })
 	return found, nil
 }
 

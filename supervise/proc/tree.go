@@ -1,6 +1,9 @@
 package proc
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // A Tree says who descends from whom in a list of processes. It is immutable and
 // safe for concurrent use.
@@ -24,7 +27,7 @@ func NewTree(all []Process) *Tree {
 		}
 	}
 	for _, kids := range t.kids {
-		slices.SortFunc(kids, func(a, b Process) int { return a.Pid - b.Pid })
+		sort.Slice(kids, func(i, j int) bool { return kids[i].Pid < kids[j].Pid })
 	}
 	return t
 }

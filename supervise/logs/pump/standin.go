@@ -1,7 +1,6 @@
 package pump
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,8 +77,12 @@ func newStandIn(dir, lock string, outputs []Output) (s *StandIn, err error) {
 		return nil, fmt.Errorf("cannot lock %s: %w", lock, err)
 	}
 	s = &StandIn{pump: p, stores: map[string]*Store{}}
-	slices.SortFunc(outputs, func(a, b Output) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Run, b.Run), cmp.Compare(a.FD, b.FD))
+	sort.Slice(outputs, func(i, j int) bool {
+		a, b := &outputs[i], &outputs[j]
+		if a.Service != b.Service {
+			return a.Service < b.Service
+		}
+		return a.Run < b.Run || a.Run == b.Run && a.FD < b.FD
 	})
 	for _, o := range outputs {
 		st := s.stores[o.Service]
