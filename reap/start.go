@@ -140,9 +140,11 @@ func (r *request) wording(errno syscall.Errno) string {
 	u := r.Dress.User
 	switch {
 	case u != nil && errno == unix.EPERM && !r.Dress.TTY:
-		return fmt.Sprintf("cannot become user %d with group %d: %v: only root can", u.Uid, u.Gid, errno)
+		return fmt.Sprintf("cannot become user %d with group %d: %v: only root can: run zinit as root, or remove user and group", u.Uid, u.Gid, errno)
 	case r.Dress.TTY && (errno == unix.ENOTTY || errno == unix.EIO):
-		return fmt.Sprintf("cannot take it for the controlling terminal: %v", errno)
+		return fmt.Sprintf("cannot take its tty for the controlling terminal: %v: name a terminal that is there", errno)
+	case r.Dress.TTY && u == nil && errno == unix.EPERM:
+		return fmt.Sprintf("cannot take its tty for the controlling terminal: %v: end the session that has it, or name another one", errno)
 	}
 	return ""
 }

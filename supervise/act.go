@@ -113,19 +113,22 @@ func SpawnError(cmd config.Command, ev reap.SpawnFailed) string {
 	}
 	switch ev.Errno {
 	case syscall.EAGAIN:
-		return "cannot fork: " + ev.Errno.Error() + " (the limit on processes is reached)"
+		return "cannot fork: " + ev.Errno.Error() + " (the limit on processes is reached): raise it, or end others"
 	case syscall.ENOMEM:
-		return "cannot fork: " + ev.Errno.Error()
+		return "cannot fork: " + ev.Errno.Error() + ": free some"
 	case syscall.EMFILE, syscall.ENFILE:
-		return "cannot start " + word + ": " + ev.Errno.Error()
+		return "cannot start " + word + ": " + ev.Errno.Error() + ": raise the limit on open files of zinit"
 	case syscall.E2BIG:
-		return "cannot execute " + word + ": " + ev.Errno.Error() + " (arguments and environment are over the kernel's limit)"
+		return "cannot execute " + word + ": " + ev.Errno.Error() + " (arguments and environment are over the kernel's limit): shorten them"
 	case syscall.ENOEXEC:
-		return "cannot execute " + word + ": " + ev.Errno.Error() + " (not a program for this machine, or a script without #! line)"
-	}
-	if ev.Errno == syscall.ENOENT {
+		return "cannot execute " + word + ": " + ev.Errno.Error() + " (not a program for this machine, or a script without #! line): correct exec"
+	case syscall.EACCES:
+		return "cannot execute " + word + ": " + ev.Errno.Error() + ": let its user execute it and enter its dir"
+	case syscall.ETXTBSY:
+		return "cannot execute " + word + ": " + ev.Errno.Error() + " (somebody writes to it): start it again when that is done"
+	case syscall.ENOENT:
 		// The file was found a moment ago.
-		return "cannot execute " + word + ": its interpreter does not exist"
+		return "cannot execute " + word + ": its interpreter does not exist: install it, or correct the first line of the script"
 	}
 	return "cannot execute " + word + ": " + ev.Errno.Error()
 }

@@ -3,9 +3,12 @@ package supervise
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"zinit/reap"
+	"zinit/supervise/config"
 )
 
 // TestProcessesOfZinitItself are told of to whoever has started them, and to nobody else.
@@ -27,5 +30,24 @@ func TestProcessesOfZinitItself(t *testing.T) {
 	want := []string{"reap.Spawned @shell", "reap.Exited @shell", "reap.SpawnFailed @shell"}
 	if !slices.Equal(heard, want) {
 		t.Errorf("heard were %q, not %q", heard, want)
+	}
+}
+
+// TestWhyAProcessWasNotStarted ends with what helps.
+func TestWhyAProcessWasNotStarted(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EAGAIN:  "cannot fork: resource temporarily unavailable (the limit on processes is reached): raise it, or end others",
+		syscall.ENOMEM:  "cannot fork: cannot allocate memory: free some",
+		syscall.EMFILE:  "cannot start web: too many open files: raise the limit on open files of zinit",
+		syscall.E2BIG:   "over the kernel's limit): shorten them",
+		syscall.ENOEXEC: "script without #! line): correct exec",
+		syscall.EACCES:  "cannot execute web: permission denied: let its user execute it and enter its dir",
+		syscall.ETXTBSY: "cannot execute web: text file busy (somebody writes to it): start it again when that is done",
+		syscall.ENOENT:  "cannot execute web: its interpreter does not exist: install it",
+	} {
+		got := SpawnError(config.Command{Argv: []string{"web"}}, reap.SpawnFailed{Errno: errno})
+		if !strings.Contains(got, want) {
+			t.Errorf("%d: %q, not %q", errno, got, want)
+		}
 	}
 }

@@ -19,10 +19,12 @@ func check(s *session) int {
 	if err != nil {
 		return s.fail(err)
 	}
+	here := thisMachine("/proc/sys/fs/nr_open", "/proc/self/status")
 	var all report
 	var lines []string
 	for _, set := range sets {
-		problems := slices.Concat(set.Problems, relations(set), accounts(set.Services, passwdFile, groupFile))
+		problems := slices.Concat(set.Problems, relations(set), accounts(set.Services, passwdFile, groupFile),
+			rlimits(set.Services, here))
 		lines = append(lines, all.add(len(set.Services), problems)...)
 	}
 	if s.call.has("json") {

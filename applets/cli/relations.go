@@ -119,8 +119,8 @@ func (c *relationCheck) add(svc *config.Service, key, name string, severity conf
 	c.problems = append(c.problems, p)
 }
 
-// lineOf finds the line on which the list key names a service, 0 when it does not
-// see it. A Service in hand has no positions any more, and only a person reads
+// lineOf finds the line on which a key has a name among its values, or without a
+// name the line of the key; 0 when it does not see it. A Service in hand has no positions any more, and only a person reads
 // this one, so it is looked for in the text.
 func lineOf(file, key, name string) int {
 	text, err := os.ReadFile(file)
@@ -132,7 +132,7 @@ func lineOf(file, key, name string) int {
 		if before, _, ok := strings.Cut(line, "="); ok && !strings.ContainsAny(before, `"'`) {
 			inside = strings.TrimSpace(before) == key
 		}
-		if inside && (strings.Contains(line, `"`+name+`"`) || strings.Contains(line, `'`+name+`'`)) {
+		if inside && (name == "" || strings.Contains(line, `"`+name+`"`) || strings.Contains(line, `'`+name+`'`)) {
 			return i + 1
 		}
 	}

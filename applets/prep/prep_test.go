@@ -133,27 +133,31 @@ var cases = map[string]testCase{
 
 	"noProgram": {spec: func(s *reap.Spec) error { s.Path, s.Prep = "/nothing", new(reap.Prep); return nil }, errno: unix.ENOENT},
 	"noDir": {spec: func(s *reap.Spec) error { s.Dir, s.Prep = "/nothing", new(reap.Prep); return nil },
-		failed: "cannot enter dir /nothing: no such file or directory", errno: unix.ENOENT},
+		failed: "cannot enter dir /nothing: no such file or directory: correct the path", errno: unix.ENOENT},
 	"hardLimit": {spec: func(s *reap.Spec) error {
 		s.Prep = &reap.Prep{Rlimits: []reap.Rlimit{{Resource: unix.RLIMIT_NOFILE, Soft: 1, Hard: math.MaxUint64}}}
 		return nil
-	}, failed: "cannot set nofile to 1:unlimited: operation not permitted", errno: unix.EPERM},
+	}, failed: "cannot set nofile to 1:unlimited: operation not permitted: fs.nr_open is ", errno: unix.EPERM},
+	"hardLimitOfUser": {root: true, before: demote, spec: func(s *reap.Spec) error {
+		s.Prep = &reap.Prep{Rlimits: []reap.Rlimit{{Resource: unix.RLIMIT_CORE, Soft: 1, Hard: 4}, {Resource: unix.RLIMIT_CORE, Soft: 1, Hard: 5}}}
+		return nil
+	}, failed: "cannot set core to 1:5: operation not permitted: the hard limit is 4, and raising it needs CAP_SYS_RESOURCE: lower it", errno: unix.EPERM},
 	"badCapability": {root: true, spec: func(s *reap.Spec) error {
 		s.Prep = &reap.Prep{Capabilities: is(uint64(1) << 63)}
 		return nil
-	}, failed: "cannot keep capability 63: the keeper does not have it: operation not permitted", errno: unix.EPERM},
+	}, failed: "cannot keep capability 63: operation not permitted: the keeper does not have it: remove it", errno: unix.EPERM},
 	"notRoot": {root: true, before: demote, spec: func(s *reap.Spec) error { s.User = &reap.Credential{Uid: 7, Gid: 7}; return nil },
-		failed: "cannot become user 7 with group 7: operation not permitted: only root can", errno: unix.EPERM},
+		failed: "cannot become user 7 with group 7: operation not permitted: only root can: run zinit as root", errno: unix.EPERM},
 	"notRootPrep": {root: true, before: demote, spec: func(s *reap.Spec) error {
 		s.User, s.Prep = &reap.Credential{Uid: 7, Gid: 7, KeepGroups: true}, new(reap.Prep)
 		return nil
-	}, failed: "cannot become group 7: operation not permitted: only root can", errno: unix.EPERM},
+	}, failed: "cannot become group 7: operation not permitted: only root can: run zinit as root", errno: unix.EPERM},
 	"niceUp": {root: true, before: demote, spec: func(s *reap.Spec) error { s.Prep = &reap.Prep{Nice: is(-3)}; return nil },
-		failed: "cannot set nice to -3: permission denied", errno: unix.EACCES},
+		failed: "cannot set nice to -3: permission denied: only root can lower it: raise it", errno: unix.EACCES},
 	"scoreDown": {root: true, before: demote, spec: func(s *reap.Spec) error { s.Prep = &reap.Prep{OOMScoreAdj: is(-1000)}; return nil },
-		failed: "cannot set oom_score_adj to -1000: permission denied", errno: unix.EACCES},
+		failed: "cannot set oom_score_adj to -1000: permission denied: only root can lower it: raise it", errno: unix.EACCES},
 	"dropNothing": {root: true, before: demote, spec: func(s *reap.Spec) error { s.Prep = &reap.Prep{Capabilities: is(uint64(0))}; return nil },
-		failed: "cannot drop CAP_chown: operation not permitted: only root can", errno: unix.EPERM},
+		failed: "cannot drop CAP_CHOWN: operation not permitted: only root can: run zinit as root", errno: unix.EPERM},
 	"noCgroup": {cgroup: true, before: noClone3, spec: func(s *reap.Spec) (err error) {
 		s.Cgroup, err = os.Open("/tmp")
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,7 @@ func enterCgroup(o *reap.PrepOrder) error {
 		unix.Close(fd)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot enter the cgroup: %w", err)
+		return fmt.Errorf("cannot enter the cgroup: %w: start it again, which makes a new one", err)
 	}
 	return nil
 }
@@ -37,7 +38,11 @@ func setNice(o *reap.PrepOrder) error {
 	if o.Prep.Nice == nil {
 		return nil
 	}
-	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, *o.Prep.Nice); err != nil {
+	err := unix.Setpriority(unix.PRIO_PROCESS, 0, *o.Prep.Nice)
+	if err == unix.EACCES || err == unix.EPERM {
+		err = fmt.Errorf("%w: only root can lower it: raise it, or run zinit as root", err)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot set nice to %d: %w", *o.Prep.Nice, err)
 	}
 	return nil
@@ -50,11 +55,14 @@ func setScore(o *reap.PrepOrder) error {
 	score := strconv.Itoa(*o.Prep.OOMScoreAdj)
 	fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
-		return fmt.Errorf("cannot set oom_score_adj to %s: there is no /proc here: %w", score, err)
+		return fmt.Errorf("cannot set oom_score_adj to %s: %w: there is no /proc here: mount it, or remove the key", score, err)
 	}
 	if err == nil {
 		_, err = unix.Write(fd, []byte(score))
 		unix.Close(fd)
+	}
+	if err == unix.EACCES || err == unix.EPERM {
+		err = fmt.Errorf("%w: only root can lower it: raise it, or run zinit as root", err)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot set oom_score_adj to %s: %w", score, err)
@@ -79,13 +87,39 @@ func setLimits(o *reap.PrepOrder) error {
 			name = limitNames[l.Resource]
 		}
 		err = fmt.Errorf("cannot set %s to %s:%s: %w", name, amount(l.Soft), amount(l.Hard), err)
-		var now syscall.Rlimit
-		if syscall.Getrlimit(l.Resource, &now) == nil && l.Hard > now.Max {
-			err = fmt.Errorf("%w: the hard limit is %s, and raising it needs CAP_SYS_RESOURCE", err, amount(now.Max))
-		}
-		return err
+		return fmt.Errorf("%w: %s", err, mend(l, nrOpen()))
 	}
 	return nil
+}
+
+// mend is why a limit cannot be set, and what helps; most is the highest number of open
+// files that the kernel gives to anybody, 0: not known.
+func mend(l reap.Rlimit, most uint64) string {
+	var now syscall.Rlimit
+	switch err := syscall.Getrlimit(l.Resource, &now); {
+	case l.Resource == unix.RLIMIT_NOFILE && most > 0 && l.Hard > most:
+		return fmt.Sprintf("fs.nr_open is %d: lower it, or raise that with sysctl", most)
+	case err == nil && l.Hard > now.Max:
+		return fmt.Sprintf("the hard limit is %s, and raising it needs CAP_SYS_RESOURCE: lower it, or give zinit that capability", amount(now.Max))
+	}
+	return "correct it in [rlimits]"
+}
+
+// nrOpen reads what the kernel says. The limits that are set already may leave no
+// descriptor for that.
+func nrOpen() uint64 {
+	fd, err := unix.Open("/proc/sys/fs/nr_open", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	var text [32]byte
+	n, err := unix.Read(fd, text[:])
+	if err != nil {
+		return 0
+	}
+	most, _ := strconv.ParseUint(strings.TrimSpace(string(text[:n])), 10, 64) // 0 is not known
+	return most
 }
 
 func amount(n uint64) string {
@@ -100,7 +134,7 @@ func noNewPrivs(o *reap.PrepOrder) error {
 		return nil
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("cannot set no_new_privs: %w", err)
+		return fmt.Errorf("cannot set no_new_privs: %w: remove the key", err)
 	}
 	return nil
 }
@@ -111,7 +145,7 @@ func enterDir(o *reap.PrepOrder) error {
 		return nil
 	}
 	if err := unix.Chdir(o.Dir); err != nil {
-		return fmt.Errorf("cannot enter dir %s: %w", o.Dir, err)
+		return fmt.Errorf("cannot enter dir %s: %w: correct the path, or let its user in", o.Dir, err)
 	}
 	return nil
 }

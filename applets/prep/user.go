@@ -3,6 +3,7 @@ package prep
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -20,7 +21,7 @@ func becomeUser(o *reap.PrepOrder) error {
 	}
 	if o.Prep.Capabilities != nil {
 		if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil { // exec clears it
-			return fmt.Errorf("cannot keep capabilities: %w", err)
+			return fmt.Errorf("cannot keep capabilities: %w: remove the key", err)
 		}
 	}
 	if !u.KeepGroups {
@@ -42,10 +43,13 @@ func becomeUser(o *reap.PrepOrder) error {
 }
 
 func refusedUser(what string, errno syscall.Errno) error {
-	if errno == unix.EPERM {
-		return fmt.Errorf("cannot %s: %w: only root can", what, errno)
+	switch errno {
+	case unix.EPERM:
+		return fmt.Errorf("cannot %s: %w: only root can: run zinit as root, or remove the key", what, errno)
+	case unix.EINVAL:
+		return fmt.Errorf("cannot %s: %w: this user namespace has no such number: take one that it maps", what, errno)
 	}
-	return fmt.Errorf("cannot %s: %w", what, errno)
+	return fmt.Errorf("cannot %s: %w: start it again, or take another", what, errno)
 }
 
 // capabilityNames are the names of capabilities by their numbers.
@@ -57,7 +61,7 @@ var capabilityNames = [...]string{"chown", "dac_override", "dac_read_search", "f
 
 func capabilityName(n int) string {
 	if n < len(capabilityNames) {
-		return "CAP_" + capabilityNames[n]
+		return "CAP_" + strings.ToUpper(capabilityNames[n])
 	}
 	return "capability " + strconv.Itoa(n)
 }
@@ -83,7 +87,7 @@ func dropBounds(o *reap.PrepOrder) error {
 			continue
 		}
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(n), 0, 0, 0); err != nil {
-			return fmt.Errorf("cannot drop %s: %w: only root can", capabilityName(n), err)
+			return fmt.Errorf("cannot drop %s: %w: only root can: run zinit as root, or remove capabilities", capabilityName(n), err)
 		}
 	}
 	return nil
@@ -99,12 +103,12 @@ func keepCapabilities(o *reap.PrepOrder) error {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&head, &data[0]); err != nil {
-		return fmt.Errorf("cannot read the capabilities: %w", err)
+		return fmt.Errorf("cannot read the capabilities: %w: remove the key", err)
 	}
 	have := uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
 	for n := range maxCapabilities {
 		if (kept&^have)>>n&1 != 0 {
-			return fmt.Errorf("cannot keep %s: the keeper does not have it: %w", capabilityName(n), unix.EPERM)
+			return fmt.Errorf("cannot keep %s: %w: the keeper does not have it: remove it from capabilities, or give it to zinit", capabilityName(n), unix.EPERM)
 		}
 	}
 	ambient := unix.Geteuid() != 0
@@ -119,14 +123,14 @@ func keepCapabilities(o *reap.PrepOrder) error {
 		}
 	}
 	if err := unix.Capset(&head, &data[0]); err != nil {
-		return fmt.Errorf("cannot set the capabilities: %w", err)
+		return fmt.Errorf("cannot set the capabilities: %w: remove the key", err)
 	}
 	for n := range maxCapabilities {
 		if !ambient || kept>>n&1 == 0 {
 			continue
 		}
 		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(n), 0, 0); err != nil {
-			return fmt.Errorf("cannot keep %s: %w", capabilityName(n), err)
+			return fmt.Errorf("cannot keep %s: %w: remove it from capabilities", capabilityName(n), err)
 		}
 	}
 	return nil

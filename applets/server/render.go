@@ -2,12 +2,14 @@ package server
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"zinit/depgraph"
 	"zinit/sock"
 	"zinit/supervise"
+	"zinit/supervise/config"
 	"zinit/supervise/machine"
 )
 
@@ -136,12 +138,30 @@ func nextStep(v *supervise.View) string {
 		return ": remove one of these dependencies, and reload"
 	case why.Kind == machine.HookFailed, why.Kind == machine.WatchdogTimeout, why.Kind == machine.NoMain:
 		return ": see zinit logs " + v.Name
+	case why.Kind == machine.StartTimeout:
+		return ": " + slowStart(v.Config)
 	case why.Kind == machine.Unready:
 		return ": what does not say so is of type simple"
 	case why.Kind == machine.Ended && why.Outcome.OOM:
 		return ": have it use less, or give it more with memory_max"
 	}
 	return ""
+}
+
+// slowStart is what helps a service that does not become ready in time: most often it
+// does not do what its type says.
+func slowStart(s *config.Service) string {
+	switch {
+	case s.Health != nil:
+		return "see zinit logs " + s.Name + ", or raise start_timeout_ms"
+	case s.Type == config.TypeForking:
+		return "its command has not ended; one that stays in the foreground is of type simple"
+	case s.Type == config.TypeNotify:
+		return "it has not said READY=1; what never says so is of type simple"
+	case s.NotifyFD > 0:
+		return "it has not written a line to descriptor " + strconv.Itoa(s.NotifyFD) + "; what never does has no notify_fd"
+	}
+	return "raise start_timeout_ms"
 }
 
 // blocker says what one thing in the way is, and what helps.

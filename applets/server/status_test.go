@@ -260,6 +260,22 @@ func TestReasonsOfNewKindsNameTheNextStep(t *testing.T) {
 	}
 }
 
+func TestAStartThatTakesTooLongNamesWhatIsMostOftenWrong(t *testing.T) {
+	why := machine.Cause{Kind: machine.StartTimeout, After: time.Second}
+	for want, cfg := range map[string]config.Service{
+		"its command has not ended; one that stays in the foreground is of type simple": {Type: config.TypeForking},
+		"it has not said READY=1; what never says so is of type simple":                 {Type: config.TypeNotify},
+		"it has not written a line to descriptor 3; what never does has no notify_fd":   {NotifyFD: 3},
+		"see zinit logs web, or raise start_timeout_ms":                                 {Name: "web", Type: config.TypeForking, Health: &config.Health{}},
+		"raise start_timeout_ms": {},
+	} {
+		v := &supervise.View{Name: "web", Config: &cfg, State: machine.Failed{Why: why}, Reason: why.String()}
+		if got := reason(nil, v); got != "start timeout: not ready after 1s: "+want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // What is in the way and is no other service has a line like others.
 func TestWhyNamesWhatIsNoService(t *testing.T) {
 	snap := newHouse(t).s.sup.Snapshot()

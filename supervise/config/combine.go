@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // The descriptors that notify_fd may name: those below are the standard ones.
@@ -28,9 +29,30 @@ func (f *file) combinations(s *Service) {
 	f.limits(s)
 	f.timer(s)
 	f.sinks(s)
-	const reload = "service.reload_signal"
-	if line := f.lines[reload]; line > 0 && len(s.Hooks.Reload) > 0 {
+	f.signals(s)
+	if line := f.lines["service.kill_others"]; s.KillOthers && len(s.Ports) == 0 && len(s.ProcessFilters) == 0 {
+		f.report(Warning, line, "service.kill_others", "has no effect: there are no ports and no process_filters, remove it or write one of them")
+	}
+	if s.Oneshot() && s.Health != nil {
+		f.report(Warning, f.lines["health"], "health",
+			"is not for a oneshot: it has done its work when it ends, and fails when no check passes before; remove it")
+	}
+}
+
+// signals warns of those that do not do what they are for.
+func (f *file) signals(s *Service) {
+	const reload, stop = "service.reload_signal", "lifecycle.stop_signal"
+	switch line := f.lines[reload]; {
+	case line == 0:
+	case len(s.Hooks.Reload) > 0:
 		f.report(Warning, line, reload, "has no effect beside exec_reload: remove one of them")
+	case s.ReloadSignal == syscall.SIGKILL:
+		f.report(Warning, line, reload, "SIGKILL ends the service, which cannot reload then: write one that it handles, such as \"SIGHUP\"")
+	case s.ReloadSignal == syscall.SIGSTOP:
+		f.report(Warning, line, reload, "SIGSTOP freezes the service, which cannot reload then: write one that it handles, such as \"SIGHUP\"")
+	}
+	if line := f.lines[stop]; line > 0 && s.Lifecycle.StopSignal == syscall.SIGSTOP {
+		f.report(Warning, line, stop, "SIGSTOP freezes the service, so that each stop takes stop_timeout_ms and ends with SIGKILL: write \"SIGTERM\" or \"SIGKILL\"")
 	}
 }
 
@@ -71,6 +93,7 @@ func (f *file) kind(s *Service) {
 func (f *file) terminal(s *Service) {
 	line := f.lines["service.stdin"]
 	switch {
+	case f.stdinUnknown:
 	case s.TTY != "" && line > 0 && s.Stdin != StdinTTY:
 		f.report(Error, line, "service.stdin", "is %s, and there is a tty: write stdin = \"tty\", or remove one of them", inQuotes(getStdin(s).(string)))
 	case s.TTY != "":
@@ -103,6 +126,10 @@ func (f *file) timer(s *Service) {
 	}
 	if t.Every > 0 && t.Jitter > t.Every {
 		f.report(Error, f.lines["timer.jitter"], "timer.jitter", "timer.jitter must be <= every: starts would overtake each other")
+	}
+	if s.Status != StatusStart {
+		f.report(Warning, f.lines["timer"], "timer", "starts nothing beside status = %s: remove that, a service with a timer is not started at boot",
+			inQuotes(statusWords[s.Status]))
 	}
 	if s.Oneshot() && s.RemainAfterExit {
 		f.report(Warning, f.lines["timer"], "timer", "starts it once only: with remain_after_exit it stays up, remove that")

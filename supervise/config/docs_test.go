@@ -57,6 +57,7 @@ var companions = map[string]string{
 	"service.remain_after_exit": "oneshot = true",
 	"service.notify_access":     `type = "notify"`,
 	"service.watchdog":          `type = "notify"`,
+	"service.kill_others":       "ports = [80]",
 	"service.requires_limits":   "[limits]\ntasks_max = 5",
 	"logging.file_max":          `file = "/a"`,
 	"logging.file_age":          `file = "/a"`,

@@ -28,7 +28,7 @@ func everyKey(t testing.TB) *Service {
 	return &Service{
 		Name: "every.key_1-x", Exec: `/usr/sbin/app -g 'daemon off;' --name "my app"`, Description: "Every key.",
 		Command: Command{Argv: []string{"/usr/sbin/app", "-g", "daemon off;", "--name", "my app"}},
-		Dir:     "/srv", Env: []string{"A=", "B=two words", "with.dot=é"}, Type: TypeOneshot, Main: true,
+		Dir:     "/srv", Env: []string{"A=", "B=two words", "with.dot=é"}, Type: TypeIdle, Main: true,
 		EnvFiles: []EnvFile{{"/etc/default/app", false}, {"/etc/app.env", true}}, Stdin: StdinTTY, TTY: "/dev/tty1",
 		Identity: Identity{User: "www-data", Group: "33", Groups: []string{"ssl-cert", "44"}},
 		Setup: Setup{
@@ -54,11 +54,11 @@ func everyKey(t testing.TB) *Service {
 			MemoryMax: 512 << 20, MemoryHighPercent: 75, CPUQuota: 125, CPUWeight: 50, TasksMax: 512,
 		},
 		RequiresLimits: true,
-		Status:         StatusIgnore, Class: ClassSystem, Critical: true, Ports: []uint16{80, 8443}, KillOthers: true,
+		Class:          ClassSystem, Critical: true, Ports: []uint16{80, 8443}, KillOthers: true,
 		ProcessFilters: []string{"nginx", "apache"},
 		Requires:       []string{"a"}, After: []string{"b"}, Wants: []string{"c"}, Conflicts: []string{"d", "e"},
 		Lifecycle: Lifecycle{
-			Restart: RestartAlways, RestartExplicit: true, RestartDelayMax: 7 * time.Millisecond, MaxRestarts: 1<<31 - 1,
+			Restart: RestartAlways, RestartDelayMax: 7 * time.Millisecond, MaxRestarts: 1<<31 - 1,
 			StartTimeout: time.Millisecond, StopTimeout: 2 * time.Millisecond, StopSignal: 12, KillMode: KillCgroup,
 			HookTimeout: 8 * time.Millisecond,
 		},

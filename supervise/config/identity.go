@@ -85,8 +85,12 @@ func setGroups(s *Service, v value) {
 
 // lines takes a text, or a list of texts, none of them empty.
 func (v value) lines() []value {
-	if text, ok := v.entry.value.(string); ok && text != "" {
-		return []value{v}
+	if text, ok := v.entry.value.(string); ok {
+		if strings.TrimSpace(text) != "" {
+			return []value{v}
+		}
+		v.fail("%s cannot be empty: remove it", v.key)
+		return nil
 	}
 	if _, ok := v.entry.value.([]tomlEntry); !ok {
 		v.fail("must be a text in quotes or a list of them, not %s: write %s = %s", describe(v.entry.value), v.short(), inQuotes(plain(v.entry.value)))
@@ -146,11 +150,14 @@ const stdinNull = "null"
 
 // setStdin takes service.stdin.
 func setStdin(s *Service, v value) {
-	switch text, ok := v.text(); {
+	text, ok := v.text()
+	good := ok && (text == stdinNull || text == StdinTTY || strings.HasPrefix(text, "/"))
+	v.file.stdinUnknown = !good
+	switch {
 	case !ok:
 	case text == stdinNull:
 		s.Stdin = ""
-	case text == StdinTTY, strings.HasPrefix(text, "/"):
+	case good:
 		s.Stdin = text
 	default:
 		v.fail("%s is none of null, tty and an absolute path: write one of these", quoted(text))

@@ -37,9 +37,10 @@ type file struct {
 	probeKnown bool // health.type is given and good
 	wire       bool // it is JSON and no file
 
-	oneshot     bool // service.oneshot is given and true
-	typeUnknown bool // service.type is given and wrong
-	hooks       []pending
+	oneshot      bool // service.oneshot is given and true
+	typeUnknown  bool // service.type is given and wrong
+	stdinUnknown bool // service.stdin is given and wrong
+	hooks        []pending
 }
 
 func parse(path string, text []byte) loaded {

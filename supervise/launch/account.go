@@ -159,7 +159,7 @@ func (a *accounts) supplement(id config.Identity, name string, c *reap.Credentia
 		if name != "" {
 			text, err := a.read(a.group)
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
-				return fmt.Errorf("cannot read %s: %w", a.group, reason(err))
+				return fmt.Errorf("cannot read %s: %w: mend it, or write numbers", a.group, reason(err))
 			}
 			c.Groups = appendMemberships(c.Groups, text, name)
 		}

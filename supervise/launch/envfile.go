@@ -18,7 +18,7 @@ func readEnvFiles(files []config.EnvFile) (list []string, err error) {
 		case errors.Is(err, os.ErrNotExist):
 			return nil, fmt.Errorf("env_file %s does not exist: write it, or put a - in front of the path", f.Path)
 		case err != nil:
-			return nil, fmt.Errorf("cannot read env_file %s: %w", f.Path, reason(err))
+			return nil, fmt.Errorf("cannot read env_file %s: %w: correct the path, or its mode", f.Path, reason(err))
 		}
 		variables, err := config.ParseEnvFile([]byte(text))
 		if err != nil {

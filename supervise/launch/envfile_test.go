@@ -26,7 +26,7 @@ func TestEnvFilesMayBeMissingOrNot(t *testing.T) {
 	for path, want := range map[string]string{
 		missing: "env_file " + missing + " does not exist: write it, or put a - in front of the path",
 		bad:     "env_file " + bad + ", line 2: 'B' has no =: write NAME=VALUE, or # before a comment",
-		dir:     "cannot read env_file " + dir + ": it is not a regular file",
+		dir:     "cannot read env_file " + dir + ": it is not a regular file: correct the path, or its mode",
 	} {
 		if _, err := readEnvFiles([]config.EnvFile{{Path: path}}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", path, err)

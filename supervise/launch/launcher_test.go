@@ -233,8 +233,8 @@ func TestAnOrderBecomesAWholeSpec(t *testing.T) {
 		{"no dir", func(s *config.Service, o *Order) { s.Dir = "/nothing" }, nil, "dir /nothing does not exist: make it"},
 		{"no directory", func(s *config.Service, o *Order) { s.Dir = env }, nil, "dir " + env + " is not a directory"},
 		{"no env_file", func(s *config.Service, o *Order) { s.EnvFiles = []config.EnvFile{{Path: "/nothing"}} }, nil, "env_file /nothing does not exist"},
-		{"no stdin", func(s *config.Service, o *Order) { s.Stdin = "/nothing" }, nil, "cannot open stdin /nothing: no such file"},
-		{"no tty", func(s *config.Service, o *Order) { s.Stdin, s.TTY = config.StdinTTY, "/nothing" }, nil, "cannot open tty /nothing: no such file"},
+		{"no stdin", func(s *config.Service, o *Order) { s.Stdin = "/nothing" }, nil, "cannot open stdin /nothing: no such file or directory: correct the path"},
+		{"no tty", func(s *config.Service, o *Order) { s.Stdin, s.TTY = config.StdinTTY, "/nothing" }, nil, "cannot open tty /nothing: no such file or directory: name a terminal"},
 		{"no limits", func(s *config.Service, o *Order) { s.Limits.TasksMax, s.RequiresLimits = 5, true }, nil,
 			"a limit cannot be put in force: tasks_max: there are no cgroups: make the controller available, or set requires_limits = false"},
 	}

@@ -53,7 +53,7 @@ func checkDir(dir string) error {
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("dir %s does not exist: make it, or correct the path", dir)
 	case err != nil:
-		return fmt.Errorf("cannot enter dir %s: %w", dir, reason(err))
+		return fmt.Errorf("cannot enter dir %s: %w: correct the path", dir, reason(err))
 	case !st.IsDir():
 		return fmt.Errorf("dir %s is not a directory: correct the path", dir)
 	}
@@ -70,12 +70,12 @@ func openStdin(svc *config.Service, spec *reap.Spec) (err error) {
 	default:
 		spec.Stdin, err = openAtOnce(svc.Stdin, os.O_RDONLY)
 		if err != nil {
-			return fmt.Errorf("cannot open stdin %s: %w", svc.Stdin, reason(err))
+			return fmt.Errorf("cannot open stdin %s: %w: correct the path, or its mode", svc.Stdin, reason(err))
 		}
 		return nil
 	}
 	if spec.Stdin, err = openAtOnce(svc.TTY, os.O_RDWR); err != nil {
-		return fmt.Errorf("cannot open tty %s: %w", svc.TTY, reason(err))
+		return fmt.Errorf("cannot open tty %s: %w: name a terminal that is there", svc.TTY, reason(err))
 	}
 	closeAll(spec.Stdout, spec.Stderr)
 	spec.Stdout, spec.Stderr, spec.Keep = nil, nil, [2]*os.File{}
