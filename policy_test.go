@@ -18,7 +18,7 @@ var arrows = map[string]string{
 	".":                 "applets applets/env",
 	"applets":           "applets/env applets/initramfs applets/pid1 applets/prep applets/server applets/cli",
 	"applets/env":       "",
-	"applets/pid1":      "applets/env reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
+	"applets/pid1":      "applets/env applets/pid1/host reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
 	"applets/pid1/host": "golang.org/x/sys/unix",
 	"applets/initramfs": "applets/env",
 	// What it is ordered to do is reap's to describe; it knows nothing else.

@@ -32,6 +32,7 @@ type Keeper struct {
 	rehearsal uint64 // number of the last
 	calm      calm
 	oldClone  atomic.Bool   // the kernel has no clone3
+	shelled   atomic.Bool   // there is a shell of StartShell
 	prepTime  time.Duration // see prepare.go
 
 	// mu is a leaf: it is taken under the table's lock, never around it.
@@ -258,6 +259,9 @@ func (k *Keeper) ended(e Exited) {
 	switch {
 	case e.Key == serverKey:
 		k.serverEnded(e)
+		return
+	case e.Key == shellKey:
+		k.shelled.Store(false)
 		return
 	case own(e.Key):
 		select {

@@ -36,6 +36,10 @@ type keeper struct {
 
 	standIn *standIn
 
+	machine  machinery
+	newRoot  newRoot // to go on in, when that was asked for
+	progress progress
+
 	over bool // return code
 	code int
 }
@@ -83,6 +87,7 @@ func (k *keeper) run(left *reap.Heritage) int {
 				k.advance()
 			})
 		}
+		k.showProgress()
 	}
 	return k.code
 }
@@ -104,6 +109,9 @@ func (k *keeper) due() (time.Time, bool) {
 	due := k.life.deadline()
 	if !k.wake.IsZero() && (due.IsZero() || k.wake.Before(due)) {
 		due = k.wake
+	}
+	if show := k.progress.due(k.life.stage); !show.IsZero() && (due.IsZero() || show.Before(due)) {
+		due = show
 	}
 	return due, !due.IsZero()
 }
@@ -141,9 +149,15 @@ func (k *keeper) perform(action any) {
 		plan, _ := k.reap.Plan()
 		k.waves = newWaves(plan, k.reap.Children(), time.Now(), a.endBy)
 		k.advance()
+	case askAll:
+		k.waves, k.wake = nil, time.Time{}
+		askStrays()
+		k.advance()
 	case killAll:
 		k.waves, k.wake = nil, time.Time{}
 		k.advance()
+	case offerShell:
+		k.offerShell()
 	case finish:
 		k.finish(a)
 	}
@@ -188,12 +202,15 @@ func (k *keeper) signalled(sig os.Signal) {
 	if !ok {
 		return
 	}
-	switch s {
-	case unix.SIGTERM, unix.SIGINT, unix.SIGUSR1:
-	case unix.SIGUSR2:
+	goal, ends := goalOf(s, k.life.role)
+	switch {
+	case ends && goal == switchRoot && !k.takeOrder():
+		return
+	case ends, s == unix.SIGUSR1:
+	case s == unix.SIGUSR2:
 		k.feed(replaceWanted{})
 		return
-	case unix.SIGHUP:
+	case s == unix.SIGHUP:
 		if k.life.role != machine && hungUp(k.terminals) {
 			s = unix.SIGTERM
 		}
@@ -248,22 +265,13 @@ func (k *keeper) advance() {
 			k.feed(emptied{})
 			return
 		}
+		if !k.life.killing {
+			return // they were asked
+		}
 		for _, c := range k.reap.Children() {
 			_ = k.reap.Signal(c.Key, c.Run, unix.SIGKILL, reap.ScopeCgroup) // it may be gone by now
 		}
 		k.signalServer(unix.SIGKILL)
 		killStrays()
 	}
-}
-
-// finish ends this process, or the machine. Where the kernel refuses there is
-// nothing left but to wait to be asked again: process 1 must not exit.
-func (k *keeper) finish(f finish) {
-	if k.life.role != machine {
-		k.over, k.code = true, f.code
-		return
-	}
-	k.console.flush(time.Second)
-	err := power(f.goal)
-	k.console.printf("cannot end the machine: %v: everything is stopped, switch it off by hand", err)
 }

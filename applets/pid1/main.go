@@ -18,7 +18,17 @@ import (
 // It returns an exit code at the end of a container, and never on a machine.
 // Started as any other process it is a standalone keeper.
 func Main(e *env.Env) int {
-	return start(e, dialectOf(e.Name()), ways{roleOf, patienceOf})
+	if i := slices.Index(e.Args, switchFlag); i > 0 {
+		catchSignals()
+		code, done := switchRootMain(e, e.Args[i+1:])
+		if done {
+			return code
+		}
+		copied := *e
+		copied.Args = e.Args[:i]
+		e = &copied
+	}
+	return start(e, dialectOf(e.Name()), theseWays())
 }
 
 // dialectOf is how the flags of an applet are read.
@@ -34,12 +44,15 @@ func dialectOf(name string) env.Dialect {
 
 // Standalone is the applet zinit-server: a server with a keeper above it. As
 // process 1 it does what Main does. It returns when the server has been shut down.
-func Standalone(e *env.Env) int { return start(e, env.DialectServer, ways{roleOf, patienceOf}) }
+func Standalone(e *env.Env) int { return start(e, env.DialectServer, theseWays()) }
+
+func theseWays() ways { return ways{roleOf, patienceOf, thisMachine()} }
 
 // ways are what a test plays differently.
 type ways struct {
 	role     func(pid int, flags env.ServerFlags, getenv func(string) string) role
 	patience func(role) patience
+	machine  machinery
 }
 
 func start(e *env.Env, d env.Dialect, w ways) int {
@@ -47,6 +60,10 @@ func start(e *env.Env, d env.Dialect, w ways) int {
 	left, lost := reap.Inherit()
 	flags, err := e.ParseServerFlags(d)
 	r := w.role(os.Getpid(), flags, e.Getenv)
+	if r == machine {
+		e = withoutKernelWords(e)
+		flags, err = e.ParseServerFlags(d)
+	}
 	if r != machine && left == nil {
 		err = errors.Join(err, contain(e, d, r, &flags))
 		switch {
@@ -88,12 +105,15 @@ func start(e *env.Env, d env.Dialect, w ways) int {
 	}
 	flags.Container = flags.Container && l.role != machine
 	l.patience = w.patience(l.role).within(flags.StopTimeout)
-	flags.Pid1Mode = flags.Pid1Mode || l.role == machine
+	if l.role == machine {
+		w.machine.begin(&flags, left == nil, console.printf)
+	}
 	k, err := newKeeper(l, flags, console, signals, left)
 	if err != nil {
 		console.printf("%v", err)
 		return env.ExitFailed
 	}
+	k.machine = w.machine
 	k.applet = append([]string{e.Name()}, e.Args[min(1, len(e.Args)):]...)
 	// Without cgroups services run too; the server finds out and says so.
 	_ = cgroup.Enter()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zinit/applets/env"
+	"zinit/applets/pid1/host"
 	"zinit/reap"
 )
 
@@ -42,13 +43,22 @@ func tell(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 // playKeeper is the real thing, less patient.
 func playKeeper() int {
 	e := surroundings("zinit-server")
-	w := ways{role: roleOf, patience: func(role) patience {
+	w := ways{role: roleOf, machine: noMachine(), patience: func(role) patience {
 		return patience{soft: 500 * time.Millisecond, answer: 300 * time.Millisecond, spare: 200 * time.Millisecond, own: 3 * time.Second, sweep: 3 * time.Second}
 	}}
 	if os.Getenv("ZINIT_PLAY_MACHINE") != "" {
 		w.role = func(int, env.ServerFlags, func(string) string) role { return machine }
 	}
 	return start(e, env.DialectServer, w)
+}
+
+// noMachine leaves the machine that tests run on alone.
+func noMachine() machinery {
+	m := thisMachine()
+	m.up = func(func(string, ...any)) {}
+	m.down = func(time.Time, func(string, ...any)) {}
+	m.asks = func() host.Cmdline { return host.Cmdline{} }
+	return m
 }
 
 func surroundings(name string) *env.Env {

@@ -33,15 +33,6 @@ const (
 	machine                // of a machine, as its process 1: it must not exit
 )
 
-// A goal is what a shutdown leads to.
-type goal uint8
-
-const (
-	exit goal = iota
-	powerOff
-	reboot
-)
-
 const (
 	firstDelay = 100 * time.Millisecond // before a server that was not ready is replaced
 	lastDelay  = 30 * time.Second       // the delay doubles up to this
@@ -54,6 +45,7 @@ type patience struct {
 	answer time.Duration // for a server to say that it has begun
 	spare  time.Duration // on top of what the plan takes at worst
 	own    time.Duration // for the keeper, after a server that hung
+	heed   time.Duration // for what is left, no service, to end when it is asked to
 	sweep  time.Duration // for what was killed to be gone
 	whole  time.Duration // for everything but the sweep; zero is unlimited
 }
@@ -61,8 +53,11 @@ type patience struct {
 // patienceOf is what a role leaves time for.
 func patienceOf(r role) patience {
 	p := patience{soft: 5 * time.Second, answer: 5 * time.Second, spare: 2 * time.Second, own: 5 * time.Second, sweep: 3 * time.Second}
-	if r == container {
+	switch r {
+	case container:
 		p = p.within(containerTime)
+	case machine:
+		p.heed = 2 * time.Second
 	}
 	return p
 }
@@ -108,8 +103,11 @@ type life struct {
 	answered   bool      // the server said Draining
 	alone      bool      // the keeper stops the services by itself
 
-	sweepBy time.Time // in stage sweep: what lives on then cannot be killed
-	code    int       // with which to exit
+	// In stage sweep: what lives on at heedBy is killed, and at sweepBy cannot be.
+	heedBy, sweepBy time.Time
+	killing         bool
+	offered         bool // a shell, since no server comes up
+	code            int  // with which to exit
 }
 
 // What happens to a life.
@@ -149,7 +147,9 @@ type (
 	refuse       struct{ why string }      // tell whoever asked for another program
 	refuseSpawns struct{}                  // tell package reap that this is a drain
 	stopServices struct{ endBy time.Time } // in the waves of the plan
-	killAll      struct{}                  // whatever is left, and reap it
+	askAll       struct{}                  // whatever is left to end, and reap it
+	killAll      struct{}                  // the same, without asking
+	offerShell   struct{}                  // to whoever sits at the console
 	finish       struct {                  // exit, or ask the kernel
 		goal goal
 		code int
@@ -175,6 +175,8 @@ func (l *life) deadline() time.Time {
 		return l.answerBy
 	case l.stage == drain:
 		return l.handOverBy
+	case l.stage == sweep && !l.killing:
+		return l.heedBy
 	case l.stage == sweep:
 		return l.sweepBy
 	}
@@ -219,7 +221,7 @@ func (l *life) step(event any, now time.Time) []any {
 }
 
 func (l *life) ready(now time.Time) []any {
-	l.first = false
+	l.first, l.offered = false, false
 	l.readyAt = now
 	if l.trial.on {
 		l.trial.proved = now.Add(probation)
@@ -332,47 +334,7 @@ func (l *life) respawn(why string, now time.Time) []any {
 	l.stage = respawn
 	l.delay = min(max(2*l.delay, firstDelay), lastDelay)
 	l.startAt = now.Add(l.delay)
-	return []any{say{fmt.Sprintf("%s: starting it again in %v", why, l.delay)}}
-}
-
-// asked decides about a signal.
-func (l *life) asked(e asked, now time.Time) []any {
-	stop := e.sig == syscall.SIGTERM || e.sig == syscall.SIGINT
-	switch {
-	case e.sig == syscall.SIGUSR1:
-		return l.softly(now)
-	case !stop && l.stage >= drain:
-		return nil
-	case !stop:
-		return []any{tellServer{e.sig}}
-	case l.stage == halt:
-		return []any{finish{l.goal, l.code}} // the kernel refused: ask it again
-	case l.stage >= drain && e.sig == syscall.SIGINT && l.role != machine:
-		if l.stage == sweep {
-			return nil
-		}
-		l.code = 1
-		return append([]any{say{"interrupted again: killing everything"}}, l.sweep(now)...)
-	case l.stage >= drain:
-		return nil // it is under way
-	}
-	goal := l.usual()
-	if goal == powerOff && e.sig == syscall.SIGINT {
-		goal = reboot // Ctrl-Alt-Del
-	}
-	l.drain(goal, e.worst, now)
-	if !l.running && !l.starting {
-		return l.takeOver("there is no server")
-	}
-	return []any{refuseSpawns{}, tellServer{e.sig}}
-}
-
-// usual is what a shutdown leads to unless told otherwise.
-func (l *life) usual() goal {
-	if l.role == machine {
-		return powerOff
-	}
-	return exit
+	return append([]any{say{fmt.Sprintf("%s: starting it again in %v", why, l.delay)}}, l.despair()...)
 }
 
 // drain begins a shutdown and fixes its end.
@@ -415,17 +377,12 @@ func (l *life) ticked(now time.Time) []any {
 		return l.takeOver("the server did not start in time")
 	case l.stage == drain:
 		return append([]any{killServer{}}, l.takeOver("the server does not answer")...)
+	case l.stage == sweep && !l.killing:
+		return l.kill(now)
 	case l.stage == sweep:
 		return append([]any{say{"something cannot be killed: going on without it"}}, l.halt()...)
 	}
 	return nil
-}
-
-// sweep begins to kill what is left.
-func (l *life) sweep(now time.Time) []any {
-	l.stage = sweep
-	l.sweepBy = now.Add(l.patience.sweep)
-	return []any{refuseSpawns{}, killAll{}}
 }
 
 func (l *life) emptied(now time.Time) []any {
@@ -436,9 +393,4 @@ func (l *life) emptied(now time.Time) []any {
 		return l.halt()
 	}
 	return nil
-}
-
-func (l *life) halt() []any {
-	l.stage = halt
-	return []any{finish{l.goal, l.code}}
 }

@@ -53,6 +53,7 @@ var (
 	crash  = ended{reap.KilledBy(11), true, false}
 	done   = ended{reap.ExitCode(0), true, true}
 	sweeps = does(refuseSpawns{}, killAll{})
+	asks   = does(refuseSpawns{}, askAll{}) // as a machine does first
 )
 
 // A tale is a life in events.
@@ -342,18 +343,18 @@ func TestAShutdownIsAskedFor(t *testing.T) {
 		{"TERM powers a machine off", machine, append(serves[:3:3],
 			at{2 * s, asked{term, s}, drain, does(refuseSpawns{}, tellServer{term})},
 			at{2 * s, draining{s}, drain, nil},
-			at{3 * s, done, sweep, sweeps},
+			at{3 * s, done, sweep, asks},
 			at{3 * s, emptied{}, halt, does(finish{powerOff, 0})},
-			at{4 * s, asked{intr, 0}, halt, does(finish{powerOff, 0})})},
+			at{4 * s, asked{intr, 0}, halt, does(finish{reboot, 0})})},
 		{"INT reboots it, however often it comes", machine, append(serves[:3:3],
 			at{2 * s, asked{intr, s}, drain, does(refuseSpawns{}, tellServer{intr})},
 			at{2 * s, asked{intr, s}, drain, nil},
 			at{2 * s, draining{s}, drain, nil},
-			at{3 * s, done, sweep, sweeps},
+			at{3 * s, done, sweep, asks},
 			at{3 * s, emptied{}, halt, does(finish{reboot, 0})})},
 		{"a client's shutdown powers it off", machine, append(serves[:3:3],
 			at{2 * s, draining{s}, drain, nil},
-			at{3 * s, done, sweep, sweeps},
+			at{3 * s, done, sweep, asks},
 			at{3 * s, emptied{}, halt, does(finish{powerOff, 0})})},
 	})
 }
@@ -465,7 +466,7 @@ func FuzzLife(f *testing.F) {
 		starts := 0
 		for _, b := range events {
 			now = now.Add(time.Duration(b>>4) * 100 * time.Millisecond)
-			all := []any{begun{}, started{5, false}, started{5, true}, ready{}, code(3), killed(true, false), ended{reap.ExitCode(0), true, true},
+			all := []any{begun{}, asked{firstRealTime + 3, time.Second}, started{5, false}, started{5, true}, ready{}, code(3), killed(true, false), ended{reap.ExitCode(0), true, true},
 				draining{time.Second}, asked{term, time.Second}, asked{intr, time.Second}, ticked{}, emptied{}, asked{syscall.SIGUSR1, 0}, replaceWanted{}, rehearsed{}, refused{errors.New("no")}, notStarted{errors.New("no")}}
 			before, event := l.stage, all[int(b)%len(all)]
 			switch event.(type) {

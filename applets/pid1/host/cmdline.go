@@ -57,6 +57,10 @@ func ParseCmdline(text string) (c Cmdline) {
 	return c
 }
 
+// Knows reports that a word of the kernel's command line, which the kernel may hand on
+// to process 1 as an argument, means something to ParseCmdline.
+func Knows(word string) bool { return ParseCmdline(word) != Cmdline{} }
+
 // words splits at spaces outside of double quotes and takes the quotes away.
 func words(text string) (list []string) {
 	var word strings.Builder

@@ -135,7 +135,7 @@ func TestEveryStepIsNamedAndParentsComeFirst(t *testing.T) {
 		}
 		seen[m.at] = true
 	}
-	for _, s := range Steps("", Cmdline{}) {
+	for _, s := range append(mountSteps(""), steps("", Cmdline{})...) {
 		if s.Name == "" || s.Do == nil {
 			t.Errorf("step %+v", s)
 		}

@@ -54,7 +54,7 @@ var nodes = []node{
 // is made by the kernel, or by us when /dev is a bare tmpfs.
 func (m mount) put(root string) error {
 	at := filepath.Join(root, m.at)
-	if isMountPoint(at) {
+	if IsMountPoint(at) {
 		return nil
 	}
 	if err := os.MkdirAll(at, 0o755); err != nil {
@@ -80,9 +80,9 @@ func (m mount) put(root string) error {
 	return nil
 }
 
-// isMountPoint compares devices, which needs no /proc. It does not see a directory
+// IsMountPoint reports that a file system is mounted at a path. It compares devices, which needs no /proc. It does not see a directory
 // that is mounted on one of the same file system; none of ours is such.
-func isMountPoint(at string) bool {
+func IsMountPoint(at string) bool {
 	var here, up unix.Stat_t
 	if unix.Lstat(at, &here) != nil || unix.Lstat(filepath.Dir(at), &up) != nil {
 		return false

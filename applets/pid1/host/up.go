@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,26 +19,63 @@ type Step struct {
 	Do   func() error
 }
 
-// Steps is the way up, in order. root is "" but in tests.
-func Steps(root string, c Cmdline) []Step {
-	var list []Step
+// mountSteps are the first on the way up, in order. root is "" but in tests.
+func mountSteps(root string) (list []Step) {
 	for _, m := range mounts {
 		list = append(list, Step{"mount " + m.at, func() error { return m.put(root) }})
 	}
-	return append(list,
-		Step{"host name", func() error { return setHostname(root, c.Hostname) }},
-		Step{"loopback", loopbackUp},
-		Step{"random seed", func() error { return restoreSeed(root) }},
-	)
+	return list
 }
 
-// Up takes all steps; say gets a line for each that fails.
-func Up(c Cmdline, say func(format string, args ...any)) {
-	for _, s := range Steps("", c) {
+// steps are those that need what is mounted then.
+func steps(root string, c Cmdline) []Step {
+	return []Step{
+		{"console", func() error { return attachConsole(filepath.Join(root, "/dev/console")) }},
+		{"host name", func() error { return setHostname(root, c.Hostname) }},
+		{"loopback", loopbackUp},
+		{"random seed", func() error { return restoreSeed(root) }},
+	}
+}
+
+// Up takes all steps; say gets a line for each that fails. It returns at the deadline
+// at the latest, with what hangs left to itself.
+func Up(deadline time.Time, say func(format string, args ...any)) {
+	within(deadline, func(begin func(string)) {
+		take(mountSteps(""), begin, say)
+		take(steps("", ReadCmdline()), begin, say)
+	}, say)
+}
+
+func take(list []Step, begin func(string), say func(format string, args ...any)) {
+	for _, s := range list {
+		begin(s.Name)
 		if err := s.Do(); err != nil {
 			say("%s: %v: going on without", s.Name, err)
 		}
 	}
+}
+
+// attachConsole has the standard descriptors that nobody gave this process lead to the
+// console: those are the end of a pipe from which nothing comes. That there is no
+// console is no reason to complain: to whom?
+func attachConsole(path string) error {
+	for fd := range 3 {
+		var st unix.Stat_t
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+		if err != nil || unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO || flags&unix.O_ACCMODE != unix.O_RDONLY {
+			continue
+		}
+		console, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil
+		}
+		err = unix.Dup3(console, fd, 0)
+		unix.Close(console)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setHostname names the machine: as asked, otherwise as /etc/hostname has it.

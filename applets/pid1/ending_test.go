@@ -1,0 +1,126 @@
+package pid1
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestSignalsAskForAnEnd(t *testing.T) {
+	rt := func(n syscall.Signal) syscall.Signal { return firstRealTime + n }
+	all := map[syscall.Signal]goal{
+		unix.SIGTERM: powerOff, unix.SIGINT: reboot, unix.SIGPWR: powerOff,
+		rt(3): halted, rt(4): powerOff, rt(5): reboot, rt(6): kexec, switchSignal: switchRoot,
+	}
+	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
+		want, ends := all[sig]
+		if g, ok := goalOf(sig, machine); ok != ends || ok && g != want {
+			t.Errorf("machine, signal %d: %v %v", sig, g, ok)
+		}
+		if g, ok := goalOf(sig, container); ok != (ends && sig != switchSignal) || g != exit {
+			t.Errorf("container, signal %d: %v %v", sig, g, ok)
+		}
+		if g, ok := goalOf(sig, standalone); ok != (sig == unix.SIGTERM || sig == unix.SIGINT) || g != exit {
+			t.Errorf("standalone, signal %d: %v %v", sig, g, ok)
+		}
+	}
+	for g := exit; g <= switchRoot; g++ {
+		if g.String() == "" {
+			t.Errorf("goal %d has no name", g)
+		}
+	}
+}
+
+func TestAMachineEndsInSteps(t *testing.T) {
+	pwr, halt4 := asked{unix.SIGPWR, s}, asked{firstRealTime + 3, s}
+	ending := append(serves[:3:3],
+		at{2 * s, halt4, drain, does(refuseSpawns{}, tellServer{term})},
+		at{2 * s, pwr, drain, nil}, // the first counts
+		at{2 * s, draining{s}, drain, nil},
+		at{3 * s, done, sweep, asks})
+	n := len(ending)
+	live(t, []tale{
+		{"what is left is asked, and heeds", machine, append(ending[:n:n],
+			at{4 * s, emptied{}, halt, does(finish{halted, 0})})},
+		{"or is killed", machine, append(ending[:n:n],
+			at{5*s - ms, ticked{}, sweep, nil},
+			at{5 * s, ticked{}, sweep, does(killAll{})},
+			at{5*s + ms, emptied{}, halt, does(finish{halted, 0})})},
+		{"and what lives on is left behind", machine, append(ending[:n:n],
+			at{5 * s, ticked{}, sweep, does(killAll{})},
+			at{8*s - ms, ticked{}, sweep, nil},
+			at{8 * s, ticked{}, halt, does(finish{halted, 0})})},
+		{"in a container nobody is asked", container, append(serves[:3:3],
+			at{2 * s, pwr, drain, does(refuseSpawns{}, tellServer{term})},
+			at{2 * s, draining{s}, drain, nil},
+			at{3 * s, done, sweep, sweeps})},
+	})
+}
+
+// Whoever sits at a machine without a server gets a shell, once, and another one when
+// it happens again after a server was there.
+func TestAMachineWithoutAServerOffersAShell(t *testing.T) {
+	for _, r := range []role{standalone, container, machine} {
+		l := life{role: r, patience: patienceOf(r)}
+		now := dawn
+		fail := func(times int) (offers int) {
+			for range times {
+				l.step(started{5, false}, now)
+				if slices.Contains(l.step(killed(false, false), now), any(offerShell{})) {
+					offers++
+				}
+				now = l.deadline()
+				l.step(ticked{}, now)
+			}
+			return offers
+		}
+		l.step(begun{}, now)
+		want := 0
+		if r == machine {
+			want = 1
+		}
+		if n := fail(hopeless - 1); n != 0 {
+			t.Errorf("role %d: offered too early", r)
+		}
+		if n := fail(20); n != want {
+			t.Errorf("role %d: offered %d times", r, n)
+		}
+		l.step(started{5, false}, now)
+		l.step(ready{}, now)
+		now = now.Add(time.Hour)
+		l.step(killed(true, false), now)
+		if n := fail(20); n != want {
+			t.Errorf("role %d, later: offered %d times", r, n)
+		}
+	}
+}
+
+func TestTheEndIsWithinWhatIsSaid(t *testing.T) {
+	for _, r := range []role{container, machine} {
+		l := life{role: r, patience: patienceOf(r), running: true}
+		l.step(asked{term, 10 * s}, dawn)
+		said, now := l.end(), dawn
+		for l.stage != halt {
+			if l.deadline().IsZero() { // the waves end by then
+				now = l.endBy
+				l.step(emptied{}, now)
+				continue
+			}
+			now = l.deadline()
+			l.step(ticked{}, now)
+		}
+		if now.After(said) {
+			t.Errorf("role %d: said %v, took %v", r, said.Sub(dawn), now.Sub(dawn))
+		}
+	}
+	if got := length(time.Duration(1<<63 - 1)); !strings.HasPrefix(got, "as long") {
+		t.Errorf("endless is %s", got)
+	}
+	if got := length(-s); got != "0s" {
+		t.Errorf("what has passed is %s", got)
+	}
+}

@@ -1,0 +1,27 @@
+package pid1
+
+import (
+	"os"
+	"syscall"
+)
+
+// consolePath is the terminal of the machine.
+const consolePath = "/dev/console"
+
+// offerShell gives whoever sits at the console a shell where nobody else can.
+func (k *keeper) offerShell() {
+	tty, err := os.OpenFile(consolePath, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		k.console.printf("there is no emergency shell: %v", err)
+		return
+	}
+	defer tty.Close()
+	for _, argv := range [][]string{{"/bin/sh"}, {"/usr/bin/sh"}, {"/bin/busybox", "sh"}} {
+		var pid int
+		if pid, err = k.reap.StartShell(argv, os.Environ(), tty); err == nil {
+			k.console.printf("an emergency shell is on %s (pid %d)", consolePath, pid)
+			return
+		}
+	}
+	k.console.printf("there is no emergency shell: %v: kill -TERM 1 powers off, kill -INT 1 reboots", err)
+}
