@@ -71,7 +71,8 @@ func power(g goal) error {
 	case reboot:
 		return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
 	case halted:
-		return unix.Reboot(unix.LINUX_REBOOT_CMD_HALT)
+		cmd := uint32(unix.LINUX_REBOOT_CMD_HALT) // more than an int of 32 bits holds
+		return unix.Reboot(int(int32(cmd)))
 	case kexec:
 		return unix.Reboot(unix.LINUX_REBOOT_CMD_KEXEC)
 	}

@@ -167,7 +167,8 @@ func isMemory(fd int) bool {
 	if unix.Fstatfs(fd, &st) != nil {
 		return false
 	}
-	return st.Type == unix.RAMFS_MAGIC || st.Type == unix.TMPFS_MAGIC
+	kind := uint32(st.Type)
+	return kind == unix.RAMFS_MAGIC || kind == unix.TMPFS_MAGIC
 }
 
 // empty deletes what is in a directory and below, on the same file system. What cannot
