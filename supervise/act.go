@@ -58,6 +58,8 @@ func (c *core) act() {
 			c.runHooks(o.rec, a)
 		case machine.EndHooks:
 			c.endHooks(o.rec)
+		case machine.Clear:
+			c.clean(o.rec, a.Run)
 		}
 		c.orders[n] = order{}
 	}

@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,27 +29,42 @@ func (c *core) addStrangers(inv reap.Inventory) {
 		if strings.HasPrefix(name, houseKey) || r != nil && (isGuest || !r.cfg.Target) {
 			continue
 		}
-		// How it wants to be stopped may not be known any more.
-		bare := config.Service{Name: name, Lifecycle: config.Lifecycle{StopSignal: syscall.SIGTERM, StopTimeout: strangerTimeout}}
-		known := c.strangers[name]
 		if r == nil {
-			if known != nil {
-				if ran, err := decodeRan(known.ran); err == nil {
-					bare = *ran
-				}
-			}
-			r = c.add(&bare, "")
-			if known != nil {
-				c.recallOne(r, known)
-			}
-			r.leaving, r.wish = true, wishDown
-			c.going++
+			c.addStranger(name)
 			continue
 		}
+		bare := bareService(name)
 		bare.Requires, bare.After, bare.Wants, bare.Conflicts = r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts
 		r.problem = madeTarget(r.cfg)
 		r.cfg, r.m = &bare, machine.New(c.book.of(&bare))
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.strangers)) {
+		// Hooks of a run that was not over may have left what nobody lists.
+		if m := c.strangers[name]; c.byName[name] == nil && m.err == nil && m.Machine.Run != 0 && m.Machine.Guests {
+			c.addStranger(name)
+		}
+	}
+}
+
+// addStranger makes a record for what is left of a service that is configured no more.
+func (c *core) addStranger(name string) {
+	bare, known := bareService(name), c.strangers[name]
+	if known != nil {
+		if ran, err := decodeRan(known.ran); err == nil {
+			bare = *ran
+		}
+	}
+	r := c.add(&bare, "")
+	if known != nil {
+		c.recallOne(r, known)
+	}
+	r.leaving, r.wish = true, wishDown
+	c.going++
+}
+
+// bareService is one of which it is not known how it wants to be stopped.
+func bareService(name string) config.Service {
+	return config.Service{Name: name, Lifecycle: config.Lifecycle{StopSignal: syscall.SIGTERM, StopTimeout: strangerTimeout}}
 }
 
 // adopt takes over what an earlier server left behind. What is alive goes on, and
@@ -212,6 +229,9 @@ func (c *core) takeUp(r *record) {
 	c.step(r, machine.Resumed{Run: run})
 	if r.m.Finding() {
 		c.orders = append(c.orders, order{r, machine.FindMain{Run: run}})
+	}
+	if r.m.Clearing() {
+		c.orders = append(c.orders, order{r, machine.Clear{Run: run}})
 	}
 }
 

@@ -51,6 +51,8 @@ type Parts struct {
 	// started.
 	Examine func([]*config.Service)
 	Unfit   func(*config.Service) string
+	// Cleaner ends what hooks and checks have left behind; nil: they leave nothing.
+	Cleaner Cleaner
 	Finder  Finder // nil: forking services do not come up
 	Gate    Gate   // nil: nobody is ever in the way of a service
 	Ears    Ears   // nil: nobody listens to what services say
@@ -168,6 +170,7 @@ type record struct {
 
 	probe probe
 	hook  hooking
+	clean cleaning
 	timer *timing // nil: nothing starts it by itself
 	gate  *gating // nil: nobody can be in its way outside of zinit
 	// idleBy is until when it waits, as an idle service, for others to come up.

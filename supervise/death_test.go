@@ -31,7 +31,7 @@ func (w *world) die() {
 	before := w.c
 	w.c = newCore(w.c.Parts)
 	w.c.now = w.sim.Now
-	w.adopts = true
+	w.adopts, w.amnesia = true, w.amnesia || w.c.Memory == nil
 	w.c.load(set, w.sim.Inventory())
 	w.adopts = false
 	w.remembers(before)

@@ -196,6 +196,8 @@ func (s *stage) underWay(r *record) {
 		s.Watch(r.name, run, r.pid)
 	case held != nil:
 		s.next = append(s.next, func() { s.c.keeperEvent(*held) })
+	case r.m.Clearing():
+		s.next = append(s.next, func() { s.c.cleaned(r, machine.Run(run)) })
 	case r.hook.kind != machine.NoHook: // see below
 	case starting:
 		s.next = append(s.next, func() { s.rises(r.name, run) })

@@ -128,6 +128,7 @@ func (c *core) probeOver(r *record, err error) {
 	of := r.probe.of
 	r.probe.alive, r.probe.of, r.probe.deadline = false, 0, time.Time{}
 	c.setWake(r)
+	c.cleanNow(r, false)
 	if of != 0 {
 		c.probed(r, of, err)
 	}

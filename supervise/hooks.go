@@ -188,6 +188,7 @@ func (c *core) hookOver(r *record, err error) {
 	ended := h.ended
 	h.alive, h.ended, h.deadline = false, false, time.Time{}
 	c.setWake(r)
+	c.cleanNow(r, false)
 	switch {
 	case h.kind == machine.NoHook:
 	case ended:

@@ -70,7 +70,7 @@ func TestAHookThatHangsIsEnded(t *testing.T) {
 		defer h.close()
 		h.pass(3*time.Second + 4*time.Second)
 		h.is("web stopping (exec_start_pre failed: /a: timed out after 3s)")
-		h.pass(2 * time.Second)
+		h.pass(7 * time.Second)
 		h.is("web failed (exec_start_pre failed: /a: timed out after 3s)")
 		h.did("spawn web/hook /a, KILL web/hook")
 	})

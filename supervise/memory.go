@@ -57,7 +57,7 @@ type recollection struct {
 
 // recollectionVersion grows when a recollection gets a member that older servers
 // do not know: they keep it for the newer ones.
-const recollectionVersion = 2
+const recollectionVersion = 3
 
 // nameOf names a configuration: the same name is the same text of the same file.
 func nameOf(s *config.Service) string {

@@ -85,6 +85,7 @@ func (c *core) withoutKeeper(r *record) {
 	if r.hook.kind != machine.NoHook {
 		c.hookDone(r, "the keeper is gone", 0)
 	}
+	c.cleanNow(r, false)
 }
 
 // orphan goes on without a keeper: everything is stopped, in order.

@@ -58,7 +58,10 @@ type world struct {
 	gates   simGates
 	told    map[string]uint64 // the last run that got a signal other than SIGKILL
 	trace   []string
-	fail    string
+	amnesia bool // a server has died without having written anything down
+	// pardoned are those whose last guests were not waited for to the end.
+	pardoned map[string]bool
+	fail     string
 }
 
 type check struct {
@@ -143,7 +146,7 @@ func (w *world) failf(format string, args ...any) {
 
 func newWorld(seed uint64) *world {
 	w := &world{
-		rng: rand.New(rand.NewPCG(seed, 1)), known: map[string]*config.Service{}, falling: map[string]machine.Run{},
+		rng: rand.New(rand.NewPCG(seed, 1)), known: map[string]*config.Service{}, falling: map[string]machine.Run{}, pardoned: map[string]bool{},
 
 		gates:   simGates{looks: map[string]*simLook{}, preparing: map[string]bool{}},
 		spawned: map[string]bool{}, stopped: map[string]bool{}, targets: map[string]bool{}, told: map[string]uint64{},
@@ -155,7 +158,7 @@ func newWorld(seed uint64) *world {
 		MaxLife: time.Duration(1+pick(5000)) * time.Millisecond, MaxDying: time.Duration(1+pick(300)) * time.Millisecond,
 	}, start)
 	w.c = newCore(Parts{
-		Keeper: simKeeper{w.sim, w}, Logs: noLogs{}, Prober: w, Finder: w, Gate: w,
+		Keeper: simKeeper{w.sim, w}, Logs: noLogs{}, Prober: w, Cleaner: w, Finder: w, Gate: w,
 		Unfit: func(s *config.Service) string {
 			if len(s.Command.Argv) > 0 && s.Command.Argv[0] == missingFile {
 				return "not found"

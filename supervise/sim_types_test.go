@@ -50,8 +50,12 @@ func (w *world) spawning(key string) {
 	switch {
 	case isHook:
 		odds.Ends, odds.EndsWell, odds.MaxLife = 90, 85, 300*time.Millisecond
+		odds.Leaves = leaves(r, 30)
 	case !isGuest && r.cfg.Type == config.TypeForking:
 		odds.Ends, odds.EndsWell, odds.Forks, odds.MaxLife = 95, 85, 85, 50*time.Millisecond
+	}
+	if isGuest && !isHook {
+		odds.Leaves = leaves(r, 10)
 	}
 	if w.ideal && (isGuest || r.cfg.Oneshot() || r.cfg.Type == config.TypeForking) {
 		odds.Ends, odds.EndsWell, odds.Forks, odds.MaxLife = 100, 100, 100, 50*time.Millisecond
@@ -60,6 +64,31 @@ func (w *world) spawning(key string) {
 		w.sim.Of = map[string]reaptest.Odds{}
 	}
 	w.sim.Of[key] = odds
+}
+
+// leaves is how often guests of a service leave somebody behind who is not to stay.
+func leaves(r *record, percent int) int {
+	if r.m.Rules.KillScope != machine.Cgroup {
+		return 0
+	}
+	return percent
+}
+
+// Clean ends who was left behind, after a while.
+func (w *world) Clean(service string, done func()) {
+	if w.dry {
+		w.failf("a dry run ends what is left of %s", service)
+	}
+	// Who was waited for in vain may still come, and leave something.
+	r := w.c.byName[service]
+	w.pardoned[service] = r.hook.alive || r.probe.alive
+	w.checks = append(w.checks, check{w.sim.Now.Add(w.within(20 * time.Millisecond)), func(error) {
+		if slices.Contains(w.sim.Alive(), service) {
+			w.failf("%s is cleaned up after while it lives", service)
+		}
+		w.sim.Clean(service)
+		done()
+	}})
 }
 
 // lives says how a daemon behaves that a main process will leave, and what a main
@@ -142,6 +171,9 @@ func (w *world) Find(s *config.Service, run uint64, _ int, done func(int, error)
 // checkUnderWay: what a service waits for is under way, and is bounded.
 func (w *world) checkUnderWay(r *record) {
 	h := r.hook
+	if !r.m.Active() && r.m.Rules.KillScope == machine.Main {
+		w.sim.Clean(r.name) // they may live on, whatever it becomes
+	}
 	switch {
 	case h.kind != r.m.Hook():
 		w.failf("%s waits for %q, and what runs is %q", r.name, r.m.Hook(), h.kind)
@@ -151,6 +183,8 @@ func (w *world) checkUnderWay(r *record) {
 		w.failf("%s: %q is not under way: %+v", r.name, h.kind, h)
 	case r.m.Finding() && r.watch.asked == 0 && r.watch.until.IsZero():
 		w.failf("%s: nobody looks for its main process", r.name)
+	case !r.m.Active() && !w.amnesia && !w.pardoned[r.name] && r.m.Rules.KillScope == machine.Cgroup && w.sim.Left(r.name):
+		w.failf("%s is %s, and what its hooks or checks have left lives on", r.name, r.m.State)
 	case r.watch.held != nil && r.watch.asked == 0:
 		w.failf("%s: the end of its main process is kept back for ever", r.name)
 	}

@@ -95,7 +95,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	parts := supervise.Parts{
 		Keeper: launcher, Logs: store, Prober: prober{},
 		OOM: launcher.OOM, Examine: launcher.Examine, Unfit: launcher.Unfit, Forget: launcher.Forget,
-		Finder: s.newFinder(launcher), Gate: s.newGate(launcher, log), Ears: ears,
+		Cleaner: launcher, Finder: s.newFinder(launcher), Gate: s.newGate(launcher, log), Ears: ears,
 		Stamps: newStamps(flags.ConfigDir, os.Geteuid(), os.Getenv, log),
 		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: log,
 		Draining: func() {

@@ -211,7 +211,7 @@ func start(t *testing.T, dir, part string) {
 }
 
 func TestKillReachesEveryProcessOfTheGroup(t *testing.T) {
-	ways := map[string]func(string) error{"as a whole": Kill, "one by one": killEach}
+	ways := map[string]func(string) error{"as a whole": Kill, "one by one": killEach, "to the end": toTheEnd}
 	for _, part := range []string{"crowd", "bomb"} {
 		for way, kill := range ways {
 			t.Run(part+" "+way, func(t *testing.T) {
@@ -223,6 +223,25 @@ func TestKillReachesEveryProcessOfTheGroup(t *testing.T) {
 				empty(t, dir)
 			})
 		}
+	}
+}
+
+func toTheEnd(dir string) error { return End(dir, time.Minute) }
+
+// Kill may be the end of whoever is born there later; End is not.
+func TestAGroupIsAsGoodAsNewAfterEnd(t *testing.T) {
+	dir := group(t)
+	for range 3 {
+		start(t, dir, "crowd")
+		if err := toTheEnd(dir); err != nil {
+			t.Fatal(err)
+		}
+		if lives, err := Populated(dir); lives || err != nil {
+			t.Fatalf("after End: %v %v", lives, err)
+		}
+	}
+	if err := toTheEnd(filepath.Join(dir, "none")); err != nil {
+		t.Error(err)
 	}
 }
 

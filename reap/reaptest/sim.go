@@ -26,6 +26,7 @@ type Odds struct {
 	Deaf       int // ignores every signal but SIGKILL
 	Undead     int // survives SIGKILL
 	Lingers    int // leaves others of its group behind
+	Leaves     int // of the guests: leaves somebody in the cgroup of its service
 	Forks      int // of the main processes that end well: leaves a daemon behind, see Sim.Daemon
 	MaxLife    time.Duration
 	MaxDying   time.Duration // from the signal to the end
@@ -41,6 +42,7 @@ type Sim struct {
 	runs  map[string]uint64
 	exits map[string]reap.Exited // not acknowledged, by key
 	forks map[string]*fork       // of a process of that key, by key
+	left  map[string]bool        // by main key: whether guests have left somebody in the cgroup
 	todo  []todo
 	seq   int
 	pids  int
@@ -79,7 +81,7 @@ func New(seed uint64, odds Odds, now time.Time) *Sim {
 		Odds: odds, Now: now,
 		rng:   rand.New(rand.NewPCG(seed, 0x5eed)),
 		procs: map[string]*proc{}, runs: map[string]uint64{}, exits: map[string]reap.Exited{},
-		forks: map[string]*fork{},
+		forks: map[string]*fork{}, left: map[string]bool{},
 	}
 }
 
@@ -163,6 +165,9 @@ func (s *Sim) Signal(key string, run uint64, sig syscall.Signal, scope reap.Scop
 	case sig != syscall.SIGTERM || p.deaf || p.gone:
 		return
 	}
+	if sig == syscall.SIGKILL && scope == reap.ScopeCgroup {
+		delete(s.left, key)
+	}
 	if p.gone {
 		if scope != reap.ScopeMain {
 			delete(s.forks, key)
@@ -213,7 +218,10 @@ func (s *Sim) Take() []reap.Event {
 
 // exit is the end of a main process.
 func (s *Sim) exit(key string, p *proc, status reap.Status) reap.Exited {
-	if p.lingers {
+	if service, _, isGuest := strings.Cut(key, "/"); isGuest && s.odds(key).Leaves > 0 && s.chance(s.odds(key).Leaves) {
+		s.left[service] = true
+	}
+	if p.lingers = p.lingers || p.group && s.left[key]; p.lingers {
 		p.gone = true
 	} else {
 		delete(s.procs, key)
@@ -232,6 +240,12 @@ func (s *Sim) End(key string, status reap.Status) bool {
 	s.later(0, todo{end: &status, key: key, run: p.run, pid: p.pid})
 	return true
 }
+
+// Left reports that guests have left somebody in the cgroup of a service.
+func (s *Sim) Left(key string) bool { return s.left[key] }
+
+// Clean ends who was left in the cgroup of a service.
+func (s *Sim) Clean(key string) { delete(s.left, key) }
 
 // Inventory is what the keeper tells a server that connects. The one before is
 // dead: what was on its way to it is lost, what it had asked for has been done.

@@ -404,3 +404,25 @@ func BenchmarkLaunch(b *testing.B) {
 		<-d.came
 	}
 }
+
+// TestCleanComesAfterWhatWasAsked, and ends where there is nothing to end.
+func TestCleanComesAfterWhatWasAsked(t *testing.T) {
+	for name, tree := range map[string]*cgroup.Tree{"without cgroups": nil, "with nobody there": cgroup.At(t.TempDir())} {
+		d := newDesk()
+		l := launcher(t, d)
+		l.groups.tree = tree
+		l.Spawn(order(service("a"), 1))
+		done := make(chan string, 2)
+		l.Clean("a", func() { done <- d.next(t) })
+		select {
+		case <-done:
+			t.Errorf("%s: cleaned before the flush", name)
+		default:
+		}
+		l.Flush()
+		if first := <-done; first != "spawn a 1" {
+			t.Errorf("%s: cleaned before %q", name, first)
+		}
+		l.queue.stop()
+	}
+}

@@ -19,12 +19,13 @@
 // for; a stop is the way back:
 //
 //	exec_start_pre ─▶ spawn ─▶ its own word, or its fork ─▶ health ─▶ exec_start_post
-//	exec_stop_post ◀─ nothing left ◀─ SIGKILL ◀─ stop signal ◀─ exec_stop
+//	(cleared) ◀─ exec_stop_post ◀─ nothing left ◀─ SIGKILL ◀─ stop signal ◀─ exec_stop
 //
 // Running, and so satisfying others, is what has been through all of the first
 // line. A run that ends in the middle goes to the second line, but exec_stop is
 // only for what was Running and is told to end; exec_stop_post follows every run.
-// A hook has no deadline here: who runs it bounds each of its commands.
+// A hook has no deadline here: who runs it bounds each of its commands. What hooks
+// and checks have left behind is ended before the run is over.
 //
 // A oneshot is Running while it works and Exited when it has ended well; one that
 // remains stays Running instead, without a process, and its run is over when it is

@@ -83,6 +83,9 @@ type (
 		Err      string
 		TimedOut time.Duration
 	}
+	// Cleared: nothing is left any more in the surroundings of a run that is to be
+	// over.
+	Cleared struct{ Run Run }
 	// ReloadAsked: it is to read its own configuration again.
 	ReloadAsked struct{}
 
@@ -124,6 +127,7 @@ func (GroupGone) isEvent()   {}
 func (MainFound) isEvent()   {}
 func (MainMissing) isEvent() {}
 func (HooksDone) isEvent()   {}
+func (Cleared) isEvent()     {}
 func (ReloadAsked) isEvent() {}
 func (Notified) isEvent()    {}
 func (Resumed) isEvent()     {}
@@ -151,6 +155,8 @@ func runOf(ev Event) (run Run, ok bool) {
 	case MainMissing:
 		return e.Run, true
 	case HooksDone:
+		return e.Run, true
+	case Cleared:
 		return e.Run, true
 	case Notified:
 		return e.Run, true
@@ -184,6 +190,11 @@ type (
 	}
 	// EndHooks: end the one that is under way; no answer is needed.
 	EndHooks struct{ Run Run }
+	// Clear: end what hooks and checks have left in the surroundings of Run, and
+	// answer with Cleared when nothing is there any more, or nothing helps. It comes
+	// twice when the first was not answered soon: then the kernel holds who may yet
+	// leave something.
+	Clear struct{ Run Run }
 )
 
 func (Spawn) isAction()    {}
@@ -192,3 +203,4 @@ func (Probe) isAction()    {}
 func (FindMain) isAction() {}
 func (RunHooks) isAction() {}
 func (EndHooks) isAction() {}
+func (Clear) isAction()    {}

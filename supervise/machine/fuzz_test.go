@@ -21,6 +21,7 @@ type history struct {
 	highest Run
 	hook    Hook // under way
 	finding bool // somebody looks for a main process
+	clears  bool // somebody ends what is left
 	steps   int
 }
 
@@ -49,7 +50,7 @@ func (h *history) rules() *Rules {
 		r.Readiness, r.Watchdog = AtSpawn, 0
 	}
 	if h.next()%2 == 0 && !r.Target {
-		r.Health = &Health{Interval: time.Duration(1+h.next()%16) * 50 * ms, Retries: 1 + h.next()%4, ReportOnly: h.next()%3 == 0}
+		r.Health = &Health{Interval: time.Duration(1+h.next()%16) * 50 * ms, Retries: 1 + h.next()%4, ReportOnly: h.next()%3 == 0, Guest: h.next()%2 == 0}
 	}
 	return r
 }
@@ -108,7 +109,9 @@ func (h *history) event() Event {
 // eventOfItsOwn is one that not every service knows.
 func (h *history) eventOfItsOwn(run Run) Event {
 	failed := map[bool]string{true: "x"}[h.next()%4 == 0]
-	switch h.next() % 9 {
+	switch h.next() % 10 {
+	case 9:
+		return Cleared{Run: h.l.Run()}
 	case 0:
 		return MainFound{Run: run}
 	case 1:
@@ -134,6 +137,8 @@ func (h *history) possible(ev Event) bool {
 	switch ev.(type) {
 	case HooksDone:
 		return h.hook != NoHook
+	case Cleared:
+		return h.clears
 	case MainFound, MainMissing:
 		return run == h.l.Run() && h.finding
 	}
@@ -185,7 +190,7 @@ func (h *history) step(ev Event) {
 		h.ordered(ev, a)
 	}
 	h.finding = h.finding && l.Finding()
-	if h.alive != 0 && l.Run() != h.alive || h.alive == 0 && l.Run() != 0 && l.Hook() == NoHook && !h.finding && !l.remaining() && !l.prepared() {
+	if h.alive != 0 && l.Run() != h.alive || h.alive == 0 && l.Run() != 0 && l.Hook() == NoHook && !h.finding && !h.clears && !l.remaining() && !l.prepared() {
 		h.t.Fatalf("%T: %s -> %s, and alive is run %d", ev, describe(before), describe(l.Service), h.alive)
 	}
 	if l.Hook() != h.hook {
@@ -224,6 +229,8 @@ func (h *history) heard(ev Event) {
 	switch ev.(type) {
 	case HooksDone:
 		h.hook = NoHook
+	case Cleared:
+		h.clears = false
 	case MainFound:
 		h.alive, h.up, h.gone, h.finding = h.l.Last, true, false, false
 	case MainMissing:
@@ -261,6 +268,11 @@ func (h *history) ordered(ev Event, a Action) {
 			h.t.Fatalf("%T: %s of run %d while %q runs: %s", ev, a.Hook, a.Run, h.hook, describe(l.Service))
 		}
 		h.hook = a.Hook
+	case Clear:
+		if a.Run != l.Run() || h.alive != 0 || h.hook != NoHook || h.clears && !l.Stuck() {
+			h.t.Fatalf("%T: run %d is cleared while run %d is alive and %q runs: %s", ev, a.Run, h.alive, h.hook, describe(l.Service))
+		}
+		h.clears = true
 	case EndHooks:
 		if h.hook == NoHook {
 			h.t.Fatalf("%T: there is no hook to end: %s", ev, describe(l.Service))
@@ -318,6 +330,8 @@ func (h *history) end() {
 		switch {
 		case h.hook != NoHook:
 			h.step(HooksDone{Run: h.l.Run(), Hook: h.hook})
+		case h.clears:
+			h.step(Cleared{Run: h.l.Run()})
 		case h.finding:
 			h.step(MainMissing{Run: h.l.Run(), Text: "x"})
 		case !h.up:

@@ -87,7 +87,7 @@ func (l *life) hooksDone(e HooksDone) {
 		if e.Hook == ExecStop {
 			l.terminate(st)
 		} else {
-			l.over(st)
+			l.clear(st)
 		}
 	}
 }

@@ -122,6 +122,12 @@ var variants = []variant{
 	{"running oneshot, its work is done", func() *live { l := begin(plain(remain)).up(); l.ends(0); return l }},
 	{"stopping, exec_stop runs", func() *live { l := begin(plain(hooked)).up(); l.give(Dropped{}); return l }},
 	{"stopping, exec_stop_post runs", func() *live { l := begin(plain(hooked)).up(); l.ends(3); return l }},
+	{"stopping, what hooks left is ended", func() *live {
+		l := begin(plain(hooked, func(r *Rules) { r.KillScope = Cgroup })).up()
+		l.ends(3)
+		l.hookEnds("")
+		return l
+	}},
 	{"stopping, of forking, its main process is looked for", func() *live {
 		l := begin(plain(forking))
 		l.give(Wanted{}, DepsMet{}, Spawned{Run: 1}, ProcessGone{Run: 1}, Dropped{})
@@ -191,6 +197,7 @@ func matrixEvents(run Run, hook Hook, rules *Rules) []struct {
 		{"HooksDone", HooksDone{Run: run, Hook: hook}},
 		{"HooksDone, failed", HooksDone{Run: run, Hook: hook, Err: "exit code 1"}},
 		{"HooksDone of another hook", HooksDone{Run: run, Hook: hook%ExecStopPost + 1}},
+		{"Cleared", Cleared{Run: run}},
 		{"ReloadAsked", ReloadAsked{}},
 		{"Notified, ready", Notified{Run: run, Ready: true}},
 		{"Notified, alive", Notified{Run: run, Alive: true}},

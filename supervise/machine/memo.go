@@ -25,6 +25,7 @@ type Memo struct {
 	Delay   time.Duration `json:"delay,omitempty"`
 	Quick   int           `json:"quick,omitempty"`
 	Total   int           `json:"total,omitempty"`
+	Guests  bool          `json:"guests,omitempty"`
 
 	Up        bool          `json:"up,omitempty"`
 	Stage     string        `json:"stage,omitempty"` // none: see stageOut
@@ -44,6 +45,7 @@ type Memo struct {
 	Gone      bool          `json:"gone,omitempty"`
 	Empty     bool          `json:"empty,omitempty"`
 	Finding   bool          `json:"finding,omitempty"`
+	Clearing  bool          `json:"clearing,omitempty"`
 	Outcome   *outcomeMemo  `json:"outcome,omitempty"`
 	Again     bool          `json:"again,omitempty"`
 	At        int64         `json:"at,omitempty"`
@@ -105,6 +107,7 @@ func (s *Service) Memo(clock Clock) Memo {
 		State: s.State.String(), Run: uint64(s.Run()),
 		Want: s.Want, Perm: s.Perm, On: s.On, Broken: s.Broken,
 		Last: uint64(s.Last), Started: clock.nanos(s.Started), Delay: s.Delay, Quick: s.Quick, Total: s.Total,
+		Guests: s.Guests,
 	}
 	if s.Fault != (Cause{}) {
 		m.Fault = causeOut(s.Fault)
@@ -121,7 +124,9 @@ func (s *Service) Memo(clock Clock) Memo {
 	case Stopping:
 		m.Why, m.Since, m.KillAt, m.Kills = causeOut(st.Why), clock.nanos(st.Since), clock.nanos(st.KillAt), st.Kills
 		m.Hook, m.Gone, m.Empty, m.Outcome = st.Hook, st.Gone, st.Empty, outcomeOut(st.Outcome)
-		m.Finding, m.Again = st.Finding, st.Again
+		m.Finding, m.Clearing, m.Again = st.Finding, st.Clearing, st.Again
+		// A server that does not know of it takes the run for over when it finds nobody.
+		m.Empty = st.Empty && !st.Clearing
 	case Exited:
 		m.Outcome, m.At, m.RestartAt = outcomeOut(st.Outcome), clock.nanos(st.At), clock.nanos(st.RestartAt)
 		m.Stopped, m.GivenUp = st.Stopped, st.GivenUp
@@ -137,6 +142,7 @@ func (m *Memo) Service(rules *Rules, clock Clock) (Service, error) {
 	s := Service{
 		Rules: rules, Want: m.Want, Perm: m.Perm, On: m.On, Broken: m.Broken, Fault: m.Fault.in(),
 		Last: Run(m.Last), Started: clock.time(m.Started), Delay: m.Delay, Quick: m.Quick, Total: m.Total,
+		Guests: m.Guests,
 	}
 	run := Run(m.Run)
 	switch m.State {
@@ -159,6 +165,11 @@ func (m *Memo) Service(rules *Rules, clock Clock) (Service, error) {
 		s.State = Stopping{
 			Run: run, Why: m.Why.in(), Since: clock.time(m.Since), KillAt: clock.time(m.KillAt), Kills: m.Kills,
 			Hook: m.Hook, Gone: m.Gone, Empty: m.Empty, Outcome: m.Outcome.in(), Finding: m.Finding, Again: m.Again,
+		}
+		if m.Clearing && m.Gone {
+			st := s.State.(Stopping)
+			st.Clearing, st.Empty = true, true
+			s.State = st
 		}
 	case Exited{}.String():
 		s.State = Exited{

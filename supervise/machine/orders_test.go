@@ -153,7 +153,7 @@ func TestBrokenAndMended(t *testing.T) {
 			l.hookEnds("")
 			l.give(MainMissing{Run: l.Run(), Text: "none"})
 			l.ends(0)
-			l.give(GroupGone{Run: l.Run()})
+			l.give(GroupGone{Run: l.Run()}, Cleared{Run: l.Run()})
 		}
 		if got := l.State.String() + ": " + l.Reason(); got != "failed: missing dependency 'db'" && v.name != "failed, broken" {
 			t.Errorf("%s: %s", v.name, got)

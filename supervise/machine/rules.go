@@ -84,6 +84,7 @@ type Health struct {
 	StartPeriod time.Duration // before the first probe
 	Retries     int
 	ReportOnly  bool // show it, stop nothing
+	Guest       bool // a check is a process in the surroundings of the service
 }
 
 // waits reports that a process which runs is not ready for that.

@@ -167,6 +167,7 @@ func TestPhases(t *testing.T) {
 		"running oneshot, its work is done: its work is done",
 		"stopping, exec_stop runs: exec_stop runs",
 		"stopping, exec_stop_post runs: exec_stop_post runs",
+		"stopping, what hooks left is ended: what its commands have left behind is ended",
 		"stopping, of forking, its main process is looked for: its main process is looked for",
 	}
 	if !slices.Equal(got, want) {

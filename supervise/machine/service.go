@@ -39,6 +39,9 @@ type Service struct {
 	Delay   time.Duration // before the next restart
 	Quick   int           // restarts since the last run that was no quick one
 	Total   int           // restarts that the policy made, altogether
+	// Guests: others than the main process were started in the surroundings of the
+	// last run, and may have left something there that nobody else looks for.
+	Guests bool
 }
 
 // New is a service that has never run.
@@ -99,6 +102,12 @@ func (s *Service) Finding() bool {
 		return st.Finding
 	}
 	return false
+}
+
+// Clearing reports that what is left of the living run is being ended, after Clear.
+func (s *Service) Clearing() bool {
+	st, ok := s.State.(Stopping)
+	return ok && st.Clearing
 }
 
 // Writes reports that processes of the living run may go on writing to what it was
@@ -224,6 +233,8 @@ func (s *Service) Phase() string {
 		}
 	case Stopping:
 		switch {
+		case st.Clearing:
+			return "what its commands have left behind is ended"
 		case st.Finding:
 			return stageWords[Finding]
 		case st.Gone:

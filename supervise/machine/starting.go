@@ -24,6 +24,7 @@ const firstGap = 50 * time.Millisecond
 // begin begins the next run.
 func (l *life) begin() {
 	l.Last++
+	l.Guests = false
 	if !l.Rules.Hooks.Has(ExecStartPre) {
 		l.launch()
 		return
@@ -79,11 +80,18 @@ func (l *life) runs() {
 }
 
 // unspawned waits for the graph to allow a start again: much may have happened
-// since it did.
+// since it did. What has run before the spawn is made good first.
 func (l *life) unspawned() {
-	if st, ok := l.State.(Starting); ok && st.Stage == Spawning {
-		l.State, l.Perm = Blocked{}, Hold
+	st, ok := l.State.(Starting)
+	if !ok || st.Stage != Spawning {
+		return
 	}
+	l.Perm = Hold
+	if l.Guests {
+		l.empty(Stopping{Run: st.Run, Why: Cause{Kind: Restarting}, Since: l.now, Outcome: Outcome{Unknown: true}, Again: true})
+		return
+	}
+	l.State = Blocked{}
 }
 
 func (l *life) spawnFailed(text string) {

@@ -70,6 +70,8 @@ type (
 		// of its group; the run is over as soon as no hook is left.
 		Gone, Empty bool
 		Outcome     Outcome
+		// Clearing: all that is left to do is to end what hooks and checks left behind.
+		Clearing bool
 		// Finding: whether there is another main process is not known yet.
 		Finding bool
 		// Again: somebody asked for it to be up while it was stopping; it starts

@@ -52,6 +52,8 @@ func Step(s Service, ev Event, now time.Time) (Service, []Action) {
 		l.mainMissing(e.Text)
 	case HooksDone:
 		l.hooksDone(e)
+	case Cleared:
+		l.cleared()
 	case ReloadAsked:
 		l.reloadAsked()
 	case Notified:
@@ -71,7 +73,15 @@ type life struct {
 	actions []Action
 }
 
-func (l *life) do(a Action) { l.actions = append(l.actions, a) }
+func (l *life) do(a Action) {
+	switch a.(type) {
+	case RunHooks:
+		l.Guests = true
+	case Probe:
+		l.Guests = l.Guests || l.Rules.Health != nil && l.Rules.Health.Guest
+	}
+	l.actions = append(l.actions, a)
+}
 
 // attempt brings a service without a process up, as far as it is allowed.
 func (l *life) attempt() {

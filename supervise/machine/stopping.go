@@ -75,6 +75,12 @@ func (l *life) kill() {
 	if !ok || !due(st.KillAt, l.now) {
 		return
 	}
+	if st.Clearing { // it is not waited for any more who may still come
+		st.Kills, st.KillAt = st.Kills+1, time.Time{}
+		l.State = st
+		l.do(Clear{Run: st.Run})
+		return
+	}
 	l.do(Signal{Run: st.Run, Sig: syscall.SIGKILL, Scope: l.Rules.KillScope})
 	st.KillAt = l.now.Add(min(StuckAfter<<min(st.Kills, 8), killAgainMax))
 	st.Kills++
@@ -172,6 +178,25 @@ func (l *life) empty(st Stopping) {
 	case l.Rules.Hooks.Has(ExecStopPost):
 		l.stopHook(st, ExecStopPost)
 	default:
+		l.clear(st)
+	}
+}
+
+// clear ends what is left of a run without being known to anybody, before the run is
+// over: what hooks and checks have left outside of their process groups. What the main
+// process has left is known.
+func (l *life) clear(st Stopping) {
+	if !l.Guests || l.Rules.KillScope != Cgroup {
+		l.over(st)
+		return
+	}
+	st.Clearing, st.Kills, st.KillAt = true, 1, l.now.Add(StuckAfter)
+	l.State = st
+	l.do(Clear{Run: st.Run})
+}
+
+func (l *life) cleared() {
+	if st, ok := l.State.(Stopping); ok && st.Clearing {
 		l.over(st)
 	}
 }

@@ -151,6 +151,10 @@ func (s *story) command(word string, args []string) ([]string, error) {
 		return s.event(word, ev), err
 	case "resumed":
 		return s.event(word, Resumed{Run: s.l.Run()}), nil
+	case "cleared":
+		return s.event(word, Cleared{Run: s.l.Run()}), nil
+	case "unspawned":
+		return s.event(word, Unspawned{Run: s.l.Run()}), nil
 	case "group-gone":
 		return s.event(word, GroupGone{Run: s.l.Run()}), nil
 	}
@@ -293,6 +297,8 @@ func setRule(r *Rules, key, value string) (err error) {
 		r.Stability, err = time.ParseDuration(value)
 	case "start-timeout":
 		r.StartTimeout, err = time.ParseDuration(value)
+	case "kill-cgroup":
+		r.KillScope = Cgroup
 	case "stop-timeout":
 		r.StopTimeout, err = time.ParseDuration(value)
 	case "target":
@@ -307,6 +313,8 @@ func setRule(r *Rules, key, value string) (err error) {
 		health().Retries, err = strconv.Atoi(value)
 	case "health-start-period":
 		health().StartPeriod, err = time.ParseDuration(value)
+	case "health-exec":
+		health().Guest = true
 	case "health-report":
 		health().ReportOnly = true
 	default:

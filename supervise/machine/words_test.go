@@ -93,6 +93,9 @@ func describe(s Service) string {
 		if st.Hook != NoHook {
 			add(", %s runs", st.Hook)
 		}
+		if st.Clearing {
+			add(", what hooks left is ended")
+		}
 		if st.Finding {
 			add(", looks for its main process")
 		}
@@ -175,6 +178,8 @@ func describeActions(actions []Action) string {
 			words = append(words, fmt.Sprintf("FIND the main process of run %d", a.Run))
 		case RunHooks:
 			words = append(words, fmt.Sprintf("RUN %s of run %d", a.Hook, a.Run))
+		case Clear:
+			words = append(words, fmt.Sprintf("CLEAR what is left of run %d", a.Run))
 		case EndHooks:
 			words = append(words, fmt.Sprintf("END the hook of run %d", a.Run))
 		case Signal:
