@@ -112,7 +112,7 @@ func TestCompatOriginalCommandLineWithOurServer(t *testing.T) {
 		{"restart web", 0, `.*Restarted: web\n`},
 		{"stop db", 0, `.*Stopped: db\n`},
 		{"why web", 0, `\[\?\] web \(blocked\)\n.*-> waiting on db \(\w+\)\n.*Waiting on: db\n|\[!\] web.*|web is not blocked\n`},
-		{"start web --tree", 0, `.*Started: web\n.*`},
+		{"start web --tree", 0, `.*(Started|Waiting): web\n.*`},
 		{"add-service " + filepath.Join(in.config, "extra.txt"), 0, `.*Service 'extra' added \(saved to .*extra\.toml\)\n`},
 		{"status extra", 0, `.*● Running.*`},
 		{"add-service --name quick --exec true --oneshot --after extra --env A=1", 0, `.*Service 'quick' added.*`},

@@ -134,7 +134,8 @@ func TestResultsAreThoseOfTheContract(t *testing.T) {
 		Ping{PID: 42, Version: "0.4.0"},
 		Tree{"a\n└─ b"},
 		Done,
-		WaitResult{false, []WaitedService{{"db: exited with 1: see its log", "db", false, Failed}, {"", "web", true, Running}}},
+		WaitResult{false, []WaitedService{
+			{Error: "db: exited with 1: see its log", Hopeless: true, Name: "db", State: Failed}, {Name: "web", Reached: true, State: Running}}},
 		Names{"a", "b"},
 		true,
 	} {

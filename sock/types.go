@@ -249,8 +249,9 @@ type WaitResult struct {
 
 // WaitedService is one service of a WaitResult.
 type WaitedService struct {
-	Error   string `json:"error,omitempty" doc:"why it is not where it should be"`
-	Name    string `json:"name"`
-	Reached bool   `json:"reached" doc:"it is in the state"`
-	State   string `json:"state" enum:"state"`
+	Error    string `json:"error,omitempty" doc:"why it is not where it should be"`
+	Hopeless bool   `json:"hopeless,omitempty" doc:"it will not get there without somebody's help"`
+	Name     string `json:"name"`
+	Reached  bool   `json:"reached" doc:"it is in the state"`
+	State    string `json:"state" enum:"state"`
 }

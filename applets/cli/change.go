@@ -10,9 +10,12 @@ import (
 	"zinit/sock"
 )
 
+// started is how start tells that it was done.
+const started = "Started"
+
 // start starts services and says at once when one is held up or has failed.
 func start(s *session) int {
-	return s.change("Started", sock.GoalUp, func(name string) error {
+	return s.change(started, sock.GoalUp, func(name string) error {
 		if s.call.has("tree") {
 			if err := s.startWaitedOn(name); err != nil {
 				return err
@@ -68,10 +71,10 @@ func (s *session) change(done, state string, do func(name string) error) int {
 		if w.wanted {
 			return nil
 		}
-		s.printf("%s: %s\n", done, name)
-		if done == "Started" {
+		if done == started {
 			return s.afterStart(name)
 		}
+		s.printf("%s: %s\n", done, name)
 		return nil
 	})
 	if !w.wanted || len(changed) == 0 {
@@ -104,35 +107,75 @@ func (s *session) awaits() (await, error) {
 	return await{s.call.has("wait"), limit > 0, s.now().Add(limit)}, nil
 }
 
-// afterStart tells what a start came to when it did not come to a process. A
-// failure that shows only later is for --wait.
+// afterStart tells what a start came to. A failure that shows only later is for
+// --wait.
 func (s *session) afterStart(name string) error {
 	var reply sock.ServiceStatus
-	if err := s.ask(sock.MethodStatus, sock.NameParams{Name: name}, &reply); err != nil {
+	look := func() error { return s.ask(sock.MethodStatus, sock.NameParams{Name: name}, &reply) }
+	if err := look(); err != nil {
 		return named(name, err)
 	}
-	switch reply.State {
-	case sock.Failed:
+	hopeless := false
+	if reply.State == sock.Blocked {
+		var err error
+		if hopeless, err = s.heldUp(name); err != nil {
+			return err
+		}
+		reply = sock.ServiceStatus{}
+		if err := look(); err != nil {
+			return named(name, err)
+		}
+	}
+	switch {
+	case reply.State == sock.Failed:
 		text := reply.Reason
 		if text == "" {
 			text = fmt.Sprintf("%s: %s: look at zinit logs %s", name, joined(reply.Error, failedCode(reply.ExitCode)), name)
 		}
 		return errors.New(text)
-	case sock.Blocked:
-		// Server and options decide whether its dependencies were started too.
-		tip := fmt.Sprintf("use 'zinit why %s' to see what holds it up", name)
-		if s.call.has("no-deps") {
-			tip = fmt.Sprintf("use 'zinit start %s --tree' to start dependencies too", name)
-		}
-		why := ""
-		if reply.Error != "" {
-			why = ": " + escape(reply.Error)
-		} else if reply.Reason != "" {
-			why = ": " + strings.TrimPrefix(escape(reply.Reason), name+": ")
-		}
-		s.printf("\nService is blocked%s\n\nTip: %s\n", why, tip)
+	case reply.State == sock.Blocked && hopeless:
+		s.printf("Blocked: %s\n", name)
+		s.printObstacles(&reply)
+		return told(env.ExitState)
+	case reply.State == sock.Blocked:
+		s.printf("Waiting: %s\n", name)
+		s.printObstacles(&reply)
+	default:
+		s.printf("%s: %s\n", started, name)
 	}
 	return nil
+}
+
+// soon is how long what a service waits for may take to count as up at once.
+const soon = 300 * time.Millisecond
+
+// heldUp looks for a moment whether a blocked service gets on; hopeless: it will not
+// without help.
+func (s *session) heldUp(name string) (hopeless bool, err error) {
+	result, err := s.wait(sock.WaitParams{Names: []string{name}, State: sock.GoalUp, Settle: true}, soon)
+	if _, is := err.(otherVersion); is {
+		return false, nil // zinit 0.3.9 cannot tell
+	}
+	for _, one := range result.Services {
+		hopeless = hopeless || one.Hopeless
+	}
+	return hopeless, err
+}
+
+// printObstacles tells, as zinit 0.3.9 does, what a service is blocked by.
+func (s *session) printObstacles(r *sock.ServiceStatus) {
+	// Server and options decide whether its dependencies were started too.
+	tip := fmt.Sprintf("use 'zinit why %s' to see what holds it up", r.Name)
+	if s.call.has("no-deps") {
+		tip = fmt.Sprintf("use 'zinit start %s --tree' to start dependencies too", r.Name)
+	}
+	why := ""
+	if r.Error != "" {
+		why = ": " + escape(r.Error)
+	} else if r.Reason != "" {
+		why = ": " + strings.TrimPrefix(escape(r.Reason), r.Name+": ")
+	}
+	s.printf("\nService is blocked%s\n\nTip: %s\n", why, tip)
 }
 
 func failedCode(code *int) string {

@@ -166,6 +166,17 @@ func TestTranscripts(t *testing.T) {
 }
 
 // What types, hooks, limits and timers add, on a screen of 80 columns.
+// TestAStartThatHasToWaitIsNotCalledDone: it is on its way, which is no failure.
+func TestAStartThatHasToWaitIsNotCalledDone(t *testing.T) {
+	f := newFake(t, []sock.ServiceInfo{{Name: "soon", State: sock.ServiceState{State: sock.Blocked, WaitingOn: sock.Names{"db"}}}})
+	s := &stage{env: map[string]string{"ZINIT_SOCKET": f.path}}
+	s.run("start", "soon")
+	want := "Waiting: soon\n\nService is blocked: waiting on: db\n\nTip: use 'zinit why soon' to see what holds it up\n[exit 0]\n"
+	if got := s.script.String(); !strings.HasSuffix(strings.TrimRight(got, "\n")+"\n", want) || strings.Contains(got, "Started") {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestTranscriptsOfAllKinds(t *testing.T) {
 	for _, test := range []struct {
 		golden string

@@ -130,12 +130,17 @@ func (s *session) askFor(bound time.Duration, method string, params, result any)
 	return s.explain(method, err)
 }
 
+// otherVersion is that a server does not know a method.
+type otherVersion string
+
+func (o otherVersion) Error() string { return string(o) }
+
 // explain puts what a call has failed by into words for people; nil stays nil.
 func (s *session) explain(method string, err error) error {
 	var refused *sock.Error
 	switch {
 	case errors.As(err, &refused) && refused.Code == sock.CodeMethodNotFound:
-		return fmt.Errorf("the server on %s does not know %s: it is of another version, which zinit ping tells", s.path, method)
+		return otherVersion(fmt.Sprintf("the server on %s does not know %s: it is of another version, which zinit ping tells", s.path, method))
 	case errors.As(err, &refused):
 		return withDetails(refused)
 	case !errors.As(err, new(syscall.Errno)) && !errors.Is(err, io.ErrUnexpectedEOF):

@@ -294,6 +294,7 @@ func (f *fake) wait(c *sock.Call, _ *sock.ServiceInfo) (any, error) {
 			return nil, sock.UnknownService(name)
 		}
 		w := sock.WaitedService{Name: name, State: info.State.State, Reached: info.State.State == p.State}
+		w.Hopeless = info.State.State == sock.Blocked && name != "soon"
 		switch p.State {
 		case sock.GoalUp:
 			w.Reached = info.State.State == sock.Running || info.State.State == sock.Exited

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,6 +93,10 @@ func (s *session) flush() error {
 
 // fail shows an error and returns the exit code that belongs to it.
 func (s *session) fail(err error) int {
+	var shown told
+	if errors.As(err, &shown) {
+		return int(shown)
+	}
 	// Control bytes in what a server says must not reach a terminal, and whether
 	// stderr is one is not known here.
 	text := "Error: " + escapeLines(err.Error()) + "\n"
@@ -105,6 +110,11 @@ func (s *session) warn(text string) {
 	_ = s.flush()
 	io.WriteString(s.env.Stderr, "Warning: "+escapeLines(text)+"\n") // nobody is left to tell when this fails
 }
+
+// told is the exit code of a failure that what was printed has told already.
+type told int
+
+func (t told) Error() string { return "exit code " + strconv.Itoa(int(t)) }
 
 // exitCode tells scripts apart what text tells people.
 func exitCode(err error) int {

@@ -17,10 +17,11 @@ func orders() []verb {
 			},
 			apart:   "no-deps tree",
 			summary: "start services and what they need",
-			help: `What NAME requires and wants is started first. A service that has to wait for
-another one is blocked until that one is up; zinit why NAME tells more.
-With --wait the exit code is 0 when all are running, or have done their work,
-and 1 when one did not get there.
+			help: `What NAME requires and wants is started first. "Waiting" is a service that
+starts when others have come up, "Blocked" one that does not start without
+help: then the exit code is 3; zinit why NAME tells more. With --wait the exit
+code is 0 when all are running, or have done their work, and 1 when one did not
+get there.
 `,
 			example: "zinit start web\nzinit start web db --wait --timeout 30s",
 			run:     start,

@@ -142,7 +142,7 @@ func (s *server) wait(ctx context.Context, c *sock.Call) (any, error) {
 			unknown.Message += ": " + w.Name // of several, the client must learn which
 			return nil, unknown
 		}
-		one := sock.WaitedService{Name: w.Name, State: w.View.State.String(), Reached: w.Reached}
+		one := sock.WaitedService{Name: w.Name, State: w.View.State.String(), Reached: w.Reached, Hopeless: w.Hopeless}
 		if !w.Reached {
 			result.Reached = false
 			one.Error = reason(s.sup.Snapshot(), w.View)

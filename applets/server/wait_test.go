@@ -80,7 +80,7 @@ func TestAWaitSettles(t *testing.T) {
 	h.stillWaits()
 	h.k.end(h.k.find("web"), reap.ExitCode(9))
 	reply, err := l.in.ReadString('\n')
-	if want := `"result":{"reached":false,"services":[{"error":"exit code 9","name":"web","reached":false,"state":"failed"}]}`; err != nil || !strings.Contains(reply, want) {
+	if want := `"result":{"reached":false,"services":[{"error":"exit code 9","hopeless":true,"name":"web","reached":false,"state":"failed"}]}`; err != nil || !strings.Contains(reply, want) {
 		t.Errorf("%v: %s", err, reply)
 	}
 }
