@@ -285,7 +285,7 @@ func TestKillOthersSparesOurOwn(t *testing.T) {
 	bystander.endedBy(t, syscall.SIGTERM)
 	in.waitState("name", "running")
 	check()
-	in.must("stop", "holder")
+	in.must("stop", "--wait", "holder")
 	in.must("start", "grab")
 	in.waitState("grab", "running")
 }
