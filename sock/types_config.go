@@ -126,6 +126,7 @@ type Timer struct {
 // Dependencies is the part of a ServiceConfig that orders services.
 type Dependencies struct {
 	After     Names `json:"after" doc:"start later, if they start"`
+	Awaits    Names `json:"awaits,omitempty" doc:"start later, and not without them"`
 	Conflicts Names `json:"conflicts" doc:"never run at the same time"`
 	Requires  Names `json:"requires" doc:"cannot run without"`
 	Wants     Names `json:"wants" doc:"start them too, if possible"`
@@ -153,6 +154,7 @@ type Lifecycle struct {
 type Health struct {
 	ExpectStatus  *int64 `json:"expect_status,omitempty" doc:"of http"`
 	IntervalMs    *int64 `json:"interval_ms,omitempty"`
+	Once          bool   `json:"once,omitempty" doc:"nothing is checked after the first pass"`
 	OnUnhealthy   string `json:"on_unhealthy,omitempty" doc:"restart or report"`
 	Retries       *int64 `json:"retries,omitempty" doc:"failures in a row that make it unhealthy"`
 	StartPeriodMs *int64 `json:"start_period_ms,omitempty" doc:"no check before"`

@@ -34,7 +34,7 @@ func (c *core) addStrangers(inv reap.Inventory) {
 			continue
 		}
 		bare := bareService(name)
-		bare.Requires, bare.After, bare.Wants, bare.Conflicts = r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts
+		bare.Requires, bare.After, bare.Wants, bare.Conflicts, bare.Awaits = r.cfg.Requires, r.cfg.After, r.cfg.Wants, r.cfg.Conflicts, r.cfg.Awaits
 		r.problem = madeTarget(r.cfg)
 		r.cfg, r.m = &bare, machine.New(c.book.of(&bare))
 	}

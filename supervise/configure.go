@@ -140,7 +140,7 @@ func (c *core) change(r *record, s *config.Service) {
 		if r.m.Active() {
 			r.problem = madeTarget(s)
 			mixed := *r.cfg
-			mixed.Requires, mixed.After, mixed.Wants, mixed.Conflicts = s.Requires, s.After, s.Wants, s.Conflicts
+			mixed.Requires, mixed.After, mixed.Wants, mixed.Conflicts, mixed.Awaits = s.Requires, s.After, s.Wants, s.Conflicts, s.Awaits
 			r.cfg = &mixed
 			c.touch(r)
 			return

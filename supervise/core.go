@@ -161,8 +161,9 @@ type record struct {
 	// What it was told and may not do before those that depend on it are down.
 	wish     wish
 	breaking *machine.Cause
-	knotted  bool // on a dependency cycle: no order holds for it
-	leaving  bool // no longer configured: goes as soon as it is down
+	knotted  bool   // on a dependency cycle: no order holds for it
+	leaving  bool   // no longer configured: goes as soon as it is down
+	absent   string // a service that it awaits and that there is not; empty: there is none
 
 	bits   bits
 	counts counts

@@ -20,6 +20,8 @@ func setKey(s *config.Service, key, value string) (err error) {
 		s.Wants = list
 	case "conflicts":
 		s.Conflicts = list
+	case "awaits":
+		s.Awaits = list
 	case "target":
 		s.Target, s.Exec, s.Command = true, "", config.Command{}
 	case "notify":

@@ -148,7 +148,7 @@ func (h *house) states() string {
 				if b.Kind == depgraph.Conflicts {
 					why = "in conflict with:"
 				}
-				why += " " + b.View.Name
+				why += " " + b.Name
 			}
 		}
 		if why != "" {

@@ -112,6 +112,26 @@ func TestAfterIsOrderOnly(t *testing.T) {
 	})
 }
 
+func TestAwaitsIsForTheStartAlone(t *testing.T) {
+	inHouse(t, []string{"db", "web awaits=db", "late awaits=nobody", "later after=late"}, func(h *house) {
+		h.did("spawn db, spawn later, spawn web")
+		h.is("db running, web running, late blocked (waiting on: nobody), later running")
+		// What is not there yet is waited for, and that is no failure.
+		h.puts("nobody", "Added[nobody] Started[late nobody]")
+		h.did("spawn nobody, spawn late")
+		// A stop of what was waited for stops nothing else, nor does its removal.
+		h.ok(h.s.Stop("db"))
+		h.pass(10 * ms)
+		h.did("TERM db")
+		h.deletes("nobody", false, "Removed[nobody] Stopped[nobody]")
+		h.did("TERM nobody")
+		h.is("db exited (stopped), web running, late running, later running")
+		h.ok(h.s.Restart("late"))
+		h.pass(10 * ms)
+		h.is("db exited (stopped), web running, late blocked (waiting on: nobody), later running")
+	})
+}
+
 func TestTargets(t *testing.T) {
 	inHouse(t, []string{"db", "web", "all target requires=db,web", "top requires=all"}, func(h *house) {
 		h.is("db running, web running, all running, top running")

@@ -12,7 +12,7 @@ import (
 )
 
 func nodeOf(s *config.Service) depgraph.Node {
-	return depgraph.Node{Name: s.Name, Requires: s.Requires, After: s.After, Wants: s.Wants, Conflicts: s.Conflicts}
+	return depgraph.Node{Name: s.Name, Requires: s.Requires, After: s.After, Wants: s.Wants, Conflicts: s.Conflicts, Awaits: s.Awaits}
 }
 
 // rebuild makes the graph anew from the records, and has every record learn what
@@ -28,6 +28,7 @@ func (c *core) rebuild() {
 			nodes[n].Requires = slices.DeleteFunc(slices.Clone(nodes[n].Requires), stays)
 			nodes[n].After = slices.DeleteFunc(slices.Clone(nodes[n].After), stays)
 			nodes[n].Wants = slices.DeleteFunc(slices.Clone(nodes[n].Wants), stays)
+			nodes[n].Awaits = slices.DeleteFunc(slices.Clone(nodes[n].Awaits), stays)
 		}
 	}
 	graph, faults := depgraph.Build(nodes)
@@ -68,10 +69,30 @@ func (c *core) rebuild() {
 		}
 		c.markStale(r)
 	}
+	c.keepWaiting(faults)
 	c.judge(faults)
 	c.quiet()
 	c.partRivals()
 	c.sendPlan()
+}
+
+// onlyWaits reports a service that lacks nothing but one that it awaits: that may
+// be added yet.
+func onlyWaits(f depgraph.Fault) bool { return f.Cycle == nil && f.MissingKind == depgraph.Awaits }
+
+// keepWaiting has those that await what there is not go on waiting.
+func (c *core) keepWaiting(faults []depgraph.Fault) {
+	for _, r := range c.order {
+		r.absent = ""
+	}
+	for _, f := range faults {
+		if onlyWaits(f) {
+			r := c.byName[f.Name]
+			r.absent = f.Missing
+			r.counts.unmet++
+			r.counts.hopeless++
+		}
+	}
 }
 
 // partRivals takes down the later of two services that run and are in conflict
@@ -98,6 +119,9 @@ func (r *record) stays() bool {
 func (c *core) judge(faults []depgraph.Fault) {
 	broken, knotted := map[string]machine.Cause{}, map[string]bool{}
 	for _, f := range faults {
+		if onlyWaits(f) {
+			continue
+		}
 		knotted[f.Name] = f.Cycle != nil
 		if f.Cycle != nil {
 			broken[f.Name] = machine.Cause{Kind: machine.Unsatisfiable, Text: f.Cycle.Error()}

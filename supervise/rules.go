@@ -77,7 +77,7 @@ func rulesOf(s *config.Service) *machine.Rules {
 		r.StopScope, r.KillScope = machine.Main, machine.Main
 	}
 	if h := s.Health; h != nil {
-		r.Health = &machine.Health{Interval: h.Interval, StartPeriod: h.StartPeriod, Retries: h.Retries, ReportOnly: h.ReportOnly, Guest: h.Kind == config.ProbeExec}
+		r.Health = &machine.Health{Interval: h.Interval, StartPeriod: h.StartPeriod, Retries: h.Retries, ReportOnly: h.ReportOnly, Guest: h.Kind == config.ProbeExec, Once: h.Once}
 	}
 	return r
 }

@@ -151,6 +151,9 @@ func (c *core) obstacle(r *record) string {
 			waits = d.name
 		}
 	}
+	if waits == "" {
+		waits = r.absent
+	}
 	if waits != "" {
 		return waits
 	}

@@ -80,7 +80,8 @@ func (s *Snapshot) Find(name string) *View {
 // A Blocker is one thing that a service waits for.
 type Blocker struct {
 	Kind depgraph.Kind
-	View *View
+	Name string
+	View *View // nil: there is none of that name
 }
 
 // Blockers lists what keeps a service from starting, in the order of its
@@ -92,7 +93,7 @@ func (s *Snapshot) Blockers(name string) []Blocker {
 	}
 	var out []Blocker
 	for _, b := range s.Graph.Blockers(i, func(j int) depgraph.Fact { return s.byNode[j].fact }) {
-		out = append(out, Blocker{b.Kind, s.Find(b.Name)})
+		out = append(out, Blocker{b.Kind, b.Name, s.Find(b.Name)})
 	}
 	return out
 }
@@ -105,7 +106,7 @@ func (s *Snapshot) Uses(name string) []Blocker {
 	}
 	var out []Blocker
 	for _, e := range s.Graph.Out(i) {
-		out = append(out, Blocker{e.Kind, s.byNode[e.To]})
+		out = append(out, Blocker{e.Kind, s.byNode[e.To].Name, s.byNode[e.To]})
 	}
 	return out
 }

@@ -19,6 +19,7 @@ func relations(set checkSet) []config.Problem {
 		byName[svc.Name] = svc
 		nodes[i] = depgraph.Node{
 			Name: svc.Name, Requires: svc.Requires, After: svc.After, Wants: svc.Wants, Conflicts: svc.Conflicts,
+			Awaits: svc.Awaits,
 		}
 	}
 	c := relationCheck{byName: byName, broken: map[string]bool{}, complete: set.complete}
@@ -80,6 +81,8 @@ func (c *relationCheck) strangers(svc *config.Service) {
 					fmt.Sprintf("%s is not among the files that are checked: check the directory as a whole", name))
 			case rel.key == "requires":
 				c.add(svc, rel.key, name, config.Error, c.unknown(name)+": add it, or drop it from requires")
+			case rel.key == "awaits":
+				c.add(svc, rel.key, name, config.Warning, c.unknown(name)+": "+svc.Name+" waits until it does")
 			default:
 				c.add(svc, rel.key, name, config.Warning, c.unknown(name)+": it is ignored")
 			}
@@ -108,6 +111,7 @@ type relation struct {
 func relationsOf(svc *config.Service) []relation {
 	return []relation{
 		{"requires", svc.Requires}, {"after", svc.After}, {"wants", svc.Wants}, {"conflicts", svc.Conflicts},
+		{"awaits", svc.Awaits},
 	}
 }
 

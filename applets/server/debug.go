@@ -180,11 +180,10 @@ func obstacles(snap *supervise.Snapshot, v *supervise.View) string {
 	var waiting, rivals []string
 	for _, o := range snap.Blockers(v.Name) {
 		switch {
-		case o.View == nil:
 		case o.Kind == depgraph.Conflicts:
-			rivals = append(rivals, o.View.Name)
+			rivals = append(rivals, o.Name)
 		default:
-			waiting = append(waiting, o.View.Name)
+			waiting = append(waiting, o.Name)
 		}
 	}
 	if len(waiting) == 0 && len(rivals) > 0 {

@@ -20,8 +20,8 @@ func stateOf(snap *supervise.Snapshot, v *supervise.View) sock.ServiceState {
 	case machine.Blocked:
 		out.WaitingOn = sock.Names{}
 		for _, b := range snap.Blockers(v.Name) {
-			if b.View != nil && b.Kind != depgraph.Conflicts {
-				out.WaitingOn = append(out.WaitingOn, b.View.Name)
+			if b.Kind != depgraph.Conflicts {
+				out.WaitingOn = append(out.WaitingOn, b.Name)
 			}
 		}
 	case machine.Exited:
@@ -167,7 +167,7 @@ func slowStart(s *config.Service) string {
 // blocker says what one thing in the way is, and what helps.
 func blocker(b supervise.Blocker) string {
 	if b.View == nil {
-		return ""
+		return fmt.Sprintf("waiting on %s, which does not exist: add it, or remove it from %s", b.Name, b.Kind)
 	}
 	name, state := b.View.Name, b.View.State.String()
 	switch b.Kind {

@@ -71,6 +71,8 @@ func explain(snap *supervise.Snapshot, v *supervise.View) sock.WhyBlocked {
 	for _, b := range snap.Blockers(v.Name) {
 		switch {
 		case b.View == nil:
+			why.WaitingOn = append(why.WaitingOn, b.Name)
+			text += fmt.Sprintf("\n  -> waiting on %s (not configured)", b.Name)
 		case b.Kind == depgraph.Conflicts:
 			why.ConflictsWith = append(why.ConflictsWith, b.View.Name)
 			text += fmt.Sprintf("\n  !> conflicts with %s (%s)", b.View.Name, b.View.State)

@@ -78,6 +78,9 @@ func (f *file) dependencies(s *Service) {
 	if own(s.Requires) {
 		f.report(Error, f.lines["dependencies.requires"], "dependencies.requires", "a service cannot require itself: remove %s", quoted(s.Name))
 	}
+	if own(s.Awaits) {
+		f.report(Error, f.lines["dependencies.awaits"], "dependencies.awaits", "a service cannot wait for itself: remove %s", quoted(s.Name))
+	}
 	if own(s.Conflicts) {
 		f.report(Error, f.lines["dependencies.conflicts"], "dependencies.conflicts", "a service cannot conflict with itself: remove %s", quoted(s.Name))
 	}

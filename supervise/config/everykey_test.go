@@ -56,7 +56,7 @@ func everyKey(t testing.TB) *Service {
 		RequiresLimits: true,
 		Class:          ClassSystem, Critical: true, Ports: []uint16{80, 8443}, KillOthers: true,
 		ProcessFilters: []string{"nginx", "apache"},
-		Requires:       []string{"a"}, After: []string{"b"}, Wants: []string{"c"}, Conflicts: []string{"d", "e"},
+		Requires:       []string{"a"}, After: []string{"b"}, Wants: []string{"c"}, Conflicts: []string{"d", "e"}, Awaits: []string{"f"},
 		Lifecycle: Lifecycle{
 			Restart: RestartAlways, RestartDelayMax: 7 * time.Millisecond, MaxRestarts: 1<<31 - 1,
 			StartTimeout: time.Millisecond, StopTimeout: 2 * time.Millisecond, StopSignal: 12, KillMode: KillCgroup,
@@ -65,7 +65,7 @@ func everyKey(t testing.TB) *Service {
 		Health: &Health{
 			Kind: ProbeExec, Target: "/bin/check && echo ok", ExpectStatus: 200,
 			Command:  Command{Argv: []string{"/bin/sh", "-c", "/bin/check && echo ok"}, Shell: true, ShellWhy: "the operator &&"},
-			Interval: 3 * time.Millisecond, Timeout: 4 * time.Millisecond, Retries: 5, StartPeriod: 6 * time.Millisecond, ReportOnly: true,
+			Interval: 3 * time.Millisecond, Timeout: 4 * time.Millisecond, Retries: 5, StartPeriod: 6 * time.Millisecond, ReportOnly: true, Once: true,
 		},
 		Logging: Logging{
 			BufferLines: 8, BufferBytes: 64 << 10, Stdout: true, Ring: true, Syslog: true,

@@ -160,4 +160,7 @@ var dependencyKeys = [...]key{
 	{name: "conflicts", kind: kindTexts,
 		set: func(s *Service, v value) { s.Conflicts = v.names() },
 		get: func(s *Service) any { return s.Conflicts }},
+	{name: "awaits", kind: kindTexts, ours: true,
+		set: func(s *Service, v value) { s.Awaits = v.names() },
+		get: func(s *Service) any { return s.Awaits }},
 }

@@ -93,6 +93,9 @@ var healthKeys = [...]key{
 			}
 			return unhealthyWords[0]
 		}},
+	{name: "once", kind: kindFlag, ours: true,
+		set: func(s *Service, v value) { s.Health.Once, _ = v.flag() },
+		get: func(s *Service) any { return s.Health.Once }},
 }
 
 var loggingKeys = [...]key{

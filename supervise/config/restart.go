@@ -24,7 +24,7 @@ func startedWith(s *Service) Service {
 	t.Hooks = Hooks{StartPre: unwritten(s.Hooks.StartPre), StartPost: unwritten(s.Hooks.StartPost)}
 	t.Status, t.Class, t.Critical = 0, 0, false
 	t.Ports, t.KillOthers, t.ProcessFilters = nil, false, nil
-	t.Requires, t.After, t.Wants, t.Conflicts = nil, nil, nil, nil
+	t.Requires, t.After, t.Wants, t.Conflicts, t.Awaits = nil, nil, nil, nil, nil
 	t.Lifecycle, t.Health, t.Logging, t.Timer = Lifecycle{}, nil, Logging{}, nil
 	if s.Lifecycle.OwnsGroup() {
 		t.Lifecycle.KillMode = KillProcess // any one value

@@ -12,7 +12,7 @@ import (
 const (
 	atOnce = `Name Source Digest Description Exec NotifyAccess Main RequiresLimits ReloadSignal SuccessStatus PreventStatus
 		Hooks.Stop Hooks.StopPost Hooks.Reload Status Class Critical Ports KillOthers ProcessFilters
-		Requires After Wants Conflicts Health Logging Timer
+		Requires After Wants Conflicts Awaits Health Logging Timer
 		Lifecycle.Restart Lifecycle.RestartExplicit Lifecycle.RestartDelay Lifecycle.RestartDelayMax Lifecycle.MaxRestarts
 		Lifecycle.StabilityPeriod Lifecycle.StartTimeout Lifecycle.StopTimeout Lifecycle.StopSignal Lifecycle.HookTimeout`
 	atStart = `Target Type Command.Argv Command.Shell Command.ShellWhy Dir Env EnvFiles InheritEnv Stdin TTY NotifyFD Watchdog PidFile

@@ -47,6 +47,7 @@ type Service struct {
 	ProcessFilters []string
 
 	Requires, After, Wants, Conflicts []string
+	Awaits                            []string // must be satisfied to start; an unknown name blocks, and nothing goes down with it
 
 	Lifecycle Lifecycle
 	Health    *Health // nil: no health check
@@ -166,6 +167,8 @@ type Health struct {
 	StartPeriod  time.Duration
 	// ReportOnly: on_unhealthy = "report": show it, restart nothing.
 	ReportOnly bool
+	// Once: nothing is checked any more after the first pass of a run.
+	Once bool
 }
 
 // Logging is the [logging] table.

@@ -26,7 +26,7 @@ func (l *life) probed(text string) {
 			l.stop(Cause{Kind: HealthFailed, Count: p.Failures, Text: text})
 		}
 	case Running:
-		if st.Gone {
+		if st.Gone || h.Once {
 			return
 		}
 		if text == "" {
@@ -60,14 +60,14 @@ func (l *life) probeLost() {
 	if l.Rules.Health == nil {
 		return
 	}
-	switch st := l.State.(type) {
+	switch st := l.State.(type) { // of a check that is over nobody waits for the result
 	case Starting:
 		if st.Stage == Checking && st.Probe.At.IsZero() {
 			st.Probe.At = l.now
 			l.State = st
 		}
 	case Running:
-		if st.Probe.At.IsZero() && !st.Gone {
+		if st.Probe.At.IsZero() && !st.Gone && l.Rules.checksOn() {
 			st.Probe.At = l.now
 			l.State = st
 		}

@@ -85,10 +85,14 @@ type Health struct {
 	Retries     int
 	ReportOnly  bool // show it, stop nothing
 	Guest       bool // a check is a process in the surroundings of the service
+	Once        bool // a run that has passed is not checked any more
 }
 
 // waits reports that a process which runs is not ready for that.
 func (r *Rules) waits() bool { return r.Readiness != AtSpawn || r.Health != nil }
+
+// checksOn reports that a process which is Running goes on being checked.
+func (r *Rules) checksOn() bool { return r.Health != nil && !r.Health.Once && !r.Target }
 
 // restarts reports that the policy has another run follow one that ended for this
 // cause.

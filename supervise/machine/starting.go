@@ -73,8 +73,8 @@ func (l *life) proceed(st Starting) {
 // runs makes it Running.
 func (l *life) runs() {
 	st := Running{Run: l.Run(), Since: l.now}
-	if h := l.Rules.Health; h != nil && !l.Rules.Target {
-		st.Probe.At = l.now.Add(h.Interval)
+	if l.Rules.checksOn() {
+		st.Probe.At = l.now.Add(l.Rules.Health.Interval)
 	}
 	l.State = l.watched(st)
 }
@@ -158,7 +158,7 @@ func (l *life) adopted(e Adopted) {
 	l.Last = max(l.Last, e.Run)
 	l.Started = e.Started
 	st := Running{Run: e.Run, Since: e.Started}
-	if l.Rules.Health != nil {
+	if l.Rules.checksOn() {
 		st.Probe.At = l.now
 	}
 	l.State = l.watched(st)

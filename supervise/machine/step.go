@@ -221,7 +221,7 @@ func (l *life) mended() {
 // configured lets a living run go on under other rules; what its process was
 // started with stays as it is.
 func (l *life) configured(r *Rules) {
-	had := l.Rules.Health != nil
+	had := l.Rules.checksOn()
 	l.Rules = r
 	l.Delay = max(r.Delay, min(l.Delay, r.DelayMax))
 	switch st := l.State.(type) {
@@ -238,9 +238,9 @@ func (l *life) configured(r *Rules) {
 		}
 	case Running:
 		switch {
-		case r.Health == nil:
+		case !r.checksOn():
 			st.Probe, st.Unhealthy = Probing{}, false
-		case !had && !r.Target && !st.Gone:
+		case !had && !st.Gone:
 			st.Probe = Probing{At: l.now}
 		}
 		switch {

@@ -315,6 +315,8 @@ func setRule(r *Rules, key, value string) (err error) {
 		health().StartPeriod, err = time.ParseDuration(value)
 	case "health-exec":
 		health().Guest = true
+	case "health-once":
+		health().Once = true
 	case "health-report":
 		health().ReportOnly = true
 	default:
