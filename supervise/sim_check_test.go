@@ -14,7 +14,10 @@ func (w *world) mayStart(name string) {
 	r := w.c.byName[name]
 	for _, e := range w.c.graph.Out(int(r.i)) {
 		d := w.c.recs[e.To]
-		if e.Kind == depgraph.Requires && !d.m.Satisfied() {
+		// What it awaits may go down in the very moment in which it starts: that does
+		// not concern it any more.
+		awaits := e.Kind == depgraph.Awaits && !d.since.Equal(w.c.now)
+		if (e.Kind == depgraph.Requires || awaits) && !d.m.Satisfied() {
 			w.failf("%s starts while %s, which it requires, is %s", name, d.name, d.m.State)
 		}
 	}
@@ -67,6 +70,13 @@ func (w *world) check() {
 		w.checkRecord(r)
 	}
 	for i, r := range c.recs {
+		if r.absent != "" {
+			want[i].unmet++
+			want[i].hopeless++
+		}
+		if _, there := c.byName[r.absent]; there {
+			w.failf("%s waits for %s, as if there were none", r.name, r.absent)
+		}
 		if r.counts != want[i] {
 			w.failf("%s counts %+v, its neighbours say %+v", r.name, r.counts, want[i])
 		}

@@ -224,12 +224,17 @@ func (w *world) config(n int) *config.Set {
 				s.After = append(s.After, name(j))
 			case 3:
 				s.Wants = append(s.Wants, name(j))
+			case 5:
+				s.Awaits = append(s.Awaits, name(j))
 			case 4:
 				// Which of two rivals is up is for the first that comes to say.
 				if w.rng.IntN(3) == 0 && j != i && !w.ideal {
 					s.Conflicts = append(s.Conflicts, name(j))
 				}
 			}
+		}
+		if w.rng.IntN(20) == 0 && !w.ideal {
+			s.Awaits = append(s.Awaits, "nobody")
 		}
 		w.lifecycle(s)
 		set.Services = append(set.Services, s)
