@@ -61,6 +61,9 @@ type checkSet struct {
 func (s *session) checkSets() ([]checkSet, error) {
 	places := s.call.words
 	if len(places) == 0 {
+		if s.env.ConfigDir("") == env.DefaultConfig {
+			return s.defaultSet()
+		}
 		places = []string{s.env.ConfigDir("")}
 	}
 	var sets []checkSet
@@ -88,6 +91,22 @@ func (s *session) checkSets() ([]checkSet, error) {
 		sets = append(sets, checkSet{loadFiles(files), false})
 	}
 	return sets, nil
+}
+
+// defaultSet is what root's server loads when it is not told otherwise.
+func (s *session) defaultSet() ([]checkSet, error) {
+	dirs := config.Dirs{User: env.DefaultConfig, Legacy: env.LegacyConfig}
+	if _, err := os.Stat(dirs.User); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(dirs.Legacy); err != nil {
+			return nil, fmt.Errorf("%s does not exist: name a directory of service files, or a file", dirs.User)
+		}
+		dirs.User = "" // only that of zinit 0.2
+	}
+	set, err := config.LoadDirs(dirs)
+	if err != nil {
+		return nil, err
+	}
+	return []checkSet{{set, true}}, nil
 }
 
 func loadFiles(files []string) *config.Set {

@@ -117,7 +117,11 @@ func relationsOf(svc *config.Service) []relation {
 
 func (c *relationCheck) add(svc *config.Service, key, name string, severity config.Severity, message string) {
 	p := config.Problem{File: svc.Source, Service: svc.Name, Severity: severity, Message: message}
-	if key != "" {
+	switch {
+	case key == "":
+	case strings.HasSuffix(svc.Source, ".yaml"):
+		p.Line, p.Key = lineOf(svc.Source, "after", name), "after"
+	default:
 		p.Line, p.Key = lineOf(svc.Source, key, name), "dependencies."+key
 	}
 	c.problems = append(c.problems, p)
@@ -133,6 +137,13 @@ func lineOf(file, key, name string) int {
 	}
 	inside := false
 	for i, line := range strings.Split(string(text), "\n") {
+		if strings.HasSuffix(file, ".yaml") {
+			inside = inside && strings.Trim(line[:min(1, len(line))], " -#") == "" || strings.HasPrefix(line, key+":")
+			if inside && slices.Contains(strings.FieldsFunc(line, notInYAMLNames), name) {
+				return i + 1
+			}
+			continue
+		}
 		if before, _, ok := strings.Cut(line, "="); ok && !strings.ContainsAny(before, `"'`) {
 			inside = strings.TrimSpace(before) == key
 		}
@@ -142,3 +153,6 @@ func lineOf(file, key, name string) int {
 	}
 	return 0
 }
+
+// notInYAMLNames tells what stands between the names of a list.
+func notInYAMLNames(r rune) bool { return strings.ContainsRune(" ,[]:\"'", r) }

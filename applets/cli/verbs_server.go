@@ -6,9 +6,10 @@ func aboutServer() []verb {
 		{
 			name: "check", args: "[DIR|FILE...]", max: -1, flags: []flag{jsonFlag},
 			summary: "check service files; needs no server",
-			help: `Each problem is a line FILE:LINE: KEY: MESSAGE. Services are TOML files in one
-directory; files that are named are taken as one set. Without arguments: the
-directory that the server would use. The exit code is 1 when there are errors.
+			help: `Each problem is a line FILE:LINE: KEY: MESSAGE. Services are files in one
+directory, TOML, or YAML of zinit 0.2; files that are named are taken as one
+set. Without arguments: what the server would use. The exit code is 1 when
+there are errors.
 `,
 			example: "zinit check\nzinit check ./services web.toml",
 			run:     check,

@@ -28,5 +28,6 @@ const (
 	ExitNoServer  = 5   // no server answers on the socket
 	ExitNoApplet  = 127 // no applet of that name
 	DefaultConfig = "/etc/zinit/services"
+	LegacyConfig  = "/etc/zinit" // files *.yaml of zinit 0.2, beside DefaultConfig
 	DefaultSocket = "/run/zinit.sock"
 )

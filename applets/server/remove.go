@@ -76,6 +76,11 @@ func (s *server) unlink(names ...string) (gone []string, err error) {
 				return gone, sock.Refuse(sock.WordPersist, "failed to delete config file for service '%s': %s: %v", name, path, err)
 			}
 		}
+		if s.dirs.Legacy != "" {
+			if path, err := config.UnlinkLegacy(s.dirs.Legacy, name); err != nil {
+				return gone, sock.Refuse(sock.WordPersist, "failed to delete config file for service '%s': %s: %v", name, path, err)
+			}
+		}
 		delete(s.unsaved, name)
 		gone = append(gone, name)
 	}

@@ -209,6 +209,9 @@ func (p *place) logDir() string {
 // one for services that a reboot is to forget.
 func configDirs(flags env.ServerFlags, p *place) config.Dirs {
 	dirs := config.Dirs{User: flags.ConfigDir}
+	if flags.ConfigDir == env.DefaultConfig {
+		dirs.Legacy = env.LegacyConfig
+	}
 	if flags.Pid1Mode && !flags.Container {
 		dirs.System = systemDir
 	}

@@ -23,7 +23,7 @@ type Claims struct {
 // holds nothing. Many names take as long as a few.
 func ClaimsOn(dir string, names ...string) *Claims {
 	c := &Claims{dir: dir, paths: make(map[string][]string, len(names))}
-	paths, _, err := filesOf(dir)
+	paths, _, err := filesOf(dir, isServiceFile)
 	if !errors.Is(err, fs.ErrNotExist) {
 		c.err = reason(err)
 	}
@@ -55,6 +55,9 @@ func (c *Claims) first(name string) string {
 // names than that need not be told.
 func claimed(path, only string) string {
 	base := baseName(path)
+	if isYAML(path) {
+		return base
+	}
 	text, _, err := readFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -80,7 +83,7 @@ func claimed(path, only string) string {
 func Unlink(dir, name string) (path string, err error) { return ClaimsOn(dir, name).Unlink(name) }
 
 // Unlink removes every file that claims a name, which must be one of those that
-// were asked for; when there is none, NAME.yaml or NAME.yml. When one of them
+// were asked for; when there is none, NAME.yml, as zinit 0.3 does. When one of them
 // cannot be removed all are still there. The path is that of the first file, or of
 // the one that failed; it is empty when there is none: that is no error. As with
 // [Save] the error is the reason alone.
@@ -92,11 +95,9 @@ func (c *Claims) Unlink(name string) (path string, err error) {
 		return filepath.Join(c.dir, name+".toml"), c.err
 	}
 	paths := c.paths[name]
-	for _, other := range []string{".yaml", ".yml"} {
-		at := filepath.Join(c.dir, name+other)
-		if _, err := os.Lstat(at); err == nil && len(paths) == 0 {
-			paths = []string{at}
-		}
+	other := filepath.Join(c.dir, name+".yml")
+	if _, err := os.Lstat(other); err == nil && len(paths) == 0 {
+		paths = []string{other}
 	}
 	if len(paths) == 0 {
 		return "", nil
@@ -114,6 +115,22 @@ func (c *Claims) Unlink(name string) (path string, err error) {
 		return paths[0], reason(err)
 	}
 	return paths[0], syncDir(c.dir)
+}
+
+// UnlinkLegacy removes the file of zinit 0.2 of that name in the directory dir; that
+// there is none is no error. As with [Save] the error is the reason alone.
+func UnlinkLegacy(dir, name string) (path string, err error) {
+	if err := CheckName(name); err != nil {
+		return "", fmt.Errorf("the name %w", err)
+	}
+	path = filepath.Join(dir, name+yamlSuffix)
+	switch err := syscall.Unlink(path); { // os.Remove would remove an empty directory
+	case errors.Is(err, fs.ErrNotExist):
+		return path, nil
+	case err != nil:
+		return path, err
+	}
+	return path, syncDir(dir)
 }
 
 // setAside removes several files, or none of them. A file that can be renamed can

@@ -11,20 +11,21 @@ import (
 type Dirs struct {
 	System    string // its services are all of class system
 	User      string
+	Legacy    string // only its files *.yaml count
 	Ephemeral string // for services that a reboot is to forget
 	Cache     *Cache // nil: all files are read
 }
 
-// LoadDirs loads the system's directory, then the user's, then the ephemeral one.
-// A file that takes a name which an earlier directory has is not loaded, and a
-// warning says so. The first and the last need not exist. When one directory
+// LoadDirs loads the system's directory, then the user's, that of zinit 0.2, and the
+// ephemeral one. A file that takes a name which an earlier directory has is not
+// loaded, and a warning says so. Only the user's must exist. When one directory
 // cannot be read the others are loaded all the same: the Problem has the directory
 // as its File, and no Service. An error is returned only when neither the
 // system's nor the user's gave anything.
 func LoadDirs(d Dirs) (*Set, error) {
 	d.Cache.begin()
-	system, systemErr := d.load(d.System)
-	user, userErr := d.load(d.User)
+	system, systemErr := d.load(d.System, isServiceFile)
+	user, userErr := d.load(d.User, isServiceFile)
 	none := systemErr != nil || d.System == ""
 	if errors.Is(systemErr, fs.ErrNotExist) {
 		systemErr = nil
@@ -32,7 +33,11 @@ func LoadDirs(d Dirs) (*Set, error) {
 	if userErr != nil && none {
 		return nil, errors.Join(systemErr, userErr)
 	}
-	ephemeral, ephemeralErr := d.load(d.Ephemeral)
+	legacy, legacyErr := d.load(d.Legacy, isYAML)
+	if errors.Is(legacyErr, fs.ErrNotExist) {
+		legacyErr = nil
+	}
+	ephemeral, ephemeralErr := d.load(d.Ephemeral, isServiceFile)
 	if errors.Is(ephemeralErr, fs.ErrNotExist) {
 		ephemeralErr = nil
 	}
@@ -41,23 +46,24 @@ func LoadDirs(d Dirs) (*Set, error) {
 			s.Class = ClassSystem
 		}
 	}
-	if systemErr == nil && userErr == nil && ephemeralErr == nil {
+	if systemErr == nil && userErr == nil && legacyErr == nil && ephemeralErr == nil {
 		d.Cache.end()
 	}
 	set := &Set{}
 	taken := map[string]string{}
 	set.take(d.System, system, systemErr, taken, "")
 	set.take(d.User, user, userErr, taken, "system service ")
+	set.take(d.Legacy, legacy, legacyErr, taken, "")
 	set.take(d.Ephemeral, ephemeral, ephemeralErr, taken, "")
 	return set, nil
 }
 
 // load loads a directory that may be none. The Set is never nil.
-func (d Dirs) load(dir string) (*Set, error) {
+func (d Dirs) load(dir string, is func(name string) bool) (*Set, error) {
 	if dir == "" {
 		return &Set{}, nil
 	}
-	set, err := loadDir(dir, d.Cache)
+	set, err := loadDir(dir, d.Cache, is)
 	if err != nil {
 		return &Set{}, err
 	}

@@ -25,16 +25,19 @@ type Set struct {
 	Problems []Problem  // by file name, then line
 }
 
-// LoadDir loads the files *.toml of one directory, not of those below it, in the
-// order of their names. Names that begin with ".#" are skipped: they are the
+// LoadDir loads the files *.toml and *.yaml of one directory, not of those below it,
+// in the order of their names. Names that begin with ".#" are skipped: they are the
 // locks of an editor. An error is returned only when the directory itself cannot
 // be read, or when we run as root and others could write to it; what is wrong with
 // one entry is a Problem in the Set. When several files hold a service of the same
 // name none of them is loaded.
-func LoadDir(dir string) (*Set, error) { return loadDir(dir, nil) }
+func LoadDir(dir string) (*Set, error) { return loadDir(dir, nil, isServiceFile) }
 
-func loadDir(dir string, cache *Cache) (*Set, error) {
-	paths, st, err := filesOf(dir)
+// isServiceFile tells whether a file of that name describes a service.
+func isServiceFile(name string) bool { return strings.HasSuffix(name, ".toml") || isYAML(name) }
+
+func loadDir(dir string, cache *Cache, is func(name string) bool) (*Set, error) {
+	paths, st, err := filesOf(dir, is)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read configuration directory %s: %w", dir, reason(err))
 	}
@@ -50,7 +53,7 @@ func loadDir(dir string, cache *Cache) (*Set, error) {
 }
 
 // filesOf is the paths of the service files of a directory, by name.
-func filesOf(dir string) ([]string, fs.FileInfo, error) {
+func filesOf(dir string, is func(name string) bool) ([]string, fs.FileInfo, error) {
 	// O_DIRECTORY: opening a named pipe would wait for a writer otherwise.
 	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
@@ -68,7 +71,7 @@ func filesOf(dir string) ([]string, fs.FileInfo, error) {
 	slices.Sort(names)
 	var paths []string
 	for _, name := range names {
-		if strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".#") {
+		if is(name) && !strings.HasPrefix(name, ".#") {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
@@ -139,7 +142,10 @@ func without(paths []string, path string) []string {
 }
 
 func nameKey(s *Service) string {
-	if s.Target {
+	switch {
+	case isYAML(s.Source):
+		return "" // its name is that of the file
+	case s.Target:
 		return "target.name"
 	}
 	return "service.name"
@@ -160,6 +166,10 @@ func load(path string, cache *Cache) loaded {
 	text, st, err := readFile(path)
 	if err != nil {
 		problem := Problem{File: path, Service: baseName(path), Severity: Error, Message: err.Error()}
+		if isYAML(path) && errors.Is(err, errDangling) {
+			// Those of zinit 0.2 lead to what is made anew after each boot.
+			problem.Severity = Warning
+		}
 		return loaded{path: path, problems: []Problem{problem}}
 	}
 	l := parse(path, text)
@@ -188,6 +198,9 @@ func (l *loaded) name() string {
 
 // baseName is the name of a service whose file does not tell it.
 func baseName(path string) string {
+	if isYAML(path) {
+		return legacyName(path)
+	}
 	return strings.TrimSuffix(filepath.Base(path), ".toml")
 }
 
@@ -210,7 +223,7 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 		return nil, nil, fmt.Errorf("cannot be read: %w", reason(err))
 	}
 	if mode := before.Mode(); !mode.IsRegular() {
-		return nil, nil, fmt.Errorf("is %s and not a file: remove it, or give it a name that does not end in .toml", kindOf(mode))
+		return nil, nil, fmt.Errorf("is %s and not a file: remove it, or give it a name that does not end in %s", kindOf(mode), filepath.Ext(path))
 	}
 	const tries = 5
 	for range tries {
@@ -268,16 +281,26 @@ func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if target, e := os.Readlink(path); e == nil {
-			return fmt.Errorf("is a link to %s, which does not exist: mend or remove the link", target)
+			return danglingError(target)
 		}
 		return goneError{}
 	case errors.Is(err, fs.ErrPermission):
 		return errors.New("cannot be read: permission denied: change its owner or mode")
 	case errors.Is(err, syscall.ENXIO):
-		return errors.New("is a socket and not a file: remove it, or give it a name that does not end in .toml")
+		return fmt.Errorf("is a socket and not a file: remove it, or give it a name that does not end in %s", filepath.Ext(path))
 	}
 	return fmt.Errorf("cannot be read: %w", reason(err))
 }
+
+// danglingError is a link to a file that does not exist.
+type danglingError string
+
+func (e danglingError) Error() string {
+	return "is a link to " + string(e) + ", which does not exist: mend or remove the link"
+}
+func (danglingError) Is(target error) bool { return target == errDangling }
+
+var errDangling = errors.New("dangling link")
 
 // goneError is a file that does not exist.
 type goneError struct{}

@@ -43,6 +43,8 @@ func Save(dir string, s *Service) (path, kept string, err error) {
 	case len(paths) > 1:
 		return paths[0], "", fmt.Errorf("%s is also the name in %s: give each its own name, or remove all but one of the files",
 			quoted(s.Name), strings.Join(paths[1:], ", "))
+	case len(paths) == 1 && isYAML(paths[0]):
+		return paths[0], "", fmt.Errorf("it is a file of zinit 0.2: convert it first, with zinit convert --replace %s", paths[0])
 	case len(paths) == 1:
 		kept, err = rewrite(paths[0], s)
 		return paths[0], kept, err

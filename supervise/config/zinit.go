@@ -17,8 +17,9 @@ const (
 	defaultStatus      = 200     // of a health check by http
 )
 
-// Parse reads the text of one zinit TOML file. path is only used for messages,
-// and for the name of a service that does not tell its own. The service is nil
+// Parse reads the text of one file: YAML of zinit 0.2 when path ends in .yaml, and
+// TOML otherwise. For the rest path is only used for messages, and for the name of a
+// service that does not tell its own. The service is nil
 // when there is an Error among the problems; problems are sorted by line.
 func Parse(path string, text []byte) (*Service, []Problem) {
 	l := parse(path, text)
@@ -45,7 +46,11 @@ type file struct {
 
 func parse(path string, text []byte) loaded {
 	f := &file{path: path, name: baseName(path), lines: make(map[string]int, 16)}
-	s := f.read(text)
+	read := f.read
+	if isYAML(path) {
+		read = f.readLegacy
+	}
+	s := read(text)
 	if f.failed {
 		s = nil
 	} else {
@@ -417,9 +422,5 @@ func setEnv(s *Service, v value) {
 			s.Env = append(s.Env, e.key+"="+text)
 		}
 	}
-	slices.SortFunc(s.Env, func(a, b string) int {
-		a, _, _ = strings.Cut(a, "=")
-		b, _, _ = strings.Cut(b, "=")
-		return strings.Compare(a, b)
-	})
+	slices.SortFunc(s.Env, byVariable)
 }

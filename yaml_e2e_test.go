@@ -1,0 +1,41 @@
+package main_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestFilesOfZinit02Run: after waits for a test that passes and for a oneshot, the
+// command line is not for a shell, and what ends well comes back.
+func TestFilesOfZinit02Run(t *testing.T) {
+	t.Parallel()
+	in := newInstance(t, nil)
+	script(t, in.path("works"), "echo \"$*|$MODE|$PWD\"; exec sleep 1000")
+	in.write("db.yaml", "exec: "+in.path("works")+" $HOME '*  *'\nenv: {MODE: 5}\ntest: test -e "+in.path("ready")+"\n")
+	in.write("once.yaml", "exec: sh -c 'exit 0'\noneshot: true\nlog: none\n")
+	in.write("web.yaml", "exec: sleep 1000\nafter:\n- db\n- once\n- toml\n")
+	in.write("late.yaml", "exec: sleep 1000\nafter: [nobody]\n")
+	in.write("bad.yaml", "exec: sleep 1\noneshot: yes\n")
+	in.write("toml.toml", "[service]\nname = \"toml\"\nexec = \"sleep 1000\"\n[dependencies]\nrequires = [\"once\"]\n")
+	in.launch()
+	in.must("wait", "toml", "--timeout", "30s")
+	in.waitState("db", "starting")
+	in.waitState("web", "blocked")
+	if out := in.must("why", "late"); !strings.Contains(out, "waiting on nobody") {
+		t.Error(out)
+	}
+	if out, code := in.zinit("check", in.config); code != 1 || !strings.Contains(out, "bad.yaml:2: oneshot: must be true or false, not 'yes'") {
+		t.Error(code, out)
+	}
+	if err := os.WriteFile(in.path("ready"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	in.must("wait", "db", "web", "--timeout", "30s")
+	in.until("what the service got", func() (string, bool) {
+		out := in.must("logs", "db")
+		return out, strings.Contains(out, "[stdout] $HOME *  *|5|/\n")
+	})
+	in.must("stop", "db", "--wait")
+	in.waitState("web", "running") // nothing stops with what it waited for
+}
