@@ -225,7 +225,10 @@ func (w *world) config(n int) *config.Set {
 			case 3:
 				s.Wants = append(s.Wants, name(j))
 			case 5:
-				s.Awaits = append(s.Awaits, name(j))
+				// Whether it was satisfied in the moment that counts is a matter of time.
+				if !w.ideal {
+					s.Awaits = append(s.Awaits, name(j))
+				}
 			case 4:
 				// Which of two rivals is up is for the first that comes to say.
 				if w.rng.IntN(3) == 0 && j != i && !w.ideal {

@@ -37,7 +37,7 @@ func (s *Service) fields(c *coder) {
 	yes(c, &s.Critical)
 	list(c, &s.Ports, num[uint16])
 	yes(c, &s.KillOthers)
-	for _, names := range [...]*[]string{&s.ProcessFilters, &s.Requires, &s.After, &s.Wants, &s.Conflicts} {
+	for _, names := range [...]*[]string{&s.ProcessFilters, &s.Requires, &s.After, &s.Wants, &s.Conflicts, &s.Awaits} {
 		strs(c, names)
 	}
 	s.Lifecycle.fields(c)
@@ -154,6 +154,7 @@ func (h *Health) fields(c *coder) {
 	num(c, &h.Retries)
 	num(c, &h.StartPeriod)
 	yes(c, &h.ReportOnly)
+	yes(c, &h.Once)
 }
 
 func (l *Logging) fields(c *coder) {
