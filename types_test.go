@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -103,6 +104,50 @@ func TestAnotherProcessBecomesTheMainOne(t *testing.T) {
 	}
 	run := in.kill9("web")
 	in.waitRun("web", run)
+}
+
+// TestTheLastWordCountsBeforeTheEnd: a process names another one as the main process
+// and ends at once. Of a server that is away both wait, for the next one too.
+func TestTheLastWordCountsBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	in := newInstance(t, nil)
+	const many = 4
+	var names []string
+	for n := range many {
+		name := fmt.Sprint("web", n)
+		names = append(names, name)
+		in.write(name, file(name, acts(t, "tell", "READY=1", "apart", "1", "serve", "write", in.path(name+".pid"), "await", in.path("go"+name), "tell", "MAINPID=%p", "exit", "0"),
+			`type = "notify"`, lifecycle, "restart_delay_ms = 1"))
+	}
+	in.launch()
+	in.waitState(strings.Join(names, " "), "running")
+	inherits := func(name string) {
+		t.Helper()
+		in.until("the heir of "+name, func() (string, bool) {
+			text, err := os.ReadFile(in.path(name + ".pid"))
+			s := in.status(name)
+			if s.Run != 1 {
+				t.Fatalf("%s was started again: %+v", name, s)
+			}
+			return fmt.Sprintf("%+v %s %v", s, text, err), string(text) == fmt.Sprint(s.State.PID)
+		})
+	}
+	for _, name := range names[1:] {
+		in.cue("go" + name)
+		inherits(name)
+	}
+	// The server is there, and does not get to it.
+	server := in.serverPID()
+	first := in.pid(names[0])
+	in.send(server, syscall.SIGSTOP)
+	in.cue("go" + names[0])
+	in.until("the end of the first process", func() (string, bool) {
+		p, ok := processOf(first)
+		return p.String(), !ok
+	})
+	in.send(server, syscall.SIGKILL)
+	in.must("ping", "--timeout", patience.String())
+	inherits(names[0])
 }
 
 // TestOnlyTheMainProcessSpeaksWhereThatIsAskedFor.

@@ -142,7 +142,9 @@ func (c *core) missed(r *record, asked uint64, exit reap.Exited) {
 		c.step(r, machine.SpawnFailed{Run: run, Text: "it was not started any more"})
 	case exit.Run == uint64(run):
 		c.spawnedUnseen(r, starting, isStarting)
-		c.step(r, machine.ProcessGone{Run: run, Outcome: outcomeOf(exit)})
+		exit.Lingers = false // nobody of it is left
+		c.holdExit(r, exit)
+		c.releaseExit(r)
 	case isStarting && starting.Stage == machine.Spawning:
 		c.step(r, machine.SpawnFailed{Run: run, Text: "how its start failed is not known: the server ended meanwhile"})
 	default:
@@ -178,11 +180,12 @@ func (c *core) adoptMain(r *record, ch reap.Child, exit reap.Exited) {
 	if !r.m.Main() {
 		return
 	}
-	outcome := machine.Outcome{Unknown: true}
-	if exit.Run == ch.Run {
-		outcome = outcomeOf(exit)
+	if exit.Run != ch.Run {
+		exit = reap.Exited{Key: ch.Key, Run: ch.Run, Pid: ch.Pid, Unknown: true}
 	}
-	c.step(r, machine.ProcessGone{Run: run, Outcome: outcome, Lingers: true})
+	exit.Lingers = true
+	c.holdExit(r, exit)
+	c.releaseExit(r)
 }
 
 // adoptUnknown takes over a process of which nothing was written down: it runs.

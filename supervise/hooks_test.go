@@ -301,7 +301,8 @@ type deaf struct{}
 func (deaf) Open(*config.Service, uint64) (Voice, error) {
 	return Voice{}, errors.New("no room for a socket")
 }
-func (deaf) Close(string) {}
+func (deaf) Close(string)                {}
+func (deaf) Drain(_ string, done func()) { done() }
 
 func TestARemainingOneshot(t *testing.T) {
 	inHouse(t, []string{"net remain stop=/down", "web requires=net"}, func(h *house) {

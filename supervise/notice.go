@@ -35,6 +35,9 @@ type Ears interface {
 	// Open is called before the main process of a run is spawned, of services that
 	// say when they are ready or that they are alive.
 	Open(s *config.Service, run uint64) (Voice, error)
+	// Drain passes on all that a service has said by now, and calls done exactly once
+	// after that, from any goroutine and not before it has returned.
+	Drain(service string, done func())
 	// Close is called when the service is configured no more and down.
 	Close(service string)
 }

@@ -168,6 +168,7 @@ func newWorld(seed uint64) *world {
 		Log:  slog.New(slog.DiscardHandler),
 		Post: func(f func(*core)) { w.post = append(w.post, f) },
 	})
+	w.c.Ears = simEars{w}
 	w.c.now = start
 	return w
 }

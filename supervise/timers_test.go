@@ -238,7 +238,7 @@ func (h *house) succeed(t *testing.T, lines ...string) *house {
 	next := newHouse(t, playOn(h.k.sim))
 	next.s.core.Memory, next.s.core.Clock, next.begun = memory, clock, h.begun
 	next.clinic = h.clinic
-	next.s.core.Prober, next.s.core.Finder = h.clinic, h.clinic
+	next.s.core.Prober, next.s.core.Finder, next.s.core.Ears = h.clinic, h.clinic, h.s.core.Ears
 	next.boot(services(t, lines...), next.k.inventory())
 	next.pass(20 * ms)
 	return next

@@ -5,7 +5,10 @@ import (
 	"os"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"zinit/reap"
+	"zinit/reap/reaptest"
 	"zinit/supervise/config"
 )
 
@@ -22,7 +25,71 @@ func (o *oneLine) Open(*config.Service, uint64) (Voice, error) {
 	return Voice{Files: []*os.File{w}}, nil
 }
 
-func (*oneLine) Close(string) {}
+func (*oneLine) Close(string)         {}
+func (*oneLine) Drain(string, func()) {}
+
+// A slowVoice says what is left to say a second after it is asked for it.
+type slowVoice struct {
+	say  func()
+	asks int
+}
+
+func (*slowVoice) Open(*config.Service, uint64) (Voice, error) { return Voice{}, nil }
+func (*slowVoice) Close(string)                                {}
+func (v *slowVoice) Drain(_ string, done func()) {
+	v.asks++
+	time.AfterFunc(time.Second, func() {
+		if v.say != nil {
+			v.say()
+		}
+		done()
+	})
+}
+
+// TestLastWordsComeBeforeTheEnd: what a process said before it ended counts before its
+// end does, whichever comes first; and so it is under another server.
+func TestLastWordsComeBeforeTheEnd(t *testing.T) {
+	const line = "web notify restart=never"
+	for name, another := range map[string]bool{"the same server": false, "another server": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := remembering(t)
+				voice := &slowVoice{}
+				h.s.core.Ears = voice
+				h.boot(services(t, line), h.k.inventory())
+				h.pass(10 * ms)
+				h.s.Notify("web", Notice{Ready: true})
+				h.pass(10 * ms)
+				heir := 0
+				h.k.with(func(s *reaptest.Sim) { heir = s.Fork("web") })
+				voice.say = func() { h.s.Notify("web", Notice{MainPID: heir}) }
+				if another {
+					h.s.Leave()
+					<-h.s.Done()
+				}
+				h.k.ends(t, "web", reap.ExitCode(0))
+				h.pass(10 * ms)
+				if another {
+					h = h.succeed(t, line)
+				}
+				h.pass(900 * ms)
+				h.is("web running")
+				h.pass(200 * ms)
+				h.is("web running")
+				if v := h.s.Snapshot().Find("web"); v.Pid != heir || v.Run != 1 || voice.asks != 1 {
+					t.Errorf("its pid is %d in run %d, the heir is %d; asked %d times", v.Pid, v.Run, heir, voice.asks)
+				}
+				voice.say = nil
+				h.k.ends(t, "web", reap.ExitCode(3))
+				h.pass(900 * ms)
+				h.is("web running")
+				h.pass(200 * ms)
+				h.is("web failed (exit code 3)")
+				h.close()
+			})
+		})
+	}
+}
 
 // Nobody would ever hear that a run has closed its descriptor if the server held
 // another one.

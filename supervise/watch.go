@@ -23,8 +23,9 @@ type watching struct {
 	// none is.
 	until time.Time
 	// held is the end of the process that was the main one when it was asked: it
-	// counts only if it still is.
-	held *reap.Exited
+	// counts only if it still is. hearing: what the run has said before is not heard yet.
+	held    *reap.Exited
+	hearing bool
 }
 
 // findMain has the main process of a forking service found, and watched.
@@ -93,7 +94,32 @@ func (c *core) mainStays(r *record, e reap.WatchFailed) {
 	}
 	c.Log.Warn("its main process stays the one it was", "service", r.name, "pid", e.Pid, "why", e.Why)
 	c.step(r, machine.MainMissing{Run: machine.Run(e.Run), Text: e.Why})
-	if held := r.watch.held; held != nil && r.watch.asked == 0 {
+	c.releaseExit(r)
+}
+
+// holdExit keeps back the end of a main process until all is heard that was said before
+// it: another process may be the main one by then.
+func (c *core) holdExit(r *record, e reap.Exited) {
+	r.watch.held = &e
+	if r.watch.hearing || r.m.Rules.Readiness != machine.ByNotice || c.Ears == nil {
+		return
+	}
+	r.watch.hearing = true
+	run := r.m.Run()
+	c.Ears.Drain(r.name, func() {
+		c.Post(func(c *core) {
+			if c.byName[r.name] == r && r.m.Run() == run && r.watch.hearing {
+				r.watch.hearing = false
+				c.releaseExit(r)
+				c.settle()
+			}
+		})
+	})
+}
+
+// releaseExit has an end count that was kept back, when there is no reason to any more.
+func (c *core) releaseExit(r *record) {
+	if held := r.watch.held; held != nil && r.watch.asked == 0 && !r.watch.hearing {
 		r.watch.held = nil
 		c.mainExited(r, *held)
 	}
@@ -117,9 +143,9 @@ func (c *core) exited(e reap.Exited) {
 	case r == nil:
 		c.endLog(e.Key, e.Run)
 		c.Keeper.Ack(e.Key, e.Run)
-	case r.watch.asked > 0 && r.m.Run() == machine.Run(e.Run) && r.m.Main():
-		held := e
-		r.watch.held = &held
+	case r.m.Run() == machine.Run(e.Run) && r.m.Main():
+		c.holdExit(r, e)
+		c.releaseExit(r)
 	default:
 		c.mainExited(r, e)
 	}

@@ -45,8 +45,17 @@ type ears struct {
 	tell func(service string, n supervise.Notice)
 
 	mu      sync.Mutex
-	sockets map[string]*mouth // guarded by mu; by service
-	lines   map[string]string // guarded by mu; by service: what the keeper holds for its run
+	sockets map[string]*mouth  // guarded by mu; by service
+	lines   map[string]*tongue // guarded by mu; by service: that of its run
+	// adopted is closed when what an earlier server has left is taken over.
+	adopted chan struct{}
+}
+
+// A tongue is the notification descriptor of a run.
+type tongue struct {
+	*notify.Line
+	name string // the keeper's
+	run  uint64
 }
 
 // A mouth is the socket of a service and whom it belongs to.
@@ -56,7 +65,7 @@ type mouth struct {
 }
 
 func newEars(dir string, keeper keeping, log *slog.Logger) *ears {
-	return &ears{dir: dir, keeper: keeper, log: log, sockets: map[string]*mouth{}, lines: map[string]string{}}
+	return &ears{dir: dir, keeper: keeper, log: log, sockets: map[string]*mouth{}, lines: map[string]*tongue{}, adopted: make(chan struct{})}
 }
 
 // Open implements supervise.Ears.
@@ -160,10 +169,11 @@ func (e *ears) openLine(s *config.Service, run uint64) (v supervise.Voice, err e
 		e.log.Warn("that it is ready will not be heard by another server", "service", s.Name, "error", err)
 	}
 	e.mu.Lock()
-	if old := e.lines[s.Name]; old != "" {
-		e.keeper.Release(old)
+	if old := e.lines[s.Name]; old != nil {
+		e.keeper.Release(old.name)
 	}
-	e.lines[s.Name] = name
+	l := &tongue{notify.NewLine(r), name, run}
+	e.lines[s.Name] = l
 	e.mu.Unlock()
 	for fd := 3; fd < s.NotifyFD; fd++ {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -174,7 +184,7 @@ func (e *ears) openLine(s *config.Service, run uint64) (v supervise.Voice, err e
 		v.Files = append(v.Files, null)
 	}
 	v.Files = append(v.Files, w)
-	go e.hearLine(s.Name, run, r)
+	go e.hearLine(s.Name, l, r)
 	return v, nil
 }
 
@@ -183,21 +193,41 @@ func readyName(service string, run uint64) string {
 }
 
 // hearLine waits until a run says that it is ready, or has nothing to say it with.
-func (e *ears) hearLine(service string, run uint64, r *os.File) {
+func (e *ears) hearLine(service string, l *tongue, r *os.File) {
 	defer r.Close()
-	if err := notify.ServeLine(r, func(n notify.Notice) { e.tell(service, noticeOf(n, run)) }); err != nil {
+	if err := l.Serve(e.saidByLine(service, l)); err != nil {
 		e.log.Error("that it is ready is not heard", "service", service, "error", err)
 	}
-	e.forgetLine(service, readyName(service, run))
-}
-
-func (e *ears) forgetLine(service, name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.lines[service] == name {
+	if e.lines[service] == l {
 		delete(e.lines, service)
-		e.keeper.Release(name)
+		e.keeper.Release(l.name)
 	}
+}
+
+func (e *ears) saidByLine(service string, l *tongue) func(notify.Notice) {
+	return func(n notify.Notice) { e.tell(service, noticeOf(n, l.run)) }
+}
+
+// Drain implements supervise.Ears.
+func (e *ears) Drain(service string, done func()) {
+	go func() {
+		defer done()
+		<-e.adopted
+		e.mu.Lock()
+		m, l := e.sockets[service], e.lines[service]
+		e.mu.Unlock()
+		if l != nil {
+			l.Drain(e.saidByLine(service, l))
+		}
+		if m == nil {
+			return
+		}
+		if err := m.Drain(func(n notify.Notice) { e.said(service, n) }); err != nil {
+			e.log.Debug("its last words are not heard", "service", service, "error", err)
+		}
+	}()
 }
 
 // Close implements supervise.Ears.
@@ -212,15 +242,16 @@ func (e *ears) Close(service string) {
 		m.Close()
 		e.keeper.Release(notifyPrefix + service)
 	}
-	if name := e.lines[service]; name != "" {
+	if l := e.lines[service]; l != nil {
 		delete(e.lines, service)
-		e.keeper.Release(name)
+		e.keeper.Release(l.name)
 	}
 }
 
 // adopt takes over what an earlier server has left in the hands of the keeper. What
 // was said meanwhile is passed on before it returns.
 func (e *ears) adopt(kept map[string]*os.File) {
+	defer close(e.adopted)
 	for name, f := range kept {
 		if service, ok := strings.CutPrefix(name, notifyPrefix); ok {
 			e.adoptSocket(service, f)
@@ -237,12 +268,8 @@ func (e *ears) adoptSocket(service string, f *os.File) {
 		e.keeper.Release(notifyPrefix + service)
 		return
 	}
-	list, err := s.Pending()
-	if err != nil {
+	if err := s.Drain(func(n notify.Notice) { e.said(service, n) }); err != nil {
 		e.log.Warn("what it said meanwhile is lost", "service", service, "error", err)
-	}
-	for _, n := range list {
-		e.said(service, n)
 	}
 	m := &mouth{s, anyone, anyone}
 	if st, err := os.Stat(s.Path()); err == nil {
@@ -266,10 +293,11 @@ func (e *ears) adoptLine(name, rest string, f *os.File) {
 		e.keeper.Release(name)
 		return
 	}
+	l := &tongue{notify.NewLine(r), name, run}
 	e.mu.Lock()
-	e.lines[service] = name
+	e.lines[service] = l
 	e.mu.Unlock()
-	go e.hearLine(service, run, r)
+	go e.hearLine(service, l, r)
 }
 
 // pollable is a descriptor whose reads can be ended by closing it.

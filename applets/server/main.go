@@ -138,9 +138,9 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		// One after the other, so that there is a processor left for whoever asks: pipes
 		// and sockets hold what is in them.
 		go func() {
+			ears.adopt(inv.Kept) // first: ends are waiting for what was said before
 			store.Adopted()
 			launcher.Tidy(used(inv.Children))
-			ears.adopt(inv.Kept)
 			s.saveCompiled()
 		}()
 	})

@@ -8,7 +8,7 @@
 // A socket outlives the server in the hands of the keeper. What is sent while
 // nobody reads waits in the kernel (as many datagrams as net.unix.max_dgram_qlen
 // allows; then the sender waits), and is read first by the server that takes over:
-// Socket.Pending.
+// Socket.Drain.
 //
 // Parse is pure. A Socket may be used by several goroutines; one of them serves.
 package notify

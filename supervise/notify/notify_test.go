@@ -83,6 +83,12 @@ func listen(t *testing.T, dir string) *Socket {
 	return s
 }
 
+// drained is what has been sent by now.
+func drained(s *Socket) (list []Notice, err error) {
+	err = s.Drain(func(n Notice) { list = append(list, n) })
+	return list, err
+}
+
 func say(t *testing.T, path, text string) {
 	t.Helper()
 	c, err := net.Dial("unixgram", path)
@@ -131,11 +137,11 @@ func TestWhatWasSentMeanwhileIsReadByTheNextServer(t *testing.T) {
 	if next.Path() != path {
 		t.Errorf("the path is %q, was %q", next.Path(), path)
 	}
-	list, err := next.Pending()
+	list, err := drained(next)
 	if err != nil || len(list) != 2 || *list[0].Status != "one" || *list[1].Status != "two" {
 		t.Errorf("pending %v, %v", list, err)
 	}
-	if list, err := next.Pending(); err != nil || len(list) != 0 {
+	if list, err := drained(next); err != nil || len(list) != 0 {
 		t.Errorf("pending again %v, %v", list, err)
 	}
 	heard := make(chan Notice, 1)
@@ -143,6 +149,18 @@ func TestWhatWasSentMeanwhileIsReadByTheNextServer(t *testing.T) {
 	say(t, path, "WATCHDOG=1")
 	if n := <-heard; !n.Alive {
 		t.Errorf("heard %+v", n)
+	}
+	// While Serve waits, or at the same time, each is delivered once.
+	for i := range 100 {
+		say(t, path, "STATUS=x")
+		if list, err := drained(next); err != nil || len(list) > 1 {
+			t.Fatalf("drained %v, %v", list, err)
+		} else if len(list) == 0 {
+			<-heard
+		}
+		if len(heard) > 0 {
+			t.Fatalf("%d was heard twice", i)
+		}
 	}
 }
 
@@ -213,7 +231,7 @@ func TestDescriptorsThatComeAlongAreClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	list, err := s.Pending()
+	list, err := drained(s)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("pending %v, %v", list, err)
 	}
@@ -229,7 +247,7 @@ func TestWhatIsTooLongIsPassedOver(t *testing.T) {
 	s := listen(t, t.TempDir())
 	say(t, s.Path(), "READY=1\n"+strings.Repeat("x", maxMessage))
 	say(t, s.Path(), "STOPPING=1")
-	list, err := s.Pending()
+	list, err := drained(s)
 	if err != nil || len(list) != 1 || !list[0].Stopping {
 		t.Errorf("pending %v, %v", list, err)
 	}
@@ -246,7 +264,16 @@ func TestALineMeansReady(t *testing.T) {
 		}
 		w.Close()
 		heard := false
-		err = ServeLine(r, func(n Notice) { heard = n.Ready && n.FromFD })
+		line := NewLine(r)
+		if in == "\n" {
+			line.Drain(func(n Notice) { heard = n.Ready && n.FromFD })
+		}
+		err = line.Serve(func(n Notice) {
+			if heard {
+				t.Errorf("%q: heard twice", in)
+			}
+			heard = n.Ready && n.FromFD
+		})
 		if err != nil || heard != want {
 			t.Errorf("%q: ready %t, error %v", in, heard, err)
 		}

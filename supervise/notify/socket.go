@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,7 @@ type Socket struct {
 	// closed tells the end of Serve from a failure: the netpoller's error for a
 	// closed descriptor cannot be told by its value.
 	closed atomic.Bool
+	mu     sync.Mutex // held from the receipt of a notice until it is delivered
 }
 
 // folder holds the sockets, in the runtime directory.
@@ -132,23 +134,46 @@ func (s *Socket) Remove() error {
 	return nil
 }
 
-// Pending reads what waits, and waits for nothing. What one service may have sent is
-// bounded by the kernel's queue; whoever sends without end is heard by Serve.
-func (s *Socket) Pending() (list []Notice, err error) {
-	const enough = 4096
-	err = s.read(func(fd int) bool {
-		for len(list) < enough {
-			n, ok, err := receive(fd)
-			if err != nil {
-				return true
-			}
-			if ok {
-				list = append(list, n)
+// enough is more than one service may have sent: the kernel's queue bounds that.
+// Whoever sends without end is heard by Serve.
+const enough = 4096
+
+// Drain calls deliver for every notice that has been sent by now and that Serve has not
+// delivered, in order, and waits for no other.
+func (s *Socket) Drain(deliver func(Notice)) error {
+	raw, err := s.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		for range enough {
+			if failed = s.hear(int(fd), deliver); failed != nil {
+				return
 			}
 		}
-		return true
 	})
-	return list, err
+	if err == nil && failed != nil && failed != unix.EAGAIN {
+		err = failed
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read notify socket: %w", err)
+	}
+	return nil
+}
+
+// hear delivers the next notice.
+func (s *Socket) hear(fd int, deliver func(Notice)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok, err := receive(fd)
+	if ok {
+		deliver(n)
+	}
+	if err == unix.EINTR {
+		return nil
+	}
+	return err
 }
 
 // Serve calls deliver for every notice, in order, until the socket is closed.
@@ -156,16 +181,13 @@ func (s *Socket) Serve(deliver func(Notice)) error {
 	var failed error
 	err := s.read(func(fd int) bool {
 		for {
-			n, ok, err := receive(fd)
-			switch {
-			case err == unix.EAGAIN:
+			switch err := s.hear(fd, deliver); err {
+			case nil:
+			case unix.EAGAIN:
 				return false // wait in the netpoller
-			case err == unix.EINTR:
-			case err != nil:
+			default:
 				failed = err
 				return true
-			case ok:
-				deliver(n)
 			}
 		}
 	})
