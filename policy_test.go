@@ -16,16 +16,18 @@ import (
 // library. A package that is not listed may import nothing of ours.
 var arrows = map[string]string{
 	".":                 "applets applets/env",
-	"applets":           "applets/env applets/initramfs applets/pid1 applets/prep applets/server applets/cli",
+	"applets":           "applets/env applets/initramfs applets/pid1 applets/prep applets/server applets/cli applets/xinet",
 	"applets/env":       "",
 	"applets/pid1":      "applets/env applets/pid1/host reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
 	"applets/pid1/host": "golang.org/x/sys/unix",
 	"applets/initramfs": "applets/env",
 	// What it is ordered to do is reap's to describe; it knows nothing else.
-	"applets/prep":   "applets/env reap golang.org/x/sys/unix",
-	"applets/server": "applets/env supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock",
-	"applets/cli":    "applets/env sock supervise/config depgraph",
-	"supervise":      "supervise/launch supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
+	"applets/prep":    "applets/env reap golang.org/x/sys/unix",
+	"applets/logline": "",
+	"applets/xinet":   "applets/env applets/logline proxy proxy/address sock",
+	"applets/server":  "applets/env applets/logline supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock",
+	"applets/cli":     "applets/env sock supervise/config depgraph",
+	"supervise":       "supervise/launch supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
 	// How a process is born: what supervise orders, and what the keeper needs for it.
 	"supervise/launch":    "supervise/config reap reap/cgroup",
 	"supervise/machine":   "",
@@ -41,6 +43,8 @@ var arrows = map[string]string{
 	"supervise/logs":         "supervise/logs/pump",
 	"supervise/logs/pump":    "golang.org/x/sys/unix",
 	"depgraph":               "",
+	"proxy":                  "proxy/address golang.org/x/sys/unix",
+	"proxy/address":          "",
 	"reap":                   "reap/cgroup golang.org/x/sys/unix",
 	// By path alone: the keeper, which ends them, and the server, which makes them.
 	"reap/cgroup":   "golang.org/x/sys/unix",

@@ -7,6 +7,7 @@ import (
 	"zinit/applets/pid1"
 	"zinit/applets/prep"
 	"zinit/applets/server"
+	"zinit/applets/xinet"
 )
 
 // list is every applet, in the order of the overview.
@@ -17,6 +18,7 @@ func list() []Applet {
 		{Name: "zinit-pid1", Summary: "the same as process 1 of a machine or container", Main: pid1.Main},
 		{Name: "init", Summary: "zinit-pid1 with the flags of zinit 0.2", Main: pid1.Main},
 		{Name: "zinit-initramfs", Summary: "write an image that a kernel boots", Main: writeInitramfs},
+		{Name: "xinet", Summary: "start a service for whoever connects, and carry the connections", Main: xinet.Main},
 		{Name: "zinit-child", Hidden: true, Main: server.Main},
 		{Name: prep.Name, Hidden: true, Main: prep.Main},
 		{Name: pid1.RehearsalApplet, Hidden: true, Main: pid1.Rehearse},

@@ -16,6 +16,7 @@ func list() []Applet {
 		{Name: "zinit", Summary: "look at services and control them", Main: cli.Main},
 		{Name: "zinit-server", Hidden: true, Main: elsewhere},
 		{Name: "zinit-pid1", Hidden: true, Main: elsewhere},
+		{Name: "xinet", Hidden: true, Main: elsewhere},
 		{Name: "init", Hidden: true, Main: elsewhere},
 	}
 }

@@ -58,7 +58,9 @@ func repeatable(method string) bool {
 	case MethodPing, MethodList, MethodListFull, MethodStatus, MethodStatusFull,
 		MethodWhy, MethodTree, MethodIsRunning, MethodWait, MethodLogs,
 		MethodDiscover, MethodGet, MethodStats, MethodChildren, MethodTimers,
-		MethodLogsTail, MethodLogsFilter, MethodLogsQuery, MethodDebugState, MethodDebugProcs:
+		MethodLogsTail, MethodLogsFilter, MethodLogsQuery, MethodDebugState, MethodDebugProcs,
+		MethodXinetList, MethodXinetGet, MethodXinetStatus, MethodXinetStatusAll,
+		MethodXinetActivate, MethodXinetRelease: // the last two change nothing when they are repeated
 		return true
 	}
 	return false

@@ -168,6 +168,7 @@ type record struct {
 	bits   bits
 	counts counts
 	queued uint8 // in stale, in pending, in watched
+	hand   bool  // it was started by hand, and is not stopped for want of connections
 
 	probe probe
 	hook  hooking

@@ -53,6 +53,8 @@ type recollection struct {
 	Status string    `json:"status,omitempty"`
 	// Timer is the timer of the service, if it has one.
 	Timer *timerMemo `json:"timer,omitempty"`
+	// Hand: it was started by hand.
+	Hand bool `json:"hand,omitempty"`
 }
 
 // recollectionVersion grows when a recollection gets a member that older servers
@@ -149,7 +151,7 @@ func (c *core) commit() {
 }
 
 func (c *core) write(r *record) error {
-	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status, Timer: r.timer.memo(c.Clock)}
+	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status, Timer: r.timer.memo(c.Clock), Hand: r.hand}
 	if r.m.Run() != r.toldRun {
 		rec.Told = 0
 	}
@@ -283,7 +285,7 @@ func (c *core) restore(r *record, known *memory) error {
 	// What the graph allowed then is no permission to start now.
 	m.Perm = machine.Hold
 	r.m, r.wish, r.since, r.recalled = m, rec.Wish, time.UnixMilli(rec.SinceMs), true
-	r.toldRun, r.first, r.status = machine.Run(rec.Told), rec.First, rec.Status
+	r.toldRun, r.first, r.status, r.hand = machine.Run(rec.Told), rec.First, rec.Status, rec.Hand
 	rec.Hook.recall(r, c.Clock)
 	rec.Timer.recall(r, c.Clock)
 	if r.ran != nil && r.ran != cfg {

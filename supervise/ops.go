@@ -21,9 +21,15 @@ func (c *core) find(name string) (*record, error) {
 // what boot leaves down.
 func (c *core) start(name string, alone bool) error {
 	r, err := c.find(name)
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.bring(r, alone, true)
 	}
+	return err
+}
+
+// bring has a service come up; hand: somebody has asked for it by name.
+func (c *core) bring(r *record, alone, hand bool) error {
+	name := r.name
 	if c.draining {
 		return refuse(ShuttingDown, name, "%s: zinit is shutting down: start it after the next boot", name)
 	}
@@ -42,7 +48,9 @@ func (c *core) start(name string, alone bool) error {
 			}
 		}
 	}
-	c.byHand(r, false)
+	if hand {
+		c.byHand(r, false)
+	}
 	// The one that was named comes first: a oneshot that is to run once more must
 	// stop counting as done before others come up on its account.
 	c.want(r, true)

@@ -164,9 +164,14 @@ func (c *core) timedStart(r *record) {
 	}
 }
 
-// byHand notes that somebody has started or stopped a service: what was stopped by
-// hand is not started by its timer.
+// byHand notes that somebody has started or stopped a service: what was started by
+// hand is not stopped because no connection needs it, what was stopped by hand is not
+// started by its timer.
 func (c *core) byHand(r *record, off bool) {
+	if r.hand == off {
+		r.hand = !off
+		c.unsaved(r)
+	}
 	if r.timer != nil && r.timer.off != off {
 		r.timer.off = off
 		if every := r.cfg.Timer.Every; every > 0 {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"zinit/applets/env"
+	"zinit/applets/logline"
 	"zinit/reap"
 	"zinit/sock"
 	"zinit/supervise"
@@ -81,7 +82,7 @@ func emptyHouse(t *testing.T) *house {
 	dir := home(t)
 	h := &house{t: t, k: newToyKeeper(), path: filepath.Join(dir, "s"), said: &safeBuffer{}, ended: make(chan error, 1), waited: make(chan struct{}, 100)}
 	flags := env.ServerFlags{Socket: h.path, ConfigDir: filepath.Join(dir, "services")}
-	h.s = newServer(flags, &place{dir: dir, lock: -1}, store, newLogger(h.said, "debug", false))
+	h.s = newServer(flags, &place{dir: dir, lock: -1}, store, logline.New(h.said, "debug", false))
 	h.s.dirs.Ephemeral = filepath.Join(dir, "ephemeral")
 	return h
 }

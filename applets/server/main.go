@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"zinit/applets/env"
+	"zinit/applets/logline"
 	"zinit/reap"
 	"zinit/sock"
 	"zinit/supervise"
@@ -44,9 +45,9 @@ func Main(e *env.Env) int {
 		fmt.Fprintf(e.Stderr, "zinit-server: %v\n", err)
 		return env.ExitUsage
 	}
-	out := newPatientWriter(e.Stderr)
+	out := logline.NewPatient(e.Stderr)
 	defer out.Flush()
-	log := newLogger(out, flags.LogLevel, isTerminal(e.Stderr) && e.Getenv("NO_COLOR") == "")
+	log := logline.New(out, flags.LogLevel, isTerminal(e.Stderr) && e.Getenv("NO_COLOR") == "")
 	if err := run(e, flags, log); err != nil {
 		log.Error("cannot go on: " + err.Error())
 		return env.ExitFailed

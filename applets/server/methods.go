@@ -68,7 +68,7 @@ func (s *server) table() sock.Table {
 		{Name: sock.MethodDiscover, Access: sock.Read, Summary: "Returns this description of all methods, as OpenRPC.", Result: map[string]any(nil),
 			Handle: func(context.Context, *sock.Call) (any, error) { return document(), nil }},
 	}
-	all = slices.Concat(about, s.questions(), s.inspection(), s.output(), s.streams(), s.changes(), s.additions(), s.removals(), s.reloads())
+	all = slices.Concat(about, s.questions(), s.inspection(), s.output(), s.streams(), s.changes(), s.additions(), s.removals(), s.reloads(), s.demands())
 	return all
 }
 

@@ -279,6 +279,7 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 		"service.get", "service.stats", "service.children", "debug.state", "debug.process_tree",
 		"service.set", "service.add", "service.register", "service.monitor", "service.delete", "service.remove", "service.delete_all",
 		"rpc.discover", "service.reload", "service.start_all", "service.stop_all", "events.subscribe", "logs.subscribe",
+		"xinet.activate", "xinet.release",
 	}
 	slices.Sort(names)
 	slices.Sort(want)

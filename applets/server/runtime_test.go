@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"zinit/applets/env"
+	"zinit/applets/logline"
 	"zinit/reap"
 	"zinit/sock"
 )
@@ -21,7 +22,7 @@ import (
 // keptLog is a log that a test reads.
 func keptLog() (*slog.Logger, *bytes.Buffer) {
 	var b bytes.Buffer
-	return newLogger(&b, "trace", false), &b
+	return logline.New(&b, "trace", false), &b
 }
 
 // home is a short directory: the path of a socket has no room for t.TempDir.

@@ -1,4 +1,7 @@
-package server
+// Package logline is how the long-lived programs of the binary write their own logs:
+// one line for each record, as time, level, message and key=value, in colour on a
+// terminal. It refuses to know where the lines go.
+package logline
 
 import (
 	"context"
@@ -15,8 +18,19 @@ import (
 // levelTrace is below slog's own levels.
 const levelTrace = slog.LevelDebug - 4
 
-var levels = map[string]slog.Level{
-	"trace": levelTrace, "debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+// levelOf is the level of a word; one that is none of them is info.
+func levelOf(word string) slog.Level {
+	switch word {
+	case "trace":
+		return levelTrace
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
 }
 
 // lineHandler writes one line for each record: time, level, message, key=value.
@@ -27,9 +41,9 @@ type lineHandler struct {
 	attrs  string // of With, rendered
 }
 
-// newLogger logs to w from a level on.
-func newLogger(w io.Writer, level string, colour bool) *slog.Logger {
-	return slog.New(&lineHandler{w: w, least: levels[level], colour: colour})
+// New logs to w from a level on: trace, debug, info, warn or error.
+func New(w io.Writer, level string, colour bool) *slog.Logger {
+	return slog.New(&lineHandler{w: w, least: levelOf(level), colour: colour})
 }
 
 func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.least }
@@ -106,10 +120,10 @@ func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup is not used by anybody here; groups are flattened.
 func (h *lineHandler) WithGroup(string) slog.Handler { return h }
 
-// patientWriter hands lines to a writer that may block (a terminal that was
+// A Patient hands lines to a writer that may block (a terminal that was
 // stopped, a pipe that nobody reads) without ever making the loop wait: what does
 // not fit is counted and said later.
-type patientWriter struct {
+type Patient struct {
 	lines   chan []byte
 	dropped atomic.Int64
 	idle    chan chan struct{}
@@ -121,13 +135,15 @@ const patientRoom = 4096
 // patientPiece is about how much is written at once.
 const patientPiece = 32 << 10
 
-func newPatientWriter(w io.Writer) *patientWriter {
-	p := &patientWriter{lines: make(chan []byte, patientRoom), idle: make(chan chan struct{})}
+// NewPatient begins to hand lines to w, which nobody else writes to.
+func NewPatient(w io.Writer) *Patient {
+	p := &Patient{lines: make(chan []byte, patientRoom), idle: make(chan chan struct{})}
 	go p.run(w)
 	return p
 }
 
-func (p *patientWriter) Write(line []byte) (int, error) {
+// Write takes one line; it never fails and never waits.
+func (p *Patient) Write(line []byte) (int, error) {
 	select {
 	case p.lines <- append([]byte(nil), line...):
 	default:
@@ -136,7 +152,7 @@ func (p *patientWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (p *patientWriter) run(w io.Writer) {
+func (p *Patient) run(w io.Writer) {
 	var buf []byte
 	put := func(line []byte) {
 		// What waits goes out in one piece.
@@ -164,7 +180,7 @@ func (p *patientWriter) run(w io.Writer) {
 }
 
 // Flush waits until what was written is out, for a second at most.
-func (p *patientWriter) Flush() {
+func (p *Patient) Flush() {
 	late := time.After(time.Second)
 	done := make(chan struct{})
 	select {

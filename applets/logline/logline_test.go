@@ -1,4 +1,4 @@
-package server
+package logline
 
 import (
 	"bytes"
@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"zinit/applets/env"
 )
+
+// patience is for what takes no time.
+const patience = 20 * time.Second
 
 func TestALogLine(t *testing.T) {
 	at := time.Date(2026, 11, 20, 18, 39, 8, 987654321, time.FixedZone("elsewhere", 3600))
@@ -49,7 +50,7 @@ func TestALogLine(t *testing.T) {
 			var out bytes.Buffer
 			r := slog.NewRecord(at, c.level, c.message, 0)
 			r.Add(c.args...)
-			if err := newLogger(&out, "trace", c.colour).Handler().Handle(context.Background(), r); err != nil {
+			if err := New(&out, "trace", c.colour).Handler().Handle(context.Background(), r); err != nil {
 				t.Fatal(err)
 			}
 			if want := clock + c.want + "\n"; out.String() != want {
@@ -61,7 +62,7 @@ func TestALogLine(t *testing.T) {
 
 func TestALoggerWithPairsOfItsOwn(t *testing.T) {
 	var out bytes.Buffer
-	log := newLogger(&out, "info", false).With("a", 1).With("b", "x y").WithGroup("g")
+	log := New(&out, "info", false).With("a", 1).With("b", "x y").WithGroup("g")
 	log.Info("m", "c", 2)
 	if got := out.String(); !strings.HasSuffix(got, " info  m a=1 b=\"x y\" c=2\n") {
 		t.Errorf("got %q", got)
@@ -71,9 +72,9 @@ func TestALoggerWithPairsOfItsOwn(t *testing.T) {
 func TestLogLevels(t *testing.T) {
 	for n, least := range env.LogLevels() {
 		var out bytes.Buffer
-		log := newLogger(&out, least, false)
+		log := New(&out, least, false)
 		for _, level := range env.LogLevels() {
-			log.Log(context.Background(), levels[level], level)
+			log.Log(context.Background(), levelOf(level), level)
 		}
 		var got []string
 		for line := range strings.Lines(out.String()) {
@@ -105,7 +106,7 @@ func (g *gate) Write(b []byte) (int, error) {
 
 func TestAReaderThatNeverReadsHoldsUpNobody(t *testing.T) {
 	g := newGate()
-	p := newPatientWriter(g)
+	p := NewPatient(g)
 	put := func(text string) {
 		if n, err := p.Write([]byte(text)); n != len(text) || err != nil {
 			t.Fatalf("wrote %d, %v", n, err)
@@ -138,7 +139,7 @@ func TestAReaderThatNeverReadsHoldsUpNobody(t *testing.T) {
 
 func TestALineMayBeReusedOnceItIsWritten(t *testing.T) {
 	g := newGate()
-	p := newPatientWriter(g)
+	p := NewPatient(g)
 	line := []byte("abc\n")
 	if _, err := p.Write(line); err != nil {
 		t.Fatal(err)
@@ -157,30 +158,13 @@ type broken struct{}
 func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestABrokenReaderEndsNothing(t *testing.T) {
-	p := newPatientWriter(broken{})
-	log := newLogger(p, "info", false)
+	p := NewPatient(broken{})
+	log := New(p, "info", false)
 	for range 10 {
 		log.Info("nobody hears this")
 	}
 	p.Flush()
 	if left := len(p.lines); left != 0 {
 		t.Errorf("%d lines are left", left)
-	}
-}
-
-func TestWhatIsATerminal(t *testing.T) {
-	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if isTerminal(file) || isTerminal(new(bytes.Buffer)) || isTerminal((*os.File)(nil)) {
-		t.Error("a file, a buffer or nothing is a terminal")
-	}
-	if tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0); err == nil {
-		defer tty.Close()
-		if !isTerminal(tty) {
-			t.Error("a terminal is none")
-		}
 	}
 }
