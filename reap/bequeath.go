@@ -108,7 +108,7 @@ func recordOf(n Notice) message {
 	case ServerExited:
 		return &noticeMessage{noticeExited, n.Pid, n.Status, n.WasReady, n.Draining}
 	case Draining:
-		return &noticeMessage{Kind: noticeDraining}
+		return &noticeMessage{Kind: noticeDraining, Status: ExitCode(int(n.Code))}
 	}
 	return &noticeMessage{Kind: noticeReexec}
 }
@@ -121,7 +121,7 @@ func (m *noticeMessage) notice() Notice {
 	case noticeExited:
 		return ServerExited{m.Pid, m.Status, m.WasReady, m.Draining}
 	case noticeDraining:
-		return Draining{}
+		return Draining{m.Status.code}
 	case noticeReexec:
 		return ReexecWanted{}
 	}

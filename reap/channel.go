@@ -117,9 +117,10 @@ type (
 		Stage Stage
 		Can   uint64 // see dress.go
 	}
+	// drainingMessage says with which code the keeper is to exit after the shutdown.
+	drainingMessage struct{ Code uint8 }
 	emptyMessage    struct{}
 	readyMessage    struct{ emptyMessage }
-	drainingMessage struct{ emptyMessage }
 	completeMessage struct{ emptyMessage }
 	reexecMessage   struct{ emptyMessage }
 )

@@ -21,7 +21,7 @@ var messages = []message{
 	&ackMessage{runID{"web", 7}},
 	&planMessage{true, true, time.Minute, []PlanStep{{"web", 3, syscall.SIGTERM, ScopeMain, 10_000}, {Key: "db"}}},
 	new(readyMessage),
-	new(drainingMessage),
+	new(drainingMessage), &drainingMessage{Code: 42},
 	&tookMessage{syscall.SIGHUP},
 	&helloMessage{StageDrain, 5},
 	&Child{Key: "web", Run: 7, Pid: 4711, Start: 123456, Group: true, MainGone: true, Watched: true, Cgroup: "/sys/fs/cgroup/web.svc", leader: 4700, other: 4709},

@@ -36,6 +36,7 @@ type Client struct {
 	lost  bool   // guarded by mu; the keeper is gone, requests are dropped
 	held  bool   // guarded by mu; requests wait for Flush
 	drain bool   // guarded by mu; a shutdown has begun
+	code  uint8  // guarded by mu; for the end of the keeper
 	can   uint64 // guarded by mu; what the keeper can do
 	// words are for the answers to requests that this client has declined itself.
 	words map[runID]string // guarded by mu
@@ -406,7 +407,15 @@ func (c *Client) Draining() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drain = true
-	c.askLocked(new(drainingMessage), nil)
+	c.askLocked(&drainingMessage{c.code}, nil)
+}
+
+// ExitWith says with which code the keeper is to exit, as process 1 of a container or
+// beside others, after the shutdown that the next Draining begins.
+func (c *Client) ExitWith(code uint8) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.code = code
 }
 
 // Reexec asks the keeper to become, in place, the program that is at its path now.

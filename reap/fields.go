@@ -97,6 +97,8 @@ func (m *tookMessage) fields(c *coder) { field(c, &m.Signal) }
 func (m *nameMessage) fields(c *coder) { c.str(&m.Name) }
 func (*emptyMessage) fields(*coder)    {}
 
+func (m *drainingMessage) fields(c *coder) { field(c, &m.Code) }
+
 func (m *helloMessage) fields(c *coder) {
 	field(c, &m.Stage)
 	c.num(&m.Can)

@@ -31,6 +31,7 @@ type Keeper struct {
 	rehearsed chan Exited
 	rehearsal uint64 // number of the last
 	calm      calm
+	terminal  terminal
 	oldClone  atomic.Bool   // the kernel has no clone3
 	shelled   atomic.Bool   // there is a shell of StartShell
 	prepTime  time.Duration // see prepare.go

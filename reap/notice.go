@@ -16,8 +16,9 @@ type (
 		Draining bool // Draining came before
 	}
 
-	// Draining says that the server has begun a shutdown; the stage is StageDrain.
-	Draining struct{}
+	// Draining says that the server has begun a shutdown, after which this process is
+	// to exit with Code, if it exits; the stage is StageDrain.
+	Draining struct{ Code uint8 }
 
 	// ReexecWanted says that the server wants this process to become the program that
 	// is at its path now. It is not repeated before Keeper.RefuseReexec or a Replace.

@@ -68,6 +68,7 @@ var refusals = scenario{server: func(_ int, s *serverPlay) error {
 			return err
 		}
 	}
+	s.ExitWith(42)
 	s.Draining()
 	s.Spawn(spec("c", 1, "p"))
 	if err := answered(s, "a shutdown is under way"); err != nil {
@@ -79,8 +80,8 @@ var refusals = scenario{server: func(_ int, s *serverPlay) error {
 	if err := k.serve(); err != nil {
 		return err
 	}
-	if _, err := next[Draining](k); err != nil {
-		return err
+	if d, err := next[Draining](k); err != nil || d.Code != 42 {
+		return fmt.Errorf("%#v, %v", d, err)
 	}
 	e, err := next[ServerExited](k)
 	if err == nil && (!e.Status.Success() || !e.Draining || e.WasReady || k.Stage() != StageDrain) {

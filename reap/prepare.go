@@ -73,7 +73,9 @@ func (k *Keeper) startPrep(r *request, order *prepOrder, enter int) error {
 	// to do, one after the other.
 	attr.Env = []string{"GOMAXPROCS=1", "GOGC=off"}
 	k.lanes.hold(r.Key)
-	c, err := k.forkPrep(r.child(), []string{PrepName, strconv.Itoa(first)}, attr)
+	c, err := k.withTerminal(r, func() (Child, error) {
+		return k.forkPrep(r.child(), []string{PrepName, strconv.Itoa(first)}, attr)
+	})
 	if err != nil {
 		unix.Close(report[0])
 		k.lanes.free(r.Key)

@@ -56,7 +56,7 @@ func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 		case *readyMessage:
 			k.serverReady(s)
 		case *drainingMessage:
-			k.serverDrains(s)
+			k.serverDrains(s, m.Code)
 		}
 	})
 	if !ok {
@@ -200,13 +200,13 @@ func (k *Keeper) wantReexec(s *session) {
 	}
 }
 
-func (k *Keeper) serverDrains(s *session) {
+func (k *Keeper) serverDrains(s *session, code uint8) {
 	s.mu.Lock()
 	first := !s.draining
 	s.draining = true
 	s.mu.Unlock()
 	k.SetStage(StageDrain)
 	if first {
-		k.notice(Draining{})
+		k.notice(Draining{code})
 	}
 }

@@ -86,7 +86,7 @@ func (k *Keeper) fork(r *request) error {
 	if u := r.Dress.User; u != nil {
 		attr.Sys.Credential = &syscall.Credential{Uid: u.Uid, Gid: u.Gid, Groups: u.Groups, NoSetGroups: u.KeepGroups}
 	}
-	_, err := k.table.Start(r.child(), r.Args.Path, r.Args.Argv, attr)
+	_, err := k.withTerminal(r, func() (Child, error) { return k.table.Start(r.child(), r.Args.Path, r.Args.Argv, attr) })
 	if err == unix.ENOSYS && r.cgroup >= 0 {
 		k.oldClone.Store(true)
 	}

@@ -136,11 +136,11 @@ func SpawnError(cmd config.Command, ev reap.SpawnFailed) string {
 }
 
 // outputs is what the log store is told about a service.
-func outputs(cfg *config.Service) logs.Options {
+func (c *core) outputs(cfg *config.Service) logs.Options {
 	l := &cfg.Logging
 	return logs.Options{
 		BufferLines: l.BufferLines, BufferBytes: l.BufferBytes, Rate: l.Rate,
-		Stdout: l.Stdout, Ring: l.Ring, Syslog: l.Syslog, None: l.None,
+		Stdout: l.Stdout || c.Stdout && !l.Chosen, Ring: l.Ring, Syslog: l.Syslog, None: l.None,
 		File: l.File, FileMax: l.FileMax, FileAge: l.FileAge, FileKeep: l.FileKeep, Compress: l.Compress,
 	}
 }

@@ -67,11 +67,20 @@ type Parts struct {
 	Critical func(service, reason string, runs func(service string) bool)
 	// House is told what becomes of processes whose keys begin with @: they belong to
 	// zinit itself, and to no service. It must not block. nil: there are none.
-	House  func(reap.Event)
-	Random Random           // nil: timers have no jitter
-	Stamps Stamper          // nil: persistent timers know of no start before the boot
-	Wall   func() time.Time // what the wall clock shows; nil: time.Now
-	Log    *slog.Logger
+	House func(reap.Event)
+	// MainEnded is called when a service with main has ended for good, before the shutdown
+	// that follows; code is what it ended with, 128 and more for signals. It must not
+	// block. nil: such a service is like any other.
+	MainEnded func(code uint8)
+	// Stdout: what services write goes to stdout too unless their files say where it goes.
+	Stdout bool
+	// StopWithin bounds the stop of all services in a shutdown: where their times to stop
+	// add up to more, each gets less. 0: no bound.
+	StopWithin time.Duration
+	Random     Random           // nil: timers have no jitter
+	Stamps     Stamper          // nil: persistent timers know of no start before the boot
+	Wall       func() time.Time // what the wall clock shows; nil: time.Now
+	Log        *slog.Logger
 	// Memory is for the server that takes over, Clock for the moments in it; nil:
 	// there will be none that knows more than the keeper does.
 	Memory Memory
@@ -110,6 +119,7 @@ type core struct {
 	idle     []*record // those that wait until there are none
 	hasty    bool      // they do not wait: nothing takes time
 	critical []*record
+	mains    []*record
 	begun    time.Time // when the first configuration was loaded
 	patience time.Time // no deadline is acted upon before; see woke
 
@@ -178,8 +188,10 @@ type record struct {
 	// idleBy is until when it waits, as an idle service, for others to come up.
 	idleBy  time.Time
 	alarmed bool // see alarm
-	watch   watching
-	first   int // the main process before the one that is looked for
+	// unstarted is the exit code for the last start that failed.
+	unstarted uint8
+	watch     watching
+	first     int // the main process before the one that is looked for
 	// status is what the living run says about itself.
 	status string
 	env    []string
@@ -286,6 +298,9 @@ func (c *core) announce(r *record, before machine.State) {
 			level = slog.LevelDebug
 		}
 	case machine.Failed:
+		if c.speaks(r) {
+			break
+		}
 		level = slog.LevelWarn
 		if r.m.Last > 0 {
 			c.later(func() { c.Logs.Append(r.name, why) })

@@ -29,6 +29,7 @@ func (c *core) keeperEvent(ev reap.Event) {
 			c.probeSpawnFailed(service, e)
 		} else if r := c.byName[e.Key]; r != nil {
 			c.Logs.Discard(e.Key, e.Run)
+			r.unstarted = unstartedCode(e)
 			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: SpawnError(r.cfg.Command, e)})
 		}
 	case reap.Exited:

@@ -44,6 +44,10 @@ func setKey(s *config.Service, key, value string) (err error) {
 		timerOf(s).Persistent = true
 	case "critical":
 		s.Critical = true
+	case "main":
+		s.Main = true
+	case "stop-timeout":
+		s.Lifecycle.StopTimeout, err = time.ParseDuration(value)
 	case "hook-timeout":
 		s.Lifecycle.HookTimeout, err = time.ParseDuration(value)
 	case "pre":

@@ -212,6 +212,7 @@ func (c *core) shutdown() {
 	if c.Draining != nil {
 		go c.Draining()
 	}
+	c.hasten()
 	for _, r := range c.recs {
 		c.wishes(r, wishDown)
 	}

@@ -34,13 +34,16 @@ func (c *core) rebuild() {
 	graph, faults := depgraph.Build(nodes)
 	c.graph, c.starts = graph, graph.StartOrder()
 	c.recs = make([]*record, len(c.order))
-	c.coming, c.critical = 0, nil
+	c.coming, c.critical, c.mains = 0, nil, nil
 	for _, r := range c.order {
 		i, _ := graph.Index(r.name)
 		r.i = int32(i)
 		c.recs[i] = r
 		if r.cfg.Critical {
 			c.critical = append(c.critical, r)
+		}
+		if r.cfg.Main {
+			c.mains = append(c.mains, r)
 		}
 		r.bits, r.counts = bits{}, counts{}
 		c.touch(r) // its bits may be none from now on, which spread does not see

@@ -167,6 +167,7 @@ func (c *core) work() {
 	c.tick()
 	c.act()
 	c.sweep()
+	c.follow()
 	c.act()
 	c.alarm()
 	c.send()

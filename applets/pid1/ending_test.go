@@ -40,7 +40,7 @@ func TestAMachineEndsInSteps(t *testing.T) {
 	ending := append(serves[:3:3],
 		at{2 * s, halt4, drain, does(refuseSpawns{}, tellServer{term})},
 		at{2 * s, pwr, drain, nil}, // the first counts
-		at{2 * s, draining{s}, drain, nil},
+		at{2 * s, draining{s, 0}, drain, nil},
 		at{3 * s, done, sweep, asks})
 	n := len(ending)
 	live(t, []tale{
@@ -56,7 +56,7 @@ func TestAMachineEndsInSteps(t *testing.T) {
 			at{8 * s, ticked{}, halt, does(finish{halted, 0})})},
 		{"in a container nobody is asked", container, append(serves[:3:3],
 			at{2 * s, pwr, drain, does(refuseSpawns{}, tellServer{term})},
-			at{2 * s, draining{s}, drain, nil},
+			at{2 * s, draining{s, 0}, drain, nil},
 			at{3 * s, done, sweep, sweeps})},
 	})
 }

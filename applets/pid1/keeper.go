@@ -20,7 +20,9 @@ type keeper struct {
 
 	binary *binary
 	argv   []string // of the server
-	births chan any // how the start that is under way ended: started or notStarted
+	// contained: what runs here is a container, whoever its process 1 is.
+	contained bool
+	births    chan any // how the start that is under way ended: started or notStarted
 
 	applet     []string // the name under which this program was found, and its arguments
 	rehearsals chan rehearsal
@@ -176,8 +178,12 @@ func (k *keeper) startServer(back bool) {
 			k.births <- result
 		}()
 		k.standIn.serverComes()
-		// Standard input is not handed on: the keeper's terminal is not the server's.
+		// Standard input is not handed on: the keeper's terminal is not the server's. That
+		// of a container is for its main service.
 		stdio := [3]*os.File{nil, os.Stdout, os.Stderr}
+		if k.contained {
+			stdio[0] = os.Stdin
+		}
 		pid, fresh, err := k.binary.start(back, func(path string) (int, error) {
 			return k.reap.StartServer(path, k.argv, os.Environ(), stdio)
 		}, k.console.printf)
@@ -211,6 +217,9 @@ func (k *keeper) signalled(sig os.Signal) {
 		k.feed(replaceWanted{})
 		return
 	case s == unix.SIGHUP:
+		if k.reap.OwnHangup() {
+			return
+		}
 		if k.life.role != machine && hungUp(k.terminals) {
 			s = unix.SIGTERM
 		}
@@ -236,7 +245,7 @@ func (k *keeper) noticed(n reap.Notice) {
 		k.feed(replaceWanted{})
 	case reap.Draining:
 		_, worst := k.reap.Plan()
-		k.feed(draining{worst})
+		k.feed(draining{worst, int(n.Code)})
 	}
 	k.advance()
 }

@@ -149,6 +149,7 @@ func newKeeper(l life, flags env.ServerFlags, console *console, signals <-chan o
 		terminals:  terminals(),
 		binary:     thisBinary(),
 		argv:       append([]string{"zinit-child"}, flags.Args()...),
+		contained:  flags.Container,
 		births:     make(chan any, 1),
 		rehearsals: make(chan rehearsal, 1),
 	}

@@ -123,11 +123,14 @@ type (
 		status          reap.Status
 		ready, draining bool
 	}
-	draining      struct{ worst time.Duration } // the server has begun a shutdown by itself
-	replaceWanted struct{}                      // this process is to become the program at its path
-	rehearsed     struct{ err error }           // that program was tried
-	refused       struct{ err error }           // the kernel would not execute it
-	asked         struct {                      // a signal came; worst as the plan says
+	draining struct { // the server has begun a shutdown, perhaps by itself
+		worst time.Duration
+		code  int // with which to exit after it
+	}
+	replaceWanted struct{}            // this process is to become the program at its path
+	rehearsed     struct{ err error } // that program was tried
+	refused       struct{ err error } // the kernel would not execute it
+	asked         struct {            // a signal came; worst as the plan says
 		sig   syscall.Signal
 		worst time.Duration
 	}
@@ -209,7 +212,7 @@ func (l *life) step(event any, now time.Time) []any {
 		if l.stage < drain {
 			l.drain(l.usual(), e.worst, now)
 		}
-		l.answered = true
+		l.answered, l.code = true, max(l.code, e.code)
 	case asked:
 		return l.asked(e, now)
 	case ticked:

@@ -121,7 +121,7 @@ func TestAProgramThatIsNewProvesItselfOrIsGivenUp(t *testing.T) {
 			at{17 * s, ticked{}, respawn, does(refuse{errFailed.Error()}, killServer{})},
 			at{17 * s, replaceWanted{}, respawn, does(refuse{errFailed.Error()})})},
 		{"a shutdown comes first", standalone, append(begun[:6:6],
-			at{3 * s, draining{s}, drain, nil},
+			at{3 * s, draining{s, 0}, drain, nil},
 			at{18 * s, done, sweep, sweeps})},
 	})
 }

@@ -62,7 +62,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		return fmt.Errorf("cannot speak to the keeper: %w: start zinit-server, not this program", err)
 	}
 	keeper.Hold() // the supervisor flushes at the end of each turn
-	place, err := openPlace(flags.Socket, holdsSocket(inv.Kept), log)
+	place, err := openPlace(flags.Socket, holdsSocket(inv.Kept))
 	if err != nil {
 		return err
 	}
@@ -71,9 +71,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	if err != nil && !mayGoUnserved(flags, err) {
 		return err
 	}
-	if err != nil {
-		log.Warn("nobody can connect: name a place that can be written with --socket", "error", err)
-	}
+	place.warn(err, log)
 	store, err := openLogs(place.logDir(), keeper.Release, log)
 	if err != nil {
 		return err
@@ -90,7 +88,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	})
 	memory := openMemory(place, inv, keeper, log)
 	others.Wait()
-	launcher := newLauncher(keeper, log)
+	launcher := newLauncher(keeper, lentStreams(e, flags), log)
 	s.gauge = launcher
 	ears := s.newEars(place, keeper, launcher)
 	parts := supervise.Parts{
@@ -106,6 +104,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		},
 	}
 	memory.parts(&parts)
+	containParts(flags, keeper, &parts)
 	if flags.Pid1Mode {
 		shell := s.newEmergency(launcher, inv)
 		parts.Critical, parts.House = shell.critical, shell.heard

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -56,8 +58,12 @@ func (s *server) openOutlets(e *env.Env, kept map[string]*os.File, keeper releas
 		}
 		in = openMessages(path, kept, keeper, s.log)
 	}
+	var errs io.Writer
+	if s.flags.Container {
+		errs = e.Stderr
+	}
 	s.logs.SetOutlets(logs.Outlets{
-		Stdout: e.Stdout, Colour: isTerminal(e.Stdout) && e.Getenv("NO_COLOR") == "",
+		Stdout: e.Stdout, Stderr: errs, Colour: isTerminal(e.Stdout) && e.Getenv("NO_COLOR") == "",
 		OwnSyslog: in != nil && in.path == syslogPath,
 		MainPid: func(service string) int {
 			if v := s.sup.Snapshot().Find(service); v != nil {
@@ -96,7 +102,11 @@ func openMessages(path string, kept map[string]*os.File, keeper releaser, log *s
 	}
 	in, err := makeMessages(path, keeper)
 	if err != nil {
-		log.Warn("the system log is not read", "error", err)
+		level := slog.LevelWarn
+		if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
+			level = slog.LevelInfo // /dev is not ours
+		}
+		log.Log(context.Background(), level, "the system log is not read", "error", err)
 		return nil
 	}
 	return in

@@ -28,6 +28,8 @@ type server struct {
 
 	dirs config.Dirs // where the configuration is
 	at   *place
+	// command is the service that the command of a container became; nil: there is none.
+	command *config.Service
 
 	manager notifier // that the keeper was started by, if it wants to know
 
@@ -50,6 +52,9 @@ func newServer(flags env.ServerFlags, at *place, store *logs.Logs, log *slog.Log
 		turn: make(chan struct{}, 1), unsaved: map[string]*config.Service{}, at: at,
 	}
 	s.dirs.Cache = openCompiled(at, log)
+	if flags.Command != nil {
+		s.command = commandService(flags.Command)
+	}
 	return s
 }
 

@@ -107,7 +107,7 @@ func reloadResult(set *config.Set, ch supervise.Changes, p sock.ReloadParams) so
 // does not exist. That it cannot be read is no reason not to run: services can be
 // added.
 func (s *server) firstConfig() *config.Set {
-	if err := os.MkdirAll(s.dirs.User, 0o755); err != nil {
+	if err := os.MkdirAll(s.dirs.User, 0o755); err != nil && !s.flags.Container {
 		s.log.Warn("cannot make the configuration directory", "error", err)
 	}
 	set, err := s.load(true)
@@ -120,6 +120,7 @@ func (s *server) firstConfig() *config.Set {
 	if set, _ = config.LoadDirs(rest); set == nil { // those that are left may still be read
 		set = &config.Set{}
 	}
+	s.addCommand(set)
 	set.Problems = append(set.Problems, config.Problem{
 		File: s.dirs.User, Severity: config.Error, Message: "is not loaded: " + err.Error() + ": mend that and reload",
 	})
@@ -129,10 +130,16 @@ func (s *server) firstConfig() *config.Set {
 // load reads the configuration; with say it logs what is wrong in it.
 func (s *server) load(say bool) (*config.Set, error) {
 	set, err := config.LoadDirs(s.dirs)
+	if s.mayBeWithout(err) {
+		rest := s.dirs
+		rest.User = ""
+		set, err = config.LoadDirs(rest)
+	}
 	if err != nil {
 		return nil, err
 	}
 	set.Services = append(set.Services, s.withoutFile(set)...)
+	s.addCommand(set)
 	if !say {
 		return set, nil
 	}

@@ -27,6 +27,7 @@ const listenName = "listen/"
 // A place is where the server keeps what must outlive it.
 type place struct {
 	dir string // the runtime directory; empty when nothing can be written
+	why error  // there is none
 
 	mu sync.Mutex
 	// lock is held for as long as the server lives; -1: there is none. It is a
@@ -71,8 +72,8 @@ func isAt(fd int, path string) bool {
 
 // openPlace makes the runtime directory of a socket and locks it; known: an earlier
 // server of the keeper had it. Where nothing can be written there is none, and one
-// warning says so.
-func openPlace(socket string, known bool, log *slog.Logger) (*place, error) {
+// warning says so, see warn.
+func openPlace(socket string, known bool) (*place, error) {
 	dir := env.RuntimeDir(socket)
 	lock := -1
 	err := makePrivate(dir, known)
@@ -83,10 +84,23 @@ func openPlace(socket string, known bool, log *slog.Logger) (*place, error) {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return nil, fmt.Errorf("%s is in use by another zinit server: stop it, or name another socket with --socket", dir)
 	case err != nil:
-		log.Warn("no runtime directory: logs are kept in memory and do not outlive the server", "error", err)
-		return &place{lock: -1}, nil
+		return &place{why: err, lock: -1}, nil
 	}
 	return &place{dir: dir, lock: lock}, nil
+}
+
+// warn says what is missing for want of a place that can be written; unserved is why
+// there is no socket, nil if there is one.
+func (p *place) warn(unserved error, log *slog.Logger) {
+	const next = ": name a place that can be written with --socket"
+	switch {
+	case p.why != nil && unserved != nil:
+		log.Warn("nobody can connect, and logs are kept in memory"+next, "error", unserved)
+	case p.why != nil:
+		log.Warn("no runtime directory: logs are kept in memory and do not outlive the server", "error", p.why)
+	case unserved != nil:
+		log.Warn("nobody can connect"+next, "error", unserved)
+	}
 }
 
 // lockPatience is how long the lock of a directory is waited for. A keeper that

@@ -160,6 +160,7 @@ func (h *Health) fields(c *coder) {
 func (l *Logging) fields(c *coder) {
 	num(c, &l.BufferLines)
 	num(c, &l.BufferBytes)
+	yes(c, &l.Chosen)
 	yes(c, &l.Stdout)
 	yes(c, &l.Ring)
 	yes(c, &l.Syslog)

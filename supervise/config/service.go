@@ -176,6 +176,7 @@ type Logging struct {
 	BufferLines int   // what `logs` returns at most
 	BufferBytes int64 // cap of the store
 
+	Chosen               bool // the file says by `log` which of the following there are
 	Stdout, Ring, Syslog bool // sinks beside the store
 	None                 bool // what it writes is dropped; none of the others is set then
 

@@ -24,6 +24,7 @@ func setLog(s *Service, v value) {
 		return
 	}
 	l := &s.Logging
+	l.Chosen = true
 	for _, e := range lines {
 		switch word := e.entry.value.(string); word {
 		case "store":
@@ -52,6 +53,9 @@ func isStore(v value) bool { return v.entry.value == "store" }
 
 func getLog(s *Service) any {
 	l := s.Logging
+	if !l.Chosen {
+		return nil // what that means is not the same everywhere
+	}
 	if l.None {
 		return []string{"none"}
 	}

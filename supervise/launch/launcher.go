@@ -53,6 +53,9 @@ type Options struct {
 	NoTree error
 	Log    *slog.Logger
 
+	// Streams are lent to main services; nil: there are none to lend.
+	Streams *Streams
+
 	// Passwd and Group are the files of users and groups; empty: those in /etc.
 	Passwd, Group string
 }
@@ -69,6 +72,7 @@ type Launcher struct {
 	groups  groups
 	queue   *queue
 	uid     int
+	streams *Streams
 
 	findings findings
 }
@@ -80,7 +84,7 @@ func New(o Options) *Launcher {
 		users:  accounts{passwd: orElse(o.Passwd, "/etc/passwd"), group: orElse(o.Group, "/etc/group")},
 		groups: groups{tree: o.Tree, why: o.NoTree, of: make(map[string]*inForce)},
 		queue:  newQueue(),
-		uid:    os.Geteuid(),
+		uid:    os.Geteuid(), streams: o.Streams,
 	}
 }
 

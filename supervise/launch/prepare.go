@@ -39,6 +39,9 @@ func (l *Launcher) prepare(o *Order) (spec reap.Spec, err error) {
 			}
 		}
 	}
+	if svc.Main && !o.Guest && l.streams != nil {
+		return spec, l.streams.lend(svc, &spec)
+	}
 	return spec, nil
 }
 
@@ -133,7 +136,9 @@ func reason(err error) error {
 
 func errnoOf(err error) syscall.Errno {
 	var errno syscall.Errno
-	errors.As(err, &errno)
+	if !errors.As(err, &errno) && errors.Is(err, os.ErrNotExist) {
+		return syscall.ENOENT
+	}
 	return errno // 0 says that the text is all there is
 }
 

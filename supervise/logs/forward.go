@@ -16,6 +16,7 @@ import (
 // and the system log only.
 type Outlets struct {
 	Stdout  io.Writer // nil: lines for it are dropped
+	Stderr  io.Writer // for lines that were not written to stdout; nil: they go to Stdout too
 	Colour  bool      // people look at Stdout
 	Ring    string    // empty: /dev/kmsg
 	Syslog  string    // empty: /dev/log
@@ -94,7 +95,7 @@ type forwardWaiter struct {
 func (l *Logs) makeOutlet(k kind, service string) outlet {
 	switch k {
 	case toStdout:
-		return &stdoutOutlet{service: service, to: &l.stdout, w: l.outlets.Stdout, colour: l.outlets.Colour}
+		return &stdoutOutlet{service: service, to: &l.stdout, w: l.outlets.Stdout, errs: l.outlets.Stderr, colour: l.outlets.Colour}
 	case toRing:
 		return &ringOutlet{service: service, path: l.outlets.Ring}
 	}

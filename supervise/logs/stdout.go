@@ -23,6 +23,7 @@ type stdoutOutlet struct {
 	service string
 	to      *stdoutTurn
 	w       io.Writer // nil: there is none
+	errs    io.Writer // for all that was not written to stdout; nil: w
 	colour  bool
 	buf     []byte
 	missing shortfall
@@ -39,15 +40,18 @@ func (o *stdoutOutlet) put(lines []Line, lost int64) (problem string) {
 	if text := o.missing.String(); text != "" {
 		b = o.line(b, Line{Stream: Zinit, Text: []byte(text)})
 	}
+	var e []byte
 	for i := range lines {
-		b = o.line(b, lines[i])
+		if o.errs != nil && lines[i].Stream != Stdout {
+			e = o.line(e, lines[i])
+		} else {
+			b = o.line(b, lines[i])
+		}
 	}
 	if o.buf = b; cap(b) > 2*chunk {
 		o.buf = nil // of a very long line
 	}
-	o.to.mu.Lock()
-	_, err := o.w.Write(b)
-	o.to.mu.Unlock()
+	err := o.write(b, e)
 	if err == nil {
 		o.missing = shortfall{}
 		return ""
@@ -56,6 +60,19 @@ func (o *stdoutOutlet) put(lines []Line, lost int64) (problem string) {
 	o.missing.lines += int64(len(lines))
 	o.retry = time.Now().Add(retryAfter)
 	return ""
+}
+
+// write writes what goes to stdout and what goes to stderr.
+func (o *stdoutOutlet) write(b, e []byte) (err error) {
+	o.to.mu.Lock()
+	defer o.to.mu.Unlock()
+	if len(b) > 0 {
+		_, err = o.w.Write(b)
+	}
+	if len(e) > 0 && err == nil {
+		_, err = o.errs.Write(e)
+	}
+	return err
 }
 
 func (o *stdoutOutlet) owes() time.Duration { return 0 }
