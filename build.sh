@@ -234,7 +234,7 @@ go_tests() {
 	if command -v "$(go env CC)" >/dev/null && [[ -e /usr/include/stdlib.h ]]; then
 		race=(-race)
 		export CGO_ENABLED=1
-		runs=${runs:-2000} # "simulated" lives through the rest, ten times as fast
+		runs=${runs:-500} # "simulated" lives through the rest, ten times as fast
 	else
 		skipped "the race detector: there is no C compiler"
 	fi

@@ -91,8 +91,8 @@ func TestFault26APidThatIsSomebodyElsesNowIsNotSignalled(t *testing.T) {
 	was, _ := processOf(old)
 	gone := in.pid("a")
 	in.killBoth()
-	if err := syscall.Kill(gone, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
+	if err := syscall.Kill(gone, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+		t.Fatal(err) // it may have written into its pipe, which nobody reads any more
 	}
 	in.gone(gone)
 	stranger := exec.Command("sleep", "100000")
