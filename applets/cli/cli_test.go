@@ -457,6 +457,42 @@ func TestCheck(t *testing.T) {
 	s.compare(t, "check")
 }
 
+func TestConvert(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"redis.yaml":  "exec: redis-server --port 7777\ntest: redis-cli ping\nafter: [net]\nlgo: ring\n",
+		"bad.yaml":    "exec: a\noneshot: yes\n",
+		"net.service": "[Unit]\nDescription=the net\n[Service]\nType=oneshot\nExecStart=/sbin/net up\nPrivateTmp=yes\n",
+		"web.toml":    "[service]\nname = \"web\"\nexec = \"web\"\n[lifecycle]\nrestart = \"on-failure\"\nmax_restarts = 0\n",
+		"notes.txt":   "",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(dir, "out")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{hide: []string{dir, "$DIR"}}
+	s.run("convert", dir+"/redis.yaml")
+	s.run("convert", dir)
+	s.run("convert", "--to", out, dir+"/redis.yaml", dir+"/net.service", dir+"/web.toml")
+	s.run("check", out)
+	s.run("convert", "--to", out, dir+"/redis.yaml")
+	s.run("convert", "--to", dir+"/none", dir+"/redis.yaml")
+	s.run("convert", "--replace", dir+"/redis.yaml", dir+"/bad.yaml")
+	s.run("convert", dir+"/redis.yaml")
+	s.run("convert", out)
+	s.run("convert")
+	s.run("convert", "--to", out, "--replace", dir)
+	s.compare(t, "convert")
+	entries, err := filepath.Glob(dir + "/*")
+	if err != nil || len(entries) != 7 {
+		t.Error(entries, err)
+	}
+}
+
 func TestExitCodesOfRefusals(t *testing.T) {
 	for _, test := range []struct {
 		err  error

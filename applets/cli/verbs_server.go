@@ -14,6 +14,7 @@ there are errors.
 			example: "zinit check\nzinit check ./services web.toml",
 			run:     check,
 		},
+		convertVerb(),
 		{
 			name:    "ping",
 			flags:   []flag{{"timeout", "", "D", "look that long for a server that is about to start"}, jsonFlag},

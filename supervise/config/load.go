@@ -198,8 +198,11 @@ func (l *loaded) name() string {
 
 // baseName is the name of a service whose file does not tell it.
 func baseName(path string) string {
-	if isYAML(path) {
+	switch {
+	case isYAML(path):
 		return legacyName(path)
+	case isUnit(path):
+		return strings.TrimSuffix(filepath.Base(path), unitSuffix)
 	}
 	return strings.TrimSuffix(filepath.Base(path), ".toml")
 }

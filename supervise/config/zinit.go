@@ -17,8 +17,8 @@ const (
 	defaultStatus      = 200     // of a health check by http
 )
 
-// Parse reads the text of one file: YAML of zinit 0.2 when path ends in .yaml, and
-// TOML otherwise. For the rest path is only used for messages, and for the name of a
+// Parse reads the text of one file: YAML of zinit 0.2 when path ends in .yaml, a unit of
+// systemd when it ends in .service, and TOML otherwise. For the rest path is only used for messages, and for the name of a
 // service that does not tell its own. The service is nil
 // when there is an Error among the problems; problems are sorted by line.
 func Parse(path string, text []byte) (*Service, []Problem) {
@@ -47,8 +47,11 @@ type file struct {
 func parse(path string, text []byte) loaded {
 	f := &file{path: path, name: baseName(path), lines: make(map[string]int, 16)}
 	read := f.read
-	if isYAML(path) {
+	switch {
+	case isYAML(path):
 		read = f.readLegacy
+	case isUnit(path):
+		read = f.readUnit
 	}
 	s := read(text)
 	if f.failed {

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// IsForeign tells whether the file at path is to be converted by its name: YAML of
+// zinit 0.2, or a service unit of systemd.
+func IsForeign(path string) bool { return isYAML(path) || isUnit(path) }
+
+// Brief returns s as a zinit TOML file with nothing in it but what is not the default.
+// Reading it gives the same service again; the error says when that is not so, since
+// there is no way to write it.
+func Brief(s *Service) ([]byte, error) {
+	var b []byte
+	plain := plainService()
+	for i := range sections {
+		sec := &sections[i]
+		if !sec.concerns(s) {
+			continue
+		}
+		table := sec.brief(s, plain)
+		if table == nil {
+			continue
+		}
+		if b != nil {
+			b = append(b, '\n')
+		}
+		b = append(b, table...)
+	}
+	if back, _ := Parse(s.Name+".toml", b); back == nil || !back.Same(s) {
+		return nil, errors.New("cannot be written as TOML: its command begins with a word that is a builtin of the shell there")
+	}
+	return b, nil
+}
+
+// brief is the table with what must be said; nil when that is nothing.
+func (sec *section) brief(s, plain *Service) []byte {
+	var b, env []byte
+	for i := range sec.keys {
+		k := &sec.keys[i]
+		v, given := k.inFile(s)
+		switch list, isEnv := v.(environ); {
+		case !given || v == nil, k.implied != nil && k.implied(s), !k.required && !k.mustBeSaid(s, plain):
+		case isEnv:
+			for _, kv := range list {
+				name, text, _ := bytes.Cut([]byte(kv), []byte("="))
+				env = append(env, tomlKey(string(name))+" = "+tomlText(string(text))+"\n"...)
+			}
+			env = append([]byte("\n["+sec.name+"."+k.name+"]\n"), env...)
+		default:
+			b = append(b, k.name+" = "+tomlValue(v)+"\n"...)
+		}
+	}
+	if b == nil && env == nil {
+		return nil
+	}
+	return append(append([]byte("["+sec.name+"]\n"), b...), env...)
+}
+
+// WriteNew writes the text of a service as the file NAME.toml of the directory dir. A
+// file that is there is not overwritten, and neither is the name of another file's
+// service taken. It is on the disk when WriteNew returns, and nothing is left when it
+// fails. As with [Save] the error is the reason alone.
+func WriteNew(dir, name string, text []byte) (path string, err error) {
+	path = filepath.Join(dir, name+".toml")
+	if err := CheckName(name); err != nil {
+		return path, fmt.Errorf("the name %w", err)
+	}
+	f, err := createBeside(dir, nil)
+	if err != nil {
+		return path, err
+	}
+	defer os.Remove(f.Name()) // it has another name by then, or must not stay
+	if err := fill(f, text); err != nil {
+		return path, err
+	}
+	if err := reason(os.Link(f.Name(), path)); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = errors.New("it is there already: remove it, or write elsewhere with --to")
+		}
+		return path, err
+	}
+	return path, syncDir(dir)
+}
+
+// Supersede writes the text of a service as the file NAME.toml beside the file old, and
+// calls that one kept from then on, which nobody loads: its name with ~ behind it. When
+// it fails old is as it was, and there is no new one. As with [Save] the error is the
+// reason alone.
+func Supersede(old, name string, text []byte) (path, kept string, err error) {
+	path, err = WriteNew(filepath.Dir(old), name, text)
+	if err != nil {
+		return path, "", err
+	}
+	for i := range maxKept {
+		if kept = old + "~"; i > 0 {
+			kept = fmt.Sprintf("%s~%d~", old, i)
+		}
+		if _, err = os.Lstat(kept); err == nil {
+			err = fs.ErrExist
+			continue
+		}
+		err = reason(os.Rename(old, kept))
+		break
+	}
+	if err != nil {
+		_ = os.Remove(path) // two files of one name would be worse
+		return path, "", fmt.Errorf("cannot rename %s: %w", old, err)
+	}
+	return path, kept, syncDir(filepath.Dir(old))
+}
