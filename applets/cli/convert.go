@@ -124,4 +124,3 @@ is there is overwritten. Needs no server.
 		run:     convert,
 	}
 }
-
