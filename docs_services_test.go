@@ -255,5 +255,8 @@ func TestWhomAStopReaches(t *testing.T) {
 		if left := alive(members); len(left) != c.left {
 			t.Errorf("%s: left are %v", mode, left)
 		}
+		if full, err := in.dial().StatusFull(shortly(t), mode); err != nil || len(full.Left) < c.left || c.left == 0 && full.Left != nil {
+			t.Errorf("%s: its status says that left are %+v, %v", mode, full.Left, err)
+		}
 	}
 }

@@ -118,10 +118,15 @@ func TestFault19WithoutCgroupsTheTruthIsTold(t *testing.T) {
 	}
 	main := in.pid("bomb")
 	check := in.untouched("calm")
-	in.must("stop", "bomb")
+	if out := in.must("stop", "bomb"); !strings.Contains(out, "Warning: bomb: ") || !strings.Contains(out, "have left their session live on, perhaps some of it (") {
+		t.Errorf("the stop says\n%s", out)
+	}
 	in.waitState("bomb", "exited")
 	if p, ok := processOf(main); ok && p.state != "Z" {
 		t.Errorf("its main process is left: %v", p)
+	}
+	if out := in.must("status", "bomb"); !strings.Contains(out, "Left:    perhaps ") {
+		t.Errorf("its status is\n%s", out)
 	}
 	check()
 	in.shutdown()

@@ -147,11 +147,20 @@ func (s ServiceStatusFull) appendJSON(b []byte) []byte {
 	if s.Cgroup != "" {
 		b = append(appendString(append(b, `"cgroup":`...), s.Cgroup), ',')
 	}
+	if s.CgroupMissing != "" {
+		b = append(appendString(append(b, `"cgroup_missing":`...), s.CgroupMissing), ',')
+	}
+	if s.Claims != nil {
+		b = append(appendAny(b, `"claims":`, s.Claims), ',')
+	}
 	b = appendList(append(b, `"dependencies":`...), s.Dependencies)
 	b = appendText(b, `,"description":`, s.Description)
 	b = appendText(b, `,"group":`, s.Group)
 	b = appendText(b, `,"health":`, s.Health)
 	b = strconv.AppendBool(append(b, `,"is_target":`...), s.IsTarget)
+	if len(s.Left) > 0 {
+		b = appendAny(b, `,"left":`, s.Left)
+	}
 	if len(s.Limits) > 0 {
 		b = appendAny(b, `,"limits":`, s.Limits)
 	}
@@ -160,6 +169,9 @@ func (s ServiceStatusFull) appendJSON(b []byte) []byte {
 	b = appendText(b, `,"source":`, s.Source)
 	b = s.State.appendJSON(append(b, `,"state":`...))
 	b = appendText(b, `,"status_text":`, s.StatusText)
+	if len(s.Strays) > 0 {
+		b = appendAny(b, `,"strays":`, s.Strays)
+	}
 	if s.Timer != nil {
 		b = appendAny(b, `,"timer":`, s.Timer)
 	}

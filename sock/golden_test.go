@@ -110,6 +110,7 @@ func TestShapesAreThoseOfTheContract(t *testing.T) {
 		ServiceStatusFull{Name: "web", State: running(23092), UptimeSecs: ptr(int64(7)), Details: Details{Run: 1},
 			Source: "/etc/web.toml", Health: "passed"},
 		ServiceStatusFull{Name: "web", State: running(23092), UptimeSecs: ptr(int64(7)), Cgroup: "/sys/fs/cgroup/web.svc", Description: "the <shop>",
+			CgroupMissing: "no tree", Claims: &Claims{true, []uint16{80}, []string{"apache"}}, Left: []Child{{1, "old", 7}}, Strays: []Child{{2, "lost", 8}},
 			Group: "web", Health: "healthy", Limits: []Limit{{true, "memory_max", 512, ""}, {false, "cpu_quota", 0, "no controller"}}, Source: "/etc/web.toml",
 			StatusText: "3 guests", Timer: &TimerStatus{1, "web", 2, false, "running", 3}, Type: "notify", User: "web", WatchdogMs: 5000,
 			Usage: &Usage{FromCgroup, 1, 2, FromProc, 3, 4, 5, FromCgroup}, Details: Details{2, 0, "reloading", "", "r", 1, 2, 3}},

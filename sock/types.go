@@ -152,24 +152,35 @@ type ServiceInfo struct {
 // ServiceStatusFull is the result of service.status_full. What it uses, its cgroup
 // and its limits are told while it has a process or may have one.
 type ServiceStatusFull struct {
-	Cgroup       string       `json:"cgroup,omitempty" doc:"directory of its cgroup"`
-	Dependencies []Dependency `json:"dependencies"`
-	Description  string       `json:"description,omitempty" doc:"for people"`
-	Group        string       `json:"group,omitempty" doc:"it runs as, as configured"`
-	Health       string       `json:"health,omitempty" doc:"what the checks say"`
-	IsTarget     bool         `json:"is_target" doc:"it is a group of services, without a process"`
-	Limits       []Limit      `json:"limits,omitempty" doc:"in force, or configured"`
-	Name         string       `json:"name"`
-	Source       string       `json:"source,omitempty" doc:"the file it is described in"`
-	State        ServiceState `json:"state"`
-	StatusText   string       `json:"status_text,omitempty" doc:"what it says about itself (STATUS=)"`
-	Timer        *TimerStatus `json:"timer,omitempty" doc:"of a service that a timer starts"`
-	Type         string       `json:"type,omitempty" doc:"forking, oneshot, notify or idle; left out for simple"`
-	UptimeSecs   *int64       `json:"uptime_secs" doc:"null when it is not running"`
-	Usage        *Usage       `json:"usage,omitempty" doc:"what its processes use"`
-	User         string       `json:"user,omitempty" doc:"it runs as, as configured"`
-	WatchdogMs   int64        `json:"watchdog_ms,omitempty" doc:"how often it must say that it lives"`
+	Cgroup        string       `json:"cgroup,omitempty" doc:"directory of its cgroup"`
+	CgroupMissing string       `json:"cgroup_missing,omitempty" doc:"why it has none: who leaves the session of a service is lost sight of then"`
+	Claims        *Claims      `json:"claims,omitempty" doc:"what must not be in its way when it starts"`
+	Dependencies  []Dependency `json:"dependencies"`
+	Description   string       `json:"description,omitempty" doc:"for people"`
+	Group         string       `json:"group,omitempty" doc:"it runs as, as configured"`
+	Health        string       `json:"health,omitempty" doc:"what the checks say"`
+	IsTarget      bool         `json:"is_target" doc:"it is a group of services, without a process"`
+	Left          []Child      `json:"left,omitempty" doc:"processes of earlier runs that are alive, as far as its cgroup tells"`
+	Limits        []Limit      `json:"limits,omitempty" doc:"in force, or configured"`
+	Name          string       `json:"name"`
+	Source        string       `json:"source,omitempty" doc:"the file it is described in"`
+	State         ServiceState `json:"state"`
+	StatusText    string       `json:"status_text,omitempty" doc:"what it says about itself (STATUS=)"`
+	Strays        []Child      `json:"strays,omitempty" doc:"without cgroups: processes that have left the session of a service, of this one or another"`
+	Timer         *TimerStatus `json:"timer,omitempty" doc:"of a service that a timer starts"`
+	Type          string       `json:"type,omitempty" doc:"forking, oneshot, notify or idle; left out for simple"`
+	UptimeSecs    *int64       `json:"uptime_secs" doc:"null when it is not running"`
+	Usage         *Usage       `json:"usage,omitempty" doc:"what its processes use"`
+	User          string       `json:"user,omitempty" doc:"it runs as, as configured"`
+	WatchdogMs    int64        `json:"watchdog_ms,omitempty" doc:"how often it must say that it lives"`
 	Details
+}
+
+// Claims is what must not be in the way of a service when it starts.
+type Claims struct {
+	KillOthers     bool     `json:"kill_others,omitempty" doc:"who is in its way is ended"`
+	Ports          []uint16 `json:"ports,omitempty" doc:"that must be free"`
+	ProcessFilters []string `json:"process_filters,omitempty" doc:"in the names of processes that must not run"`
 }
 
 // Dependency is one line of ServiceStatusFull.

@@ -65,9 +65,9 @@ type Parts struct {
 	// Critical is called once when a critical service has failed for good; it must not
 	// block. runs tells it of any service whether it runs. nil: nobody needs to know.
 	Critical func(service, reason string, runs func(service string) bool)
-	// House is told what becomes of processes whose keys begin with @: they belong to
-	// zinit itself, and to no service. It must not block. nil: there are none.
-	House func(reap.Event)
+	// Heard is told everything that the keeper says, before anything comes of it. It must
+	// not block. nil: nobody else wants to know.
+	Heard func(reap.Event)
 	// MainEnded is called when a service with main has ended for good, before the shutdown
 	// that follows; code is what it ended with, 128 and more for signals. It must not
 	// block. nil: such a service is like any other.

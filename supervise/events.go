@@ -11,8 +11,8 @@ import (
 // keeperEvent takes in one fact from the keeper. What concerns a service goes to
 // its machine, which refuses old runs; what concerns a probe goes to health.go, a hook to hooks.go.
 func (c *core) keeperEvent(ev reap.Event) {
-	if c.House != nil && strings.HasPrefix(keyOf(ev), houseKey) {
-		c.House(ev)
+	if c.Heard != nil {
+		c.Heard(ev)
 	}
 	if service, ok := hookOf(keyOf(ev)); ok {
 		c.hookEvent(service, ev)

@@ -11,13 +11,13 @@ import (
 	"zinit/supervise/config"
 )
 
-// TestProcessesOfZinitItself are told of to whoever has started them, and to nobody else.
-func TestProcessesOfZinitItself(t *testing.T) {
+// TestOthersHearWhatTheKeeperSays, of services and of what belongs to zinit itself.
+func TestOthersHearWhatTheKeeperSays(t *testing.T) {
 	b := newBench()
 	b.c.load(services(t, "web"), reap.Inventory{})
 	b.c.turn()
 	var heard []string
-	b.c.House = func(ev reap.Event) { heard = append(heard, fmt.Sprintf("%T %s", ev, keyOf(ev))) }
+	b.c.Heard = func(ev reap.Event) { heard = append(heard, fmt.Sprintf("%T %s", ev, keyOf(ev))) }
 	for _, ev := range []reap.Event{
 		reap.Spawned{Key: "@shell", Run: 1, Pid: 5},
 		reap.Spawned{Key: "web", Run: 1, Pid: 6},
@@ -27,7 +27,7 @@ func TestProcessesOfZinitItself(t *testing.T) {
 	} {
 		b.c.keeperEvent(ev)
 	}
-	want := []string{"reap.Spawned @shell", "reap.Exited @shell", "reap.SpawnFailed @shell"}
+	want := []string{"reap.Spawned @shell", "reap.Spawned web", "reap.Exited @shell", "reap.SpawnFailed @shell", "reap.Exited web"}
 	if !slices.Equal(heard, want) {
 		t.Errorf("heard were %q, not %q", heard, want)
 	}

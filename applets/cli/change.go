@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,9 +44,35 @@ func (s *session) startWaitedOn(name string) error {
 
 // stop stops services, and what requires them.
 func stop(s *session) int {
-	return s.change("Stopped", sock.GoalDown, func(name string) error {
+	code := s.change("Stopped", sock.GoalDown, func(name string) error {
 		return s.ask(sock.MethodStop, sock.StartParams{Name: name}, nil)
 	})
+	if code == env.ExitDone {
+		s.survivors(s.call.words)
+	}
+	return code
+}
+
+// survivors warns of processes that a stop does not reach.
+func (s *session) survivors(names []string) {
+	seen := map[int]bool{} // strays are nobody's, and told once
+	for _, name := range names {
+		var r sock.ServiceStatusFull
+		if s.ask(sock.MethodStatusFull, sock.NameParams{Name: name}, &r) != nil {
+			continue // what was to be done is done
+		}
+		if len(r.Left) > 0 {
+			s.warn(fmt.Sprintf("%s: processes of an earlier run live on: %s: end them by their pids", name, processes(r.Left)))
+		}
+		r.Strays = slices.DeleteFunc(r.Strays, func(p sock.Child) bool { return seen[p.PID] })
+		for _, p := range r.Strays {
+			seen[p.PID] = true
+		}
+		if len(r.Strays) > 0 {
+			s.warn(fmt.Sprintf("%s: processes that have left their session live on, perhaps some of it (%s): %s: end them by their pids",
+				name, r.CgroupMissing, processes(r.Strays)))
+		}
+	}
 }
 
 // restart stops services and starts them again.

@@ -186,6 +186,7 @@ func TestTranscriptsOfAllKinds(t *testing.T) {
 		{"kinds", 0, []string{"list", "status shop hybrid loose mounts", "status backup poll paused", "status shop hybrid --json", "list --json"}},
 		{"kinds-terminal", 80, []string{"list", "status shop", "status hybrid", "timers"}},
 		{"timers", 0, []string{"timers", "timers --json", "timers backup"}},
+		{"stop-kinds", 0, []string{"stop paused", "stop hybrid loose"}},
 		{"signal-reload", 0, []string{"signal-reload shop hybrid", "signal-reload backup", "signal-reload nosuch shop", "signal-reload"}},
 	} {
 		t.Run(test.golden, func(t *testing.T) {

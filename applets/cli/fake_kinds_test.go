@@ -77,9 +77,18 @@ func enrich(full *sock.ServiceStatusFull) {
 		}
 	case "loose":
 		full.UptimeSecs, full.Group = &up, "daemon"
+		full.CgroupMissing = "no cgroup v2 tree is mounted"
+		full.Claims = &sock.Claims{Ports: []uint16{80, 443}, ProcessFilters: []string{"apache", "ngi\x1bnx"}, KillOthers: true}
+		full.Limits = []sock.Limit{{Name: "tasks_max", Why: full.CgroupMissing}}
+		for i, name := range []string{"lost", "st\x1bray", "a", "b", "c"} {
+			full.Strays = append(full.Strays, sock.Child{Name: name, PID: 900 + i})
+		}
 		full.Usage = &sock.Usage{
 			CPUFrom: sock.FromProc, CPUUsec: 91_000_000, MemoryFrom: sock.FromProc, MemoryBytes: 1 << 20, Tasks: 1, TasksFrom: sock.FromProc,
 		}
+	case "paused":
+		full.Cgroup, full.Left = group+"paused.svc", []sock.Child{{Name: "session", PID: 910}}
+		full.Claims = &sock.Claims{Ports: []uint16{25}}
 	case "mounts":
 		full.Type, full.Cgroup = "oneshot", group+"mounts.svc"
 		full.Usage = &sock.Usage{CPUFrom: sock.FromCgroup, CPUUsec: 10_000, MemoryFrom: sock.FromProc, TasksFrom: sock.FromCgroup}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -78,7 +79,12 @@ func (s *session) printStatus(r *sock.ServiceStatusFull) {
 	s.field("Timer", s.hang(9, s.timerLine(r.Timer)))
 	s.field("User", escape(account(r)))
 	s.printUsage(r)
-	s.field("Cgroup", escape(r.Cgroup))
+	s.field("Cgroup", s.hang(9, escape(cgroupOf(r))))
+	s.field("Left", s.hang(9, escape(leftBehind(r))))
+	if c := r.Claims; c != nil {
+		s.field("Ports", inTheWay(numbers(c.Ports), c.KillOthers))
+		s.field("Filters", s.hang(9, escape(inTheWay(c.ProcessFilters, c.KillOthers))))
+	}
 	s.field("Health", s.hang(9, escape(r.Health)))
 	s.field("File", escape(r.Source))
 	s.field("Depends", s.dependencies(r.Dependencies))
@@ -101,6 +107,55 @@ func account(r *sock.ServiceStatusFull) string {
 		return "group " + r.Group
 	}
 	return r.User + ":" + r.Group
+}
+
+// cgroupOf is the cgroup of a service that has a process, or why it has none.
+func cgroupOf(r *sock.ServiceStatusFull) string {
+	if r.Cgroup == "" && r.CgroupMissing != "" && r.State.PID > 0 {
+		return "none: " + r.CgroupMissing
+	}
+	return r.Cgroup
+}
+
+// leftBehind is who lives on of earlier runs of a service, or may.
+func leftBehind(r *sock.ServiceStatusFull) string {
+	if len(r.Left) > 0 {
+		return processes(r.Left) + " of an earlier run"
+	}
+	if len(r.Strays) > 0 {
+		return "perhaps " + processes(r.Strays) + ": without a cgroup nobody knows of which service"
+	}
+	return ""
+}
+
+// processes names some of a list of processes.
+func processes(list []sock.Child) string {
+	const most = 4
+	var names phrases
+	for i, p := range list {
+		if i == most {
+			names.add(fmt.Sprintf("and %d more", len(list)-most))
+			break
+		}
+		names.add(fmt.Sprintf("%s (pid %d)", p.Name, p.PID))
+	}
+	return names.String()
+}
+
+// inTheWay is what must not be there when a service starts.
+func inTheWay(what []string, kill bool) string {
+	text := strings.Join(what, ", ")
+	if text != "" && kill {
+		text += ", kill_others"
+	}
+	return text
+}
+
+func numbers(list []uint16) (words []string) {
+	for _, n := range list {
+		words = append(words, strconv.Itoa(int(n)))
+	}
+	return words
 }
 
 // field prints one aligned line; nothing when the value is empty.

@@ -30,6 +30,9 @@ get there.
 			name: "stop", args: "NAME...", min: 1, max: -1, flags: []flag{waitFlag, timeoutFlag},
 			summary: "stop services and what requires them",
 			help: `What requires NAME is stopped first. It stays stopped until somebody starts it.
+A warning names processes that the stop does not reach: those that an earlier
+run left with kill_mode = "process", and without cgroups those that have left
+their session.
 With --wait the exit code is 0 when all are down, and 1 when one is not.
 `,
 			example: "zinit stop web\nzinit stop db --wait",

@@ -18,7 +18,7 @@ often it was restarted, or why it is not running.
 			help: `Without a NAME: all services. Each line is there only if there is something to
 say. What a service uses is of all its processes together, and exact where it
 has a cgroup; "about" is a sum over those that are alive. Limits that are not
-in force are named with the reason.
+in force are named with the reason, and what an earlier run has left alive.
 `,
 			example: "zinit status web\nzinit status web --json",
 			run:     status,

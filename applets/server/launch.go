@@ -3,7 +3,6 @@ package server
 import (
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,9 +39,8 @@ func (s *server) newEars(at *place, keeper *reap.Client, launcher *launch.Launch
 
 // newFinder finds what forking services leave.
 func (s *server) newFinder(launcher *launch.Launcher) finder {
-	own := os.Getpid()
-	k := kinship{proc: s.proc, keeper: os.Getppid(), group: membersOf(launcher), known: func(pid int) bool {
-		return pid == own || slices.ContainsFunc(s.sup.Snapshot().Views, func(v *supervise.View) bool { return v.Pid == pid })
+	k := kinship{proc: s.proc, keeper: s.keeper, group: membersOf(launcher), known: func(pid int) bool {
+		return pid == s.self || s.brood.known(pid)
 	}}
 	return finder{left: k.left, wait: pidFileWait}
 }

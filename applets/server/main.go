@@ -89,7 +89,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	memory := openMemory(place, inv, keeper, log)
 	others.Wait()
 	launcher := newLauncher(keeper, lentStreams(e, flags), log)
-	s.gauge = launcher
+	s.gauge, s.brood = launcher, newBrood(inv.Children)
 	ears := s.newEars(place, keeper, launcher)
 	parts := supervise.Parts{
 		Keeper: launcher, Logs: store, Prober: prober{},
@@ -103,11 +103,13 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 			hurry(store)
 		},
 	}
+	parts.Heard = s.brood.heard
 	memory.parts(&parts)
 	containParts(flags, keeper, &parts)
 	if flags.Pid1Mode {
 		shell := s.newEmergency(launcher, inv)
-		parts.Critical, parts.House = shell.critical, shell.heard
+		parts.Critical = shell.critical
+		parts.Heard = func(ev reap.Event) { s.brood.heard(ev); shell.heard(ev) }
 	}
 	clockSet, unwatch, err := wallclock.Watch()
 	if err != nil {

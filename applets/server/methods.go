@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,10 @@ type server struct {
 	logs  *logs.Logs
 	sup   *supervise.Supervisor
 	proc  proc.FS
-	gauge gauge // nil: nobody knows of cgroups
+	gauge gauge  // nil: nobody knows of cgroups
+	brood *brood // nil: nobody knows what the keeper has started
+
+	self, keeper int // pids
 
 	dirs config.Dirs // where the configuration is
 	at   *place
@@ -50,6 +54,7 @@ func newServer(flags env.ServerFlags, at *place, store *logs.Logs, log *slog.Log
 	s := &server{
 		flags: flags, log: log, logs: store, dirs: configDirs(flags, at),
 		turn: make(chan struct{}, 1), unsaved: map[string]*config.Service{}, at: at,
+		self: os.Getpid(), keeper: os.Getppid(),
 	}
 	s.dirs.Cache = openCompiled(at, log)
 	if flags.Command != nil {

@@ -24,6 +24,7 @@ type body struct {
 	name      string
 	start     uint64
 	cpu       time.Duration
+	session   int // 0: 1
 }
 
 // bodySize is how much memory each has: whole pages, whatever their size is.
@@ -41,7 +42,7 @@ func (h *house) inhabit(more ...body) {
 	var all []body
 	for _, v := range h.s.sup.Snapshot().Views {
 		if v.Pid != 0 {
-			all = append(all, body{pid: v.Pid, ppid: os.Getpid(), name: v.Name, start: v.Start})
+			all = append(all, body{pid: v.Pid, ppid: os.Getpid(), name: v.Name, start: v.Start, session: v.Pid})
 		}
 	}
 	for _, b := range append(all, more...) {
@@ -49,8 +50,8 @@ func (h *house) inhabit(more ...body) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			h.t.Fatal(err)
 		}
-		text := fmt.Sprintf("%d (%s) S %d 1 1 0 -1 0 0 0 0 0 %d 0 0 0 20 0 1 0 %d 0 %d 0",
-			b.pid, b.name, b.ppid, b.cpu/(10*time.Millisecond), b.start, bodySize/os.Getpagesize())
+		text := fmt.Sprintf("%d (%s) S %d 1 %d 0 -1 0 0 0 0 0 %d 0 0 0 20 0 1 0 %d 0 %d 0",
+			b.pid, b.name, b.ppid, max(b.session, 1), b.cpu/(10*time.Millisecond), b.start, bodySize/os.Getpagesize())
 		if err := os.WriteFile(filepath.Join(dir, "stat"), []byte(text), 0o644); err != nil {
 			h.t.Fatal(err)
 		}

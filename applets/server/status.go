@@ -28,9 +28,23 @@ func (s *server) statusFull(_ context.Context, c *sock.Call) (any, error) {
 	if up := uptime(v); pidOf(v) != 0 {
 		full.UptimeSecs = &up
 	}
-	if mayHaveProcesses(v) {
-		g := s.group(v)
-		full.Cgroup, full.Limits, full.Usage = g.dir, s.limits(v, g), s.usage(v, g)
+	if v.Target() {
+		return full, nil
+	}
+	if len(cfg.Ports)+len(cfg.ProcessFilters) > 0 {
+		full.Claims = &sock.Claims{KillOthers: cfg.KillOthers, Ports: cfg.Ports, ProcessFilters: cfg.ProcessFilters}
+	}
+	g := s.group(v)
+	full.Left = s.left(v, g)
+	up := mayHaveProcesses(v)
+	if up || len(full.Left) > 0 {
+		full.Cgroup = g.dir
+	}
+	if up {
+		full.Limits, full.Usage = s.limits(v, g), s.usage(v, g)
+	}
+	if full.CgroupMissing = s.noCgroup(g, up); full.CgroupMissing != "" {
+		full.Strays = s.strays(v)
 	}
 	return full, nil
 }
