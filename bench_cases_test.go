@@ -24,8 +24,8 @@ func independent(n int) []benchService {
 // A benchLife is what one start and stop took, in milliseconds.
 type benchLife struct {
 	up, load, spawn, down benchSample
-	// Beside a loop that captures output.
-	captured, released benchSample
+	// Beside a loop that gives its processes as much.
+	fullUp, fullDown benchSample
 }
 
 // live runs one round of a case: ours, the loop and, if peer, the peer.
@@ -47,14 +47,14 @@ func (r *benchRig) live(services []benchService, peer bool, l *benchLife) error 
 	if err != nil {
 		return err
 	}
-	l.captured.add(benchOurs, benchMs(s.up))
-	l.captured.add(benchFloor, benchMs(loop.up))
+	l.fullUp.add(benchOurs, benchMs(s.up))
+	l.fullUp.add(benchFloor, benchMs(loop.up))
 	bare, err := loop.stop()
 	if err != nil {
 		return err
 	}
-	l.released.add(benchOurs, benchMs(down))
-	l.released.add(benchFloor, benchMs(bare))
+	l.fullDown.add(benchOurs, benchMs(down))
+	l.fullDown.add(benchFloor, benchMs(bare))
 	if loop, err = r.loop(len(services), false); err != nil {
 		return err
 	}
@@ -90,14 +90,14 @@ func (r *benchRig) upAndDown(n, rounds int, goal float64) ([]benchRow, error) {
 		{name: many + " services up", unit: "ms", values: l.up.medians(), against: benchFloor, goal: goal},
 		{name: "  until it answers", unit: "ms", values: l.load.medians()},
 		{name: "  from then on", unit: "ms", values: l.spawn.medians(), against: benchFloor},
-		{name: "  floor that captures", unit: "ms", values: l.captured.medians(), against: benchFloor},
+		{name: "  floor that gives as much", unit: "ms", values: l.fullUp.medians(), against: benchFloor},
 	}
 	down := benchRow{name: "stop of " + many, unit: "ms", values: l.down.medians(), against: benchFloor}
 	if n == 1000 {
 		down.goal = 1.6
 	}
 	return append(rows, down,
-		benchRow{name: "  floor that captures", unit: "ms", values: l.released.medians(), against: benchFloor}), nil
+		benchRow{name: "  floor that gives as much", unit: "ms", values: l.fullDown.medians(), against: benchFloor}), nil
 }
 
 // chain is 1,000 services, each of which requires the one before.

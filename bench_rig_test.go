@@ -353,19 +353,45 @@ type benchLoop struct {
 	cmd *exec.Cmd
 	in  io.Closer
 	up  time.Duration
+
+	group string // where its cgroups are; empty: it makes none
 }
 
-// loop runs spawn for n processes until all of them have been started; with
-// capture, their output is captured.
-func (r *benchRig) loop(n int, capture bool) (*benchLoop, error) {
+// benchGroup makes a cgroup beside ours; empty where that cannot be done.
+func benchGroup(name string) string {
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return ""
+	}
+	_, own, _ := strings.Cut("\n"+string(text), "\n0::")
+	own, _, _ = strings.Cut(own, "\n")
+	for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		at := filepath.Join(mount, own)
+		if unix.Access(filepath.Join(at, "cgroup.procs"), unix.W_OK) != nil {
+			continue
+		}
+		if at = filepath.Join(at, fmt.Sprintf("zinit-bench-%d-%s", os.Getpid(), name)); os.Mkdir(at, 0o755) == nil {
+			return at
+		}
+	}
+	return ""
+}
+
+// loop runs spawn for n processes until all of them have been started. With full, each
+// has what ours gives it: a session, pipes for its output and, where there are any, a
+// cgroup.
+func (r *benchRig) loop(n int, full bool) (*benchLoop, error) {
 	dir, err := r.room("spawn", "idle")
 	if err != nil {
 		return nil, err
 	}
 	l := &benchLoop{rig: r, dir: dir}
 	l.cmd = exec.Command(filepath.Join(dir, "spawn"), strconv.Itoa(n), filepath.Join(dir, "idle"))
-	if capture {
+	if full {
 		l.cmd.Args = append(l.cmd.Args, "capture")
+		if l.group = benchGroup(filepath.Base(dir)); l.group != "" {
+			l.cmd.Args = append(l.cmd.Args, l.group)
+		}
 	}
 	if l.in, err = l.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -395,6 +421,9 @@ func (l *benchLoop) stop() (time.Duration, error) {
 	took := time.Since(began)
 	l.rig.sweep(l.dir)
 	os.RemoveAll(l.dir)
+	if l.group != "" {
+		err = errors.Join(err, os.Remove(l.group))
+	}
 	return took, err
 }
 
