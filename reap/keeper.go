@@ -183,8 +183,9 @@ func (k *Keeper) Stage() Stage {
 // server that says Draining sets it too.
 func (k *Keeper) SetStage(stage Stage) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.stage = stage
+	k.mu.Unlock()
+	k.table.drain(stage == StageDrain)
 }
 
 // Plan is the stop waves that the server sent last, and how long they take at

@@ -86,7 +86,7 @@ var scenarios = map[string]scenario{
 	"forkAgain":  forkAgain, "forkMemory": forkMemory, "noFiles": noFiles, "noExec": noExec, "large": large,
 	"birth": birth, "birthOld": birthOld, "first": first, "firstStorm": firstStorm, "badServer": badServer, "restart": restart, "hungExec": hungExec, "idle": idle,
 	"daemon": daemon, "outlived": outlived, "refusedPids": refusedPids, "foreign": foreign, "named": named, "watchedAgain": watchedAgain,
-	"leftInCgroup": leftInCgroup, "movedOut": movedOut, "nextTenant": nextTenant, "bombed": bombed, "noInotify": noInotify,
+	"leftInCgroup": leftInCgroup, "drained": drained, "movedOut": movedOut, "nextTenant": nextTenant, "bombed": bombed, "noInotify": noInotify,
 	"oldTenant": oldTenant, "told": told, "fewFiles": fewFiles, "cgroupAgain": cgroupAgain, "guest": guest,
 	"prepared": prepared, "notPrepared": notPrepared, "hungPrep": hungPrep, "latePrep": latePrep,
 	"oldKernel": oldKernel, "noPidfd": noPidfd, "noThreads": noThreads,

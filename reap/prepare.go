@@ -34,6 +34,9 @@ func (k *Keeper) prepare(r *request, whole bool) (errno syscall.Errno, text stri
 	err := error(unix.ENOSYS)
 	if whole && (r.cgroup < 0 || k.canBeBornIn(r)) {
 		err = k.startPrep(r, order, -1)
+		if r.isGroupGone(err) {
+			err = k.startPrep(r, order, -1)
+		}
 	}
 	if r.cgroup >= 0 && cannotBeBornThere(err) {
 		order.Enter = true

@@ -67,7 +67,7 @@ func (k *Keeper) inherit(h *Heritage) {
 		case *birthMessage:
 			k.record(m.Key).birth = m.Child
 		case *helloMessage:
-			k.stage = m.Stage
+			k.SetStage(m.Stage)
 		case *planMessage:
 			k.takePlan(m)
 		case *Signaled:

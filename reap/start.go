@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"zinit/reap/cgroup"
 )
 
 // A request is a spawn with its descriptors.
@@ -66,6 +68,9 @@ func (k *Keeper) start(r *request) (errno syscall.Errno, text string) {
 		return k.prepare(r, true)
 	}
 	err := k.fork(r)
+	if r.isGroupGone(err) {
+		err = k.fork(r)
+	}
 	if err != nil && r.cgroup >= 0 && cannotBeBornThere(err) {
 		return k.prepare(r, false)
 	}
@@ -99,6 +104,18 @@ func (r *request) child() Child {
 		c.Cgroup = r.Dress.Cgroup
 	}
 	return c
+}
+
+// isGroupGone reports whether a process cannot be born because its cgroup has just been
+// removed, as happens in a shutdown to the hook of a service that ends meanwhile; from
+// then on the request has none.
+func (r *request) isGroupGone(err error) bool {
+	if err != unix.ENOENT && err != unix.ENODEV || r.cgroup < 0 || unix.Faccessat(r.cgroup, cgroup.EventsFile, unix.F_OK, 0) == nil {
+		return false // the program, perhaps
+	}
+	unix.Close(r.cgroup)
+	r.cgroup, r.Dress.Cgroup = -1, ""
+	return true
 }
 
 // canBeBornIn reports whether the clone is to be tried that makes a process in its

@@ -33,6 +33,7 @@ type Table struct {
 	byRun     map[runID]*entry // guarded by mu; the same and, with MainGone, what lingers
 	groups    map[int]*entry   // guarded by mu; process groups whose first process is not the main process any more
 	vacancies vacancies        // guarded by mu
+	draining  bool             // guarded by mu; see drain
 	orphans   orphans          // guarded by mu
 }
 
@@ -78,6 +79,14 @@ func NewTable(hooks Hooks) *Table {
 		byRun:  make(map[runID]*entry),
 		groups: make(map[int]*entry),
 	}
+}
+
+// drain says whether a shutdown is under way, in which no group is used again that its
+// run has left empty.
+func (t *Table) drain(draining bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.draining = draining
 }
 
 // Start forks and registers a child; Key, Run, Group and Cgroup of c say whose it is,

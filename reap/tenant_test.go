@@ -1,6 +1,7 @@
 package reap
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -104,6 +105,42 @@ var movedOut = scenario{server: func(_ int, s *serverPlay) error {
 }}
 
 func TestACgroupThatWasLeftIsSeenWithoutReaping(t *testing.T) { inGroup(t, "movedOut") }
+
+// In a shutdown a cgroup goes with its last process; a hook that was to be born there is
+// born all the same, with the step before it or without.
+var drained = scenario{server: func(_ int, s *serverPlay) error {
+	s.Spawn(cgroupSpec("a", 1, "p"))
+	e, err := nextEvent[Spawned](s)
+	if err != nil {
+		return err
+	}
+	hook, prepared := cgroupSpec("a/stop", 1, "p"), cgroupSpec("a/stop2", 1, "p")
+	umask := uint32(0o22)
+	prepared.Prep = &Prep{Umask: &umask}
+	dir := os.Getenv("ZINIT_TEST_CGROUP")
+	s.Draining()
+	s.Signal("a", 1, syscall.SIGKILL, ScopeMain)
+	if err := exits(s, Exited{Key: "a", Run: 1, Pid: e.Pid, Status: KilledBy(syscall.SIGKILL)}); err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("the cgroup is left: %v", err)
+	}
+	for _, sp := range []Spec{hook, prepared} {
+		s.Spawn(sp)
+		sp.Cgroup.Close()
+		if e, err = nextEvent[Spawned](s); err != nil {
+			return err
+		}
+		s.Signal(sp.Key, 1, syscall.SIGKILL, ScopeMain)
+		if err := exits(s, Exited{Key: sp.Key, Run: 1, Pid: e.Pid, Status: KilledBy(syscall.SIGKILL)}); err != nil {
+			return err
+		}
+	}
+	return os.Mkdir(dir, 0o755)
+}}
+
+func TestACgroupThatIsEmptyInAShutdownGoes(t *testing.T) { inGroup(t, "drained") }
 
 // What one run has left in the cgroup is the next one's.
 var nextTenant = scenario{server: func(_ int, s *serverPlay) error {

@@ -173,7 +173,7 @@ func (c *core) write(r *record) error {
 		c.Memory.Delete(ranKey + r.name)
 		return nil
 	}
-	text, err = json.Marshal(ranMemo{hex.EncodeToString(r.ran.Digest[:]), r.ran.Source, config.ToJSON(r.ran)})
+	text, err = json.Marshal(ranMemo{hex.EncodeToString(r.ran.Digest[:]), r.ran.Source, config.ToBriefJSON(r.ran)})
 	if err != nil {
 		return err
 	}

@@ -159,7 +159,9 @@ func (c *core) endLog(service string, run uint64) {
 func (c *core) mainExited(r *record, e reap.Exited) {
 	run := machine.Run(e.Run)
 	o := outcomeOf(e)
-	if c.OOM != nil && !o.Success() && !o.Unknown {
+	// Who ends by the signal that it was sent ends for no other reason.
+	obeyed := r.toldRun == run && o.Signal != 0 && o.Signal == r.cfg.Lifecycle.StopSignal
+	if c.OOM != nil && !o.Success() && !o.Unknown && !obeyed {
 		o.OOM = c.OOM(e.Key, e.Run)
 	}
 	if r.m.Run() != run {

@@ -37,6 +37,25 @@ func read(path string) (string, error) {
 	return "", fmt.Errorf("cannot read %s: %w", path, unix.EFBIG)
 }
 
+// readShort reads a file of the kernel's that has a few lines of figures.
+func readShort(path string) (string, error) {
+	fd, err := open(path, unix.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var text [512]byte
+	for {
+		n, err := unix.Read(fd, text[:])
+		if err == nil {
+			return string(text[:n]), nil
+		}
+		if err != unix.EINTR {
+			return "", fmt.Errorf("cannot read %s: %w", path, err)
+		}
+	}
+}
+
 // write writes a file of the kernel's in one go.
 func write(path, text string) error {
 	fd, err := open(path, unix.O_WRONLY)

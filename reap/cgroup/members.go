@@ -19,7 +19,7 @@ const EventsFile = "cgroup.events"
 // Populated reports whether a process lives in the group or in one below it. A group
 // that does not exist has none.
 func Populated(dir string) (bool, error) {
-	text, err := read(filepath.Join(dir, EventsFile))
+	text, err := readShort(filepath.Join(dir, EventsFile))
 	if missing(err) {
 		return false, nil
 	}
@@ -31,6 +31,16 @@ func Populated(dir string) (bool, error) {
 		return false, fmt.Errorf("cannot understand %s: it says nothing of populated", filepath.Join(dir, EventsFile))
 	}
 	return n != 0, nil
+}
+
+// Vacate removes a group unless a process lives in it, or in one below it; it reports
+// whether one does. It costs less than to ask first.
+func Vacate(dir string) (populated bool, err error) {
+	switch err := unix.Rmdir(dir); err {
+	case nil, unix.ENOENT:
+		return false, nil
+	}
+	return Populated(dir)
 }
 
 // missing reports whether a group is not there (any more).

@@ -40,7 +40,7 @@ func ReadStats(dir string) Stats {
 // OOMKills is how many processes of a group the kernel has killed for want of memory,
 // ever; Unknown where nobody counts them.
 func OOMKills(dir string) int64 {
-	text, err := read(filepath.Join(dir, "memory.events"))
+	text, err := readShort(filepath.Join(dir, "memory.events"))
 	if err != nil {
 		return Unknown
 	}

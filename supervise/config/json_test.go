@@ -209,6 +209,11 @@ func roundTrip(t *testing.T, s *Service) {
 	if err != nil || !back.Same(s) {
 		t.Fatalf("as JSON: %+v\nwas %+v %v\n%s", back, s, err, wire)
 	}
+	if brief := ToBriefJSON(s); len(brief) > len(wire) {
+		t.Errorf("not brief: %s", brief)
+	} else if back, _, err := FromJSON(brief); err != nil || !back.Same(s) {
+		t.Fatalf("as brief JSON: %+v\nwas %+v %v\n%s", back, s, err, brief)
+	}
 	if string(Render(back)) != string(file) {
 		t.Fatalf("%s\nand\n%s", Render(back), file)
 	}
@@ -322,5 +327,14 @@ func BenchmarkToJSON(b *testing.B) {
 	s := everyKey(b)
 	for b.Loop() {
 		ToJSON(s)
+	}
+}
+
+// What is written down at every first start.
+func BenchmarkToBriefJSON(b *testing.B) {
+	s, _ := Parse("a.toml", []byte(serviceText("a")))
+	b.ReportAllocs()
+	for b.Loop() {
+		ToBriefJSON(s)
 	}
 }

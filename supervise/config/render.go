@@ -62,18 +62,32 @@ func ToJSON(s *Service) []byte {
 	config, plain := map[string]any{"health": nil}, plainService()
 	for i := range sections {
 		if sec := &sections[i]; sec.concerns(s) {
-			config[sec.name] = sec.forWire(s, plain)
+			config[sec.name] = sec.forWire(s, plain, false)
 		}
 	}
 	return encodeJSON(config)
 }
 
-func (sec *section) forWire(s, plain *Service) map[string]any {
-	table := make(map[string]any, len(sec.keys))
+// ToBriefJSON is ToJSON without what has its default: as little as FromJSON needs to
+// make the same service again. It is not for targets.
+func ToBriefJSON(s *Service) []byte {
+	config, plain := map[string]any{}, plainService()
+	for i := range sections {
+		if sec := &sections[i]; sec.concerns(s) {
+			if table := sec.forWire(s, plain, true); len(table) > 0 || sec.name == "timer" {
+				config[sec.name] = table
+			}
+		}
+	}
+	return encodeJSON(config)
+}
+
+func (sec *section) forWire(s, plain *Service, brief bool) map[string]any {
+	table := map[string]any{}
 	for i := range sec.keys {
 		k := &sec.keys[i]
 		v := k.get(s)
-		if v == (leftOut{}) || k.isSilent(s, plain) {
+		if v == (leftOut{}) || k.isSilent(s, plain) || brief && !k.required && k.isDefault(s, plain) {
 			continue
 		}
 		switch list := v.(type) {

@@ -60,9 +60,12 @@ func (g *groups) enter(svc *config.Service, guest bool) (*os.File, error) {
 		refused = cgroup.SetLimits(dir.Name(), want)
 	}
 	kills := int64(cgroup.Unknown)
-	if !guest {
+	switch {
+	case fresh:
+		kills = 0
+	case !guest:
 		kills = cgroup.OOMKills(dir.Name())
-	} else if was != nil {
+	case was != nil:
 		kills = was.kills
 	}
 	g.note(svc.Name, want, refused, kills)

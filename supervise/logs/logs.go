@@ -388,7 +388,10 @@ func (l *Logs) Flush(ctx context.Context) {
 			waits = append(waits, s.sink.caughtUp())
 		}
 		for _, f := range s.forwards {
-			if v, err := s.store.View(); err == nil && f != nil {
+			if f == nil {
+				continue
+			}
+			if v, err := s.store.View(); err == nil {
 				waits = append(waits, f.caughtUp(v.Size))
 			}
 		}

@@ -27,7 +27,7 @@ func (st *Store) openLocked(create bool) error {
 		return fs.ErrClosed
 	case st.log != nil:
 		return nil
-	case st.dir == "" && !create:
+	case (st.dir == "" || st.absent) && !create:
 		return fs.ErrNotExist
 	}
 	log, err := st.openFile(".log", create)
@@ -37,9 +37,10 @@ func (st *Store) openLocked(create bool) error {
 		}
 	}
 	if err != nil {
+		st.absent = errors.Is(err, fs.ErrNotExist)
 		return fmt.Errorf("cannot open log store: %w", err)
 	}
-	st.log = log
+	st.log, st.absent = log, false
 	if st.idx, err = st.openFile(".idx", true); err != nil {
 		st.idx = nil // lines are kept without their times
 	}

@@ -162,7 +162,7 @@ func (s *Source) doubt() bool {
 	st := s.store
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.last = intent{} // in the file there may be another one
+	st.last, st.absent = intent{}, false // in the file there may be another one
 	var stat unix.Stat_t
 	if st.log != nil && (unix.Fstat(int(st.log.Fd()), &stat) != nil || stat.Size != st.size || stat.Nlink == 0) {
 		st.files.close()

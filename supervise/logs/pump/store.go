@@ -42,6 +42,8 @@ type Store struct {
 
 	mu     sync.Mutex // guards all below, and the state of the sources
 	closed bool
+	// absent: there was no file when it was looked for, and nobody else makes one now.
+	absent bool
 	files
 
 	cap, step, move int64 // in bytes: most kept, released at once, moved at once
