@@ -176,6 +176,38 @@ func TestFault20ADaemonThatForksTwiceIsItsServices(t *testing.T) {
 	}
 }
 
+// Fault 20, where nothing names the daemon and the process between is taken for it,
+// because it takes its time to fork.
+func TestFault20TheLastOfThoseThatForkIsTheDaemon(t *testing.T) {
+	t.Parallel()
+	for name, confined := range map[string]bool{"with cgroups": false, "without": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := newInstance(t, nil)
+			in.write("daemon", file("daemon", acts(t, "apart", "9", "await", in.path("go"), "apart", "1", "serve", "write", in.path("pid"), "exit", "0"),
+				`type = "forking"`, lifecycle, `restart = "always"`, "restart_delay_ms = 1"))
+			if confined {
+				if os.Geteuid() != 0 {
+					t.Skip("needs root to take the cgroups away")
+				}
+				in.confine("readonly:" + cgroupMount(t))
+			}
+			in.launch()
+			in.waitState("daemon", "running")
+			between := in.pid("daemon")
+			in.cue("go")
+			in.until("the daemon itself", func() (string, bool) {
+				text, err := os.ReadFile(in.path("pid"))
+				s := in.status("daemon")
+				if s.Run != 1 {
+					t.Fatalf("it was started again: %+v", s)
+				}
+				return fmt.Sprintf("%+v, %q, %v", s, text, err), s.State.PID != between && string(text) == fmt.Sprint(s.State.PID)
+			})
+		})
+	}
+}
+
 // Fault 44: a machine that was suspended, with everything on it. That a sign of life
 // is late is nobody's fault then.
 func TestFault44WhoWasAwayBlamesNobody(t *testing.T) {

@@ -40,6 +40,9 @@ func (c *core) keeperEvent(ev reap.Event) {
 		}
 	case reap.GroupGone:
 		if r := c.byName[e.Key]; r != nil {
+			if held := r.watch.held; held != nil && held.Run == e.Run {
+				held.Lingers = false // when it counts nobody is left
+			}
 			c.step(r, machine.GroupGone{Run: machine.Run(e.Run)})
 			c.cancelProbe(r)
 		}

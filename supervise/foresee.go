@@ -286,7 +286,9 @@ func (s *stage) Watch(key string, run uint64, pid int) {
 func (s *stage) Look(_ *config.Service, done func(*Obstacle, error)) { done(nil, nil) }
 
 // Find finds a process.
-func (s *stage) Find(_ *config.Service, _ uint64, first int, done func(int, error)) { done(first, nil) }
+func (s *stage) Find(_ *config.Service, _ uint64, first int, done func(Found, error)) {
+	done(Found{Pid: first}, nil)
+}
 
 func (s *stage) Signal(key string, run uint64, sig syscall.Signal, _ reap.Scope) {
 	s.next = append(s.next, func() { s.falls(key, run, sig) })

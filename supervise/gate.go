@@ -167,13 +167,7 @@ func (c *core) barred(r *record) bool {
 }
 
 // passed reports a run that has begun and goes on: it is past the gate.
-func (r *record) passed() bool {
-	switch r.m.State.(type) {
-	case machine.Starting, machine.Running:
-		return true
-	}
-	return false
-}
+func (r *record) passed() bool { return r.coming() }
 
 // passes keeps the gate in step with the machine: what has passed it needs another
 // look for the next run, and what is Blocked right after a run, or a pause, is looked

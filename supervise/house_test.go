@@ -38,19 +38,22 @@ type clinic struct {
 	mu   sync.Mutex
 	sick map[string]string // guarded by mu
 	pids map[string]int    // guarded by mu; what the pid files hold
-	way  theWay
+	// guessed: there are none, and pids are those that are left; guarded by mu.
+	guessed bool
+	way     theWay
 }
 
 // Find reads a pid file.
-func (h *clinic) Find(s *config.Service, _ uint64, _ int, done func(int, error)) {
+func (h *clinic) Find(s *config.Service, _ uint64, _ int, done func(Found, error)) {
 	h.mu.Lock()
 	pid, ok := h.pids[s.Name]
+	guessed := h.guessed
 	h.mu.Unlock()
 	if !ok {
-		done(0, errors.New("there is no pid file"))
+		done(Found{}, errors.New("there is no pid file"))
 		return
 	}
-	time.AfterFunc(time.Millisecond, func() { done(pid, nil) })
+	time.AfterFunc(time.Millisecond, func() { done(Found{pid, guessed}, nil) })
 }
 
 // pidFile says what the pid file of a service holds from now on.

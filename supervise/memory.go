@@ -51,6 +51,8 @@ type recollection struct {
 	Hook   *hookMemo `json:"hook,omitempty"`
 	First  int       `json:"first,omitempty"`
 	Status string    `json:"status,omitempty"`
+	// Doubt is until when its main process may be another one.
+	Doubt int64 `json:"doubt,omitempty"`
 	// Timer is the timer of the service, if it has one.
 	Timer *timerMemo `json:"timer,omitempty"`
 	// Hand: it was started by hand.
@@ -152,6 +154,9 @@ func (c *core) commit() {
 
 func (c *core) write(r *record) error {
 	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status, Timer: r.timer.memo(c.Clock), Hand: r.hand}
+	if !r.watch.doubt.IsZero() {
+		rec.Doubt = c.Clock.Nanos(r.watch.doubt)
+	}
 	if r.m.Run() != r.toldRun {
 		rec.Told = 0
 	}
@@ -286,6 +291,9 @@ func (c *core) restore(r *record, known *memory) error {
 	m.Perm = machine.Hold
 	r.m, r.wish, r.since, r.recalled = m, rec.Wish, time.UnixMilli(rec.SinceMs), true
 	r.toldRun, r.first, r.status, r.hand = machine.Run(rec.Told), rec.First, rec.Status, rec.Hand
+	if rec.Doubt != 0 {
+		r.watch.doubt = c.Clock.Time(rec.Doubt)
+	}
 	rec.Hook.recall(r, c.Clock)
 	rec.Timer.recall(r, c.Clock)
 	if r.ran != nil && r.ran != cfg {

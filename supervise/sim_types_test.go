@@ -163,16 +163,16 @@ func (w *world) feeds(spec reap.Spec) {
 }
 
 // Find looks for the daemon that a process has left, which may have ended.
-func (w *world) Find(s *config.Service, run uint64, _ int, done func(int, error)) {
+func (w *world) Find(s *config.Service, run uint64, _ int, done func(Found, error)) {
 	w.checks = append(w.checks, check{w.sim.Now.Add(w.within(20 * time.Millisecond)), func(error) {
 		of, pid, ok := w.sim.Daemon(s.Name)
 		switch {
 		case !ok || of != run:
-			done(0, errors.New("there is no pid file"))
+			done(Found{}, errors.New("there is no pid file"))
 		case !w.ideal && w.rng.IntN(10) == 0:
-			done(17, nil) // somebody else's
+			done(Found{Pid: 17}, nil) // somebody else's
 		default:
-			done(pid, nil)
+			done(Found{pid, w.rng.IntN(2) == 0}, nil)
 		}
 	}})
 }
@@ -194,7 +194,7 @@ func (w *world) checkUnderWay(r *record) {
 		w.failf("%s: nobody looks for its main process", r.name)
 	case !r.m.Active() && !w.amnesia && !w.pardoned[r.name] && r.m.Rules.KillScope == machine.Cgroup && w.sim.Left(r.name):
 		w.failf("%s is %s, and what its hooks or checks have left lives on", r.name, r.m.State)
-	case r.watch.held != nil && r.watch.asked == 0 && !r.watch.hearing:
+	case r.watch.held != nil && r.watch.asked == 0 && !r.watch.hearing && r.watch.until.IsZero():
 		w.failf("%s: the end of its main process is kept back for ever", r.name)
 	}
 }

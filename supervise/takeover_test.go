@@ -72,6 +72,59 @@ func TestWhatIsLookedForIsLookedForAgain(t *testing.T) {
 	})
 }
 
+// TestAGuessIsMadeAgain: the one that was left may have been on its way out, and leave
+// the daemon. That is found out by the next server, too; and only soon.
+func TestAGuessIsMadeAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := remembering(t)
+		h.guessed = true
+		h.boot(services(t, "web forking restart=never"), h.k.inventory())
+		h.pass(10 * ms)
+		forks := func() (pid int) {
+			h.k.with(func(s *reaptest.Sim) { pid = s.Fork("web") })
+			h.pidFile("web", pid)
+			return pid
+		}
+		is := func(pid int) {
+			t.Helper()
+			h.is("web running")
+			if v := h.s.Snapshot().Find("web"); v.Pid != pid || v.Run != 1 {
+				t.Errorf("its pid is %d in run %d, want %d", v.Pid, v.Run, pid)
+			}
+		}
+		first := forks()
+		h.k.ends(t, "web", reap.ExitCode(0))
+		h.pass(10 * ms)
+		is(first)
+		second := forks()
+		h.k.ends(t, "web", reap.ExitCode(0))
+		h.pass(10 * ms)
+		is(second)
+		third := forks()
+		h.s.Leave()
+		<-h.s.Done()
+		h.k.ends(t, "web", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h = h.succeed(t, "web forking restart=never")
+		is(third)
+		// When nobody else is left that was its end.
+		delete(h.clinic.pids, "web")
+		h.k.ends(t, "web", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h.is("web exited (exit code 0)")
+		h.ok(h.s.Start("web", false))
+		h.pass(10 * ms)
+		forks()
+		h.k.ends(t, "web", reap.ExitCode(0))
+		h.pass(11 * time.Second)
+		forks()
+		h.k.ends(t, "web", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h.is("web exited (exit code 0)")
+		h.close()
+	})
+}
+
 // TestAWatchdogGetsAWholePeriod from the server that takes over, and what the
 // service has said about itself is kept.
 func TestAWatchdogGetsAWholePeriod(t *testing.T) {

@@ -12,7 +12,15 @@ import (
 // calls done exactly once, from any goroutine, and soon: first is the pid of the
 // process that has ended.
 type Finder interface {
-	Find(s *config.Service, run uint64, first int, done func(pid int, err error))
+	Find(s *config.Service, run uint64, first int, done func(Found, error))
+}
+
+// A Found is the process that a forking service has left.
+type Found struct {
+	Pid int
+	// Guessed: nothing names it, it is only the one that was left. It may have been on
+	// its way out: a daemon that forks twice leaves the second one.
+	Guessed bool
 }
 
 // A watching is what was asked of the keeper about the main process of a run and
@@ -22,6 +30,9 @@ type watching struct {
 	// until is how long the process is waited for that is being looked for; zero:
 	// none is.
 	until time.Time
+	// doubt is until when the main process may be another one, because it was guessed,
+	// if it ends well and leaves others.
+	doubt time.Time
 	// held is the end of the process that was the main one when it was asked: it
 	// counts only if it still is. hearing: what the run has said before is not heard yet.
 	held    *reap.Exited
@@ -30,43 +41,68 @@ type watching struct {
 
 // findMain has the main process of a forking service found, and watched.
 func (c *core) findMain(r *record, run machine.Run) {
-	missing := func(text string) {
-		c.step(r, machine.MainMissing{Run: run, Text: text})
-		c.settle()
-	}
 	if c.Finder == nil || c.alone {
-		missing("nobody can look for it")
+		c.notFound(r, "nobody can look for it")
 		return
 	}
 	r.watch.until = c.now.Add(findWithin)
 	c.setWake(r)
-	c.Finder.Find(r.cfg, uint64(run), r.first, func(pid int, err error) {
+	c.Finder.Find(r.cfg, uint64(run), r.first, func(found Found, err error) {
 		c.Post(func(c *core) {
 			if now := c.byName[r.name]; now != r || r.m.Run() != run || r.watch.until.IsZero() {
 				return
 			}
+			switch {
+			case err != nil:
+				c.notFound(r, err.Error())
+				return
+			case r.watch.held != nil && !r.coming():
+				c.notFound(r, "it is on its way down")
+				return
+			case r.watch.held == nil && found.Guessed:
+				r.watch.doubt = c.now.Add(doubtFor)
+				c.unsaved(r)
+			}
 			r.watch.until = time.Time{}
 			c.setWake(r)
-			if err != nil {
-				missing(err.Error())
-				return
-			}
-			c.watch(r, pid)
+			c.watch(r, found.Pid)
 		})
 	})
 }
 
-// findWithin is how long finding a process may take. It reads a file or two.
-const findWithin = 5 * time.Second
+const (
+	// findWithin is how long finding a process may take. It reads a file or two.
+	findWithin = 5 * time.Second
+	// doubtFor is how long a main process that was guessed may be the wrong one. One
+	// that only forks is gone in a moment.
+	doubtFor = 10 * time.Second
+)
+
+// notFound: there is no other main process than the one that has ended.
+func (c *core) notFound(r *record, text string) {
+	r.watch.until = time.Time{}
+	c.setWake(r)
+	if r.watch.held == nil {
+		c.step(r, machine.MainMissing{Run: r.m.Run(), Text: text})
+	}
+	c.releaseExit(r)
+	c.settle()
+}
 
 // findDue gives up a process that is not found.
 func (c *core) findDue(r *record) {
-	if at := r.watch.until; at.IsZero() || at.After(c.now) {
-		return
+	if at := r.watch.until; !at.IsZero() && !at.After(c.now) {
+		c.notFound(r, "it was not found within "+findWithin.String())
 	}
-	r.watch.until = time.Time{}
-	c.step(r, machine.MainMissing{Run: r.m.Run(), Text: "it was not found within " + findWithin.String()})
-	c.settle()
+}
+
+// coming reports a run that nobody has told to go down.
+func (r *record) coming() bool {
+	switch r.m.State.(type) {
+	case machine.Starting, machine.Running:
+		return true
+	}
+	return false
 }
 
 // watch has another process be the main one of the living run.
@@ -97,11 +133,18 @@ func (c *core) mainStays(r *record, e reap.WatchFailed) {
 	c.releaseExit(r)
 }
 
-// holdExit keeps back the end of a main process until all is heard that was said before
-// it: another process may be the main one by then.
+// holdExit keeps back the end of a main process until it is clear that it was the main
+// one by then: all that was said before is heard, and none is left that was meant when
+// it was guessed.
 func (c *core) holdExit(r *record, e reap.Exited) {
 	r.watch.held = &e
-	if r.watch.hearing || r.m.Rules.Readiness != machine.ByNotice || c.Ears == nil {
+	switch {
+	case !r.watch.until.IsZero() || r.watch.hearing:
+		return
+	case e.Status.Success() && !e.Unknown && c.now.Before(r.watch.doubt) && r.coming():
+		c.findMain(r, r.m.Run())
+		return
+	case !r.coming() || r.m.Rules.Readiness != machine.ByNotice || c.Ears == nil:
 		return
 	}
 	r.watch.hearing = true
@@ -119,7 +162,7 @@ func (c *core) holdExit(r *record, e reap.Exited) {
 
 // releaseExit has an end count that was kept back, when there is no reason to any more.
 func (c *core) releaseExit(r *record) {
-	if held := r.watch.held; held != nil && r.watch.asked == 0 && !r.watch.hearing {
+	if held := r.watch.held; held != nil && r.watch.asked == 0 && !r.watch.hearing && r.watch.until.IsZero() {
 		r.watch.held = nil
 		c.mainExited(r, *held)
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"zinit/supervise"
 	"zinit/supervise/config"
 	"zinit/supervise/proc"
 )
@@ -31,11 +32,11 @@ type finder struct {
 }
 
 // Find implements supervise.Finder.
-func (f finder) Find(s *config.Service, _ uint64, first int, done func(pid int, err error)) {
+func (f finder) Find(s *config.Service, _ uint64, first int, done func(supervise.Found, error)) {
 	go func() { done(f.find(s, first)) }()
 }
 
-func (f finder) find(s *config.Service, first int) (int, error) {
+func (f finder) find(s *config.Service, first int) (supervise.Found, error) {
 	if s.PidFile == "" {
 		return f.look(s, first)
 	}
@@ -47,18 +48,18 @@ func (f finder) find(s *config.Service, first int) (int, error) {
 	defer changes.Close()
 	events := make([]byte, 4096)
 	for {
-		pid, why := f.look(s, first)
+		found, why := f.look(s, first)
 		if why == nil {
-			return pid, nil
+			return found, nil
 		}
 		if _, err := changes.Read(events); err != nil {
-			return 0, why // usually it was waited for long enough
+			return supervise.Found{}, why // usually it was waited for long enough
 		}
 	}
 }
 
 // look looks once.
-func (f finder) look(s *config.Service, first int) (int, error) {
+func (f finder) look(s *config.Service, first int) (supervise.Found, error) {
 	pid, fileErr := 0, errors.New("it has no pid_file")
 	if s.PidFile != "" {
 		pid, fileErr = readPid(s.PidFile)
@@ -66,22 +67,22 @@ func (f finder) look(s *config.Service, first int) (int, error) {
 	left, err := f.left(s.Name, first)
 	if err != nil {
 		if fileErr == nil {
-			return pid, nil // the keeper knows whether it is one of them
+			return supervise.Found{Pid: pid}, nil // the keeper knows whether it is one of them
 		}
-		return 0, fmt.Errorf("%w, and its processes cannot be listed: %w", fileErr, err)
+		return supervise.Found{}, fmt.Errorf("%w, and its processes cannot be listed: %w", fileErr, err)
 	}
 	return choose(pid, fileErr, left)
 }
 
 // choose takes the process that the file names if it is left, and otherwise the
 // only one that stands for all that are.
-func choose(pid int, fileErr error, left []relative) (int, error) {
+func choose(pid int, fileErr error, left []relative) (supervise.Found, error) {
 	pids := map[int]bool{}
 	for _, r := range left {
 		pids[r.pid] = true
 	}
 	if fileErr == nil && pids[pid] {
-		return pid, nil
+		return supervise.Found{Pid: pid}, nil
 	}
 	var roots []string
 	for _, r := range left {
@@ -95,11 +96,11 @@ func choose(pid int, fileErr error, left []relative) (int, error) {
 	}
 	switch len(roots) {
 	case 0:
-		return 0, fmt.Errorf("%w, and no process is left: one that stays in the foreground is of type simple", fileErr)
+		return supervise.Found{}, fmt.Errorf("%w, and no process is left: one that stays in the foreground is of type simple", fileErr)
 	case 1:
-		return pid, nil
+		return supervise.Found{Pid: pid, Guessed: true}, nil
 	}
-	return 0, fmt.Errorf("%w, and it may be any of %s", fileErr, strings.Join(roots, ", "))
+	return supervise.Found{}, fmt.Errorf("%w, and it may be any of %s", fileErr, strings.Join(roots, ", "))
 }
 
 // longestPidFile is more than any pid takes.

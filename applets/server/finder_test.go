@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"zinit/supervise"
 	"zinit/supervise/config"
 	"zinit/supervise/proc"
 )
@@ -26,11 +27,11 @@ func TestTheMainProcessIsFound(t *testing.T) {
 	}{
 		{"by its file", "20\n", workers, nil, "20"},
 		{"by its file, a worker", " 31", workers, nil, "31"},
-		{"without a file, alone", "-", master, nil, "20"},
-		{"without a file, with its workers", "-", workers, nil, "20"},
-		{"a file that is not there yet", "", workers, nil, "20"},
-		{"a file of an earlier run", "999", workers, nil, "20"},
-		{"a file that is empty yet", "\n", master, nil, "20"},
+		{"without a file, alone", "-", master, nil, "20 perhaps"},
+		{"without a file, with its workers", "-", workers, nil, "20 perhaps"},
+		{"a file that is not there yet", "", workers, nil, "20 perhaps"},
+		{"a file of an earlier run", "999", workers, nil, "20 perhaps"},
+		{"a file that is empty yet", "\n", master, nil, "20 perhaps"},
 		{"nothing is left", "-", nil, nil, "it has no pid_file, and no process is left: one that stays in the foreground is of type simple"},
 		{"nothing is left of what the file names", "999", nil, nil, "its pid file names none of its processes, and no process is left: one that stays in the foreground is of type simple"},
 		{"two that have nothing to do with each other", "-", []relative{{pid: 20, parent: 1}, {pid: 21, parent: 1}}, nil, "it has no pid_file, and it may be any of 20, 21"},
@@ -53,12 +54,12 @@ func TestTheMainProcessIsFound(t *testing.T) {
 		}
 		found := make(chan string)
 		finder := finder{left: func(string, int) ([]relative, error) { return tc.left, tc.err }}
-		finder.Find(s, 1, 10, func(pid int, err error) {
+		finder.Find(s, 1, 10, func(f supervise.Found, err error) {
 			if err != nil {
 				found <- strings.ReplaceAll(err.Error(), file, "FILE")
 				return
 			}
-			found <- fmt.Sprint(pid)
+			found <- fmt.Sprint(f.Pid) + map[bool]string{true: " perhaps"}[f.Guessed]
 		})
 		if got := <-found; got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
@@ -92,7 +93,7 @@ func TestAPidFileIsWaitedFor(t *testing.T) {
 		return []relative{{20, 1}, {21, 1}}, nil
 	}}
 	answer := make(chan int, 1)
-	f.Find(&config.Service{PidFile: path}, 1, 10, func(pid int, err error) { answer <- pid })
+	f.Find(&config.Service{PidFile: path}, 1, 10, func(found supervise.Found, err error) { answer <- found.Pid })
 	<-looked
 	if err := os.WriteFile(path+".new", []byte("21"), 0o644); err != nil {
 		t.Fatal(err)
