@@ -22,8 +22,11 @@ readonly needs=(
 	/usr/sbin/sshd=openssh-server
 	ssh-keygen=openssh-client
 	agetty=util-linux
+	qemu-system-x86_64=qemu-system-x86
 	"${daemons[@]}"
 )
+# Where tests look for a kernel to boot.
+readonly kernel_dir=${XDG_CACHE_HOME:-$HOME/.cache}/zinit-test/kernel
 # -E: the program begins in applets/pid1, before the Go runtime (see entry.go there).
 readonly linux_flags='-s -w -E zinit/applets/pid1.entry'
 readonly plain_flags='-s -w'
@@ -114,6 +117,7 @@ missing_packages() {
 # set_up installs what is missing, if it may; what is missing then, tests skip.
 set_up() {
 	provide "${needs[@]}"
+	compgen -G "$kernel_dir/boot/vmlinuz-*" >/dev/null || fetch_kernel || say "there is no kernel for virtual machines: see above"
 	if ! has_staticcheck; then
 		say "installing staticcheck $staticcheck_version"
 		go install "honnef.co/go/tools/cmd/staticcheck@$staticcheck_module" || say "go install failed: see above"
@@ -131,6 +135,24 @@ provide() {
 	else
 		say "missing: install the packages ${missing[*]} (as root, on Debian: apt-get install ${missing[*]})"
 	fi
+}
+
+# fetch_kernel unpacks Debian's kernel for virtual machines; nothing is installed.
+fetch_kernel() {
+	command -v apt-get >/dev/null || return
+	say "fetching a kernel into $kernel_dir"
+	local dir package
+	dir=$(mktemp -d)
+	chmod 755 "$dir" # apt-get downloads as a user of its own
+	((EUID != 0)) || apt-get -q update || return
+	package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | head -1)
+	[[ -n $package ]] && (cd "$dir" && apt-get -q download "$package") &&
+		dpkg-deb -x "$dir"/*.deb "$dir/kernel" &&
+		mkdir -p "$(dirname "$kernel_dir")" &&
+		rm -rf "$kernel_dir" && mv "$dir/kernel" "$kernel_dir"
+	local code=$?
+	rm -rf "$dir"
+	return "$code"
 }
 
 # install_packages keeps daemons from being started by their packages: the tests

@@ -49,7 +49,9 @@ var arrows = map[string]string{
 	// By path alone: the keeper, which ends them, and the server, which makes them.
 	"reap/cgroup":   "golang.org/x/sys/unix",
 	"reap/reaptest": "reap",
-	"sock":          "golang.org/x/sys/unix",
+	// What runs in the virtual machine of the tests.
+	"testdata/vm": "golang.org/x/sys/unix",
+	"sock":        "golang.org/x/sys/unix",
 }
 
 // goFiles calls f for every Go file of the module.

@@ -1,0 +1,148 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// machineTime bounds one life of a virtual machine: an emulation on a busy machine is
+// slow.
+const machineTime = 5 * time.Minute
+
+// kernels are where a kernel to boot may be; build.sh puts one there.
+func kernels() []string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil
+	}
+	return []string{filepath.Join(cache, "zinit-test", "kernel", "boot", "vmlinuz-*")}
+}
+
+// A vm is a machine that is to be booted.
+type vm struct {
+	files  map[string]string // services
+	append string            // to the kernel's command line
+}
+
+// boot runs a machine to its end and returns what it said on its console.
+func (m vm) boot(t *testing.T) string {
+	t.Helper()
+	qemu, err := exec.LookPath("qemu-system-x86_64")
+	if err != nil {
+		t.Skip("needs qemu-system-x86_64 (of the package qemu-system-x86): ", err)
+	}
+	var kernel string
+	for _, pattern := range kernels() {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			kernel = found[len(found)-1]
+		}
+	}
+	if kernel == "" {
+		t.Skipf("needs a kernel for amd64 at %s: ./build.sh test puts one there", strings.Join(kernels(), " or "))
+	}
+	dir := t.TempDir()
+	image := filepath.Join(dir, "image")
+	probe := filepath.Join(dir, "vm")
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", probe, "./testdata/vm")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build: %v\n%s", err, out)
+	}
+	services := filepath.Join(dir, "services")
+	if err := os.Mkdir(services, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range m.files {
+		if err := os.WriteFile(filepath.Join(services, name+".toml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := exec.Command(filepath.Join(binDir(t), "zinit-initramfs"), "-o", image, "--services", services,
+		"--add", probe+":/bin/vm", "--add", probe+":/bin/sh")
+	if out, err := write.CombinedOutput(); err != nil {
+		t.Fatalf("cannot write the image: %v\n%s", err, out)
+	}
+	return m.run(t, exec.Command(qemu, "-accel", "tcg", "-m", "512", "-nographic", "-no-reboot", "-kernel", kernel,
+		"-initrd", image, "-append", "console=ttyS0 panic=-1 quiet "+m.append))
+}
+
+// run reads the console until the machine ends, or says that it does nothing more.
+func (m vm) run(t *testing.T, qemu *exec.Cmd) string {
+	t.Helper()
+	out, err := qemu.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var console, complaints bytes.Buffer
+	qemu.Stderr = &complaints
+	if err := qemu.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(machineTime, func() { qemu.Process.Kill() })
+	defer late.Stop()
+	began := time.Now()
+	lines := bufio.NewScanner(io.TeeReader(out, &console))
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "System halted") {
+			qemu.Process.Kill() // the machine stays on
+		}
+	}
+	err = qemu.Wait()
+	var exit *exec.ExitError
+	if err != nil && !(errors.As(err, &exit) && strings.Contains(console.String(), "System halted")) {
+		t.Errorf("qemu after %v: %v %s", time.Since(began).Round(time.Second), err, &complaints)
+	}
+	return strings.ReplaceAll(console.String(), "\r", "")
+}
+
+// judge reads what a machine said: it is to have looked at all there is and to have
+// ended in one way.
+func judge(t *testing.T, console, end string) {
+	t.Helper()
+	for line := range strings.Lines(console) {
+		switch line = strings.TrimSpace(line); {
+		case strings.HasPrefix(line, "FAIL "), strings.Contains(line, "Kernel panic"):
+			t.Error(line)
+		case strings.HasPrefix(line, "MEASURED "), strings.HasPrefix(line, "ok "):
+			t.Log(line)
+		}
+	}
+	if !strings.Contains(console, end) {
+		t.Errorf("it did not end with %q", end)
+	}
+	if t.Failed() {
+		_, text, _ := strings.Cut(console, "Booting from")
+		t.Logf("the console:\n%s", text)
+	}
+}
+
+// A machine with fifty services, which are looked at while everything goes wrong that
+// can; then it goes on in another root, and is rebooted.
+func TestMachineKeepsUpItsServices(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"first": file("first", "vm first"),
+		"again": file("again", "vm serve"),
+		"clock": file("clock", "vm serve"),
+		"deaf":  file("deaf", "vm stubborn", lifecycle, "stop_timeout_ms = 500"),
+		"hog":   file("hog", "vm hog", `status = "stop"`, lifecycle, `restart = "never"`, "[limits]", `memory_max = "24M"`),
+		"crowd": file("crowd", "vm crowd", `status = "stop"`, "[limits]", "tasks_max = 20"),
+		"spin":  file("spin", "vm spin", `status = "stop"`, "[limits]", `cpu_quota = "20%"`),
+		"check": file("check", "vm check"),
+	}
+	for i := range 50 {
+		name := fmt.Sprintf("s%02d", i)
+		files[name] = file(name, "vm serve", "[dependencies]", `after = ["first"]`)
+	}
+	console := vm{files, "hostname=box zinit.log=error"}.boot(t)
+	judge(t, console, "reboot: Restarting system")
+}
