@@ -47,6 +47,8 @@ help() {
                       (docs/bench.md), then runs the Go benchmarks
 ./build.sh compat     runs the programs of zinit 0.3.9 against ours, both ways round;
                       builds them with cargo, if that is there and they are not
+./build.sh initramfs -o FILE [--services DIR] [--add PATH[:AT]]...
+                      writes an image that a kernel boots, with what was built
 ./build.sh dist       builds for every platform into dist/
 ./build.sh help       shows this
 
@@ -388,6 +390,7 @@ main() {
 	build) find_go && build ;;
 	dist) find_go && dist ;;
 	demo) find_go && demo ;;
+	initramfs) find_go && build && exec bin/zinit-initramfs "$@" ;;
 	test) find_go && test_all "$@" ;;
 	fuzz) find_go && fuzz_each "${ZINIT_FUZZ_TIME:-60s}" ;;
 	sim) find_go && sim "$@" ;;

@@ -109,13 +109,13 @@ func memory() error {
 	if err != nil {
 		return err
 	}
-	dirty, err := number("/proc/1/smaps_rollup", "Private_Dirty")
+	anonymous, err := number("/proc/1/smaps_rollup", "Anonymous")
 	if err != nil {
 		return err
 	}
-	tell("MEASURED memory of process 1: RSS %d kB, private dirty %d kB", rss, dirty)
-	if rss > 9<<10 || dirty > 3<<10 {
-		return fmt.Errorf("RSS %d kB, private dirty %d kB", rss, dirty)
+	tell("MEASURED memory of process 1: RSS %d kB, of that its own %d kB", rss, anonymous)
+	if rss > 7<<10 || anonymous > 4<<10 {
+		return fmt.Errorf("RSS %d kB, of that its own %d kB", rss, anonymous)
 	}
 	return nil
 }
