@@ -159,6 +159,7 @@ func setParams(config ServiceConfig, persist bool) (SetParams, error) {
 
 func (c *Client) set(ctx context.Context, method string, config ServiceConfig, persist bool) (SetResult, error) {
 	params, err := setParams(config, persist)
+	params.Exact = method == MethodSet
 	if err != nil {
 		return SetResult{}, fmt.Errorf("cannot encode params of %s: %w", method, err)
 	}

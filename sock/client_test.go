@@ -152,9 +152,9 @@ func TestClientSendsAndReadsTheRestOfTheMethods(t *testing.T) {
 		t.Error(err)
 	}
 	const sent = `{"config":{"dependencies":{"after":[],"conflicts":[],"requires":["b"],"wants":[]},"health":null,"lifecycle":{},` +
-		`"logging":{"file":null,"forward":null},"service":{"critical":false,"dir":null,"exec":"x","kill_others":false,"name":"a","oneshot":false}},"persist":`
+		`"logging":{"file":null,"forward":null},"service":{"critical":false,"dir":null,"exec":"x","kill_others":false,"name":"a","oneshot":false}},`
 	for method, want := range map[string]string{
-		MethodSet: sent + "true}", MethodAdd: sent + "false}", MethodMonitor: sent + "false}", MethodRegister: sent + "true}",
+		MethodSet: sent + `"exact":true,"persist":true}`, MethodAdd: sent + `"persist":false}`, MethodMonitor: sent + `"persist":false}`, MethodRegister: sent + `"persist":true}`,
 		MethodDelete: `{"name":"a","cascade":true}`, MethodReload: `{"name":"a","dry_run":true}`,
 		MethodLogsTail: `{"name":"a","lines":3}`, MethodLogsFilter: `{"service":"a","stream":"stderr","since":9}`,
 		MethodStartAll: "", MethodDebugState: "", MethodDebugProcs: `{"name":"a"}`,

@@ -4,9 +4,12 @@ import "encoding/json"
 
 // SetParams is what service.set and service.add take. Config is the shape of
 // ServiceConfig; Persist false keeps it out of the configuration directory: it is
-// gone after a reboot. Nil means that it is written.
+// gone after a reboot. Nil means that it is written. Exact says that what Config leaves
+// out has its default, even if it has no key but those of zinit 0.3.9: otherwise such a
+// one leaves alone what the service has beyond these.
 type SetParams struct {
 	Config  json.RawMessage `json:"config"`
+	Exact   bool            `json:"exact,omitempty"`
 	Persist *bool           `json:"persist,omitempty"`
 }
 

@@ -52,7 +52,7 @@ func addService(s *session) int {
 // add has the server take in one service and tells what became of it. It returns
 // the server's answer.
 func (s *session) add(service json.RawMessage) (json.RawMessage, error) {
-	params := sock.SetParams{Config: service}
+	params := sock.SetParams{Config: service, Exact: true}
 	if s.call.has("ephemeral") {
 		persist := false
 		params.Persist = &persist

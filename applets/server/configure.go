@@ -26,8 +26,9 @@ func (s *server) additions() sock.Table {
 			Handle: func(ctx context.Context, c *sock.Call) (any, error) { return s.put(ctx, c, in) },
 		}
 	}
+	exact := sock.Param{Name: "exact", Type: "boolean", Summary: "true: what the description leaves out has its default; otherwise one without any key that zinit 0.3.9 does not have leaves alone what the service has under such keys, and a warning names them"}
 	return sock.Table{
-		row(sock.MethodSet, "Adds a service, or replaces it in place, and starts it.", intake{persist: true, replace: true}, description, persist),
+		row(sock.MethodSet, "Adds a service, or replaces it in place, and starts it.", intake{persist: true, replace: true}, description, persist, exact),
 		row(sock.MethodAdd, "Adds a service that is not there yet, and starts it.", intake{persist: true}, description, persist),
 		row(sock.MethodRegister, "Adds a service, writes its file, and starts it.", intake{persist: true, fixed: true}, description),
 		row(sock.MethodMonitor, "Adds a service that is gone after the next boot, and starts it.", intake{fixed: true}, description),
@@ -45,12 +46,12 @@ type intake struct {
 // in this order: its shape, its values, its program, its dependencies, a cycle,
 // the disk; nothing is changed before all of that is well.
 func (s *server) put(ctx context.Context, c *sock.Call, in intake) (any, error) {
-	text, persist, err := description(c)
+	text, p, err := description(c)
 	if err != nil {
 		return nil, err
 	}
-	if persist != nil && !in.fixed {
-		in.persist = *persist
+	if p.Persist != nil && !in.fixed {
+		in.persist = *p.Persist
 	}
 	svc, warnings, err := config.FromJSON(text)
 	if err != nil {
@@ -58,7 +59,9 @@ func (s *server) put(ctx context.Context, c *sock.Call, in intake) (any, error) 
 	}
 	result := sock.SetResult{Name: svc.Name, Warnings: warnings}
 	err = s.exclusively(ctx, func() error {
-		s.keepPolicy(svc, text)
+		if was := s.sup.Snapshot().Find(svc.Name); was != nil && in.replace && !p.Exact {
+			svc, result.Warnings = carry(svc, warnings, text, was.Config)
+		}
 		warnings, err := s.acceptable(svc, in)
 		if err != nil {
 			return err
@@ -74,39 +77,57 @@ func (s *server) put(ctx context.Context, c *sock.Call, in intake) (any, error) 
 
 // description finds what a call says of a service: under config, or all of it but
 // for what is about the call itself.
-func description(c *sock.Call) (text []byte, persist *bool, err error) {
-	var p sock.SetParams
+func description(c *sock.Call) (text []byte, p sock.SetParams, err error) {
 	if err := c.Params(&p); err != nil {
-		return nil, nil, err
+		return nil, p, err
 	}
 	params := map[string]json.RawMessage{}
 	switch err := json.Unmarshal(c.Raw, &params); {
 	case c.Raw == nil:
-		return []byte("null"), nil, nil
+		return []byte("null"), p, nil
 	case err != nil:
-		return c.Raw, nil, nil // no object: that is for its reader to say
+		return c.Raw, p, nil // no object: that is for its reader to say
 	}
 	if text, ok := params["config"]; ok {
-		return text, p.Persist, nil
+		return text, p, nil
 	}
-	if _, ok := params["persist"]; !ok {
-		return c.Raw, nil, nil
-	}
+	before := len(params)
 	delete(params, "persist")
+	delete(params, "exact")
+	if len(params) == before {
+		return c.Raw, p, nil
+	}
 	text, err = json.Marshal(params)
-	return text, p.Persist, err
+	return text, p, err
+}
+
+// carry is a service that replaces another one, by the text of a client that may know
+// only the keys of zinit 0.3.9: what was said with others stays, and that is told.
+func carry(svc *config.Service, warnings []string, text []byte, was *config.Service) (*config.Service, []string) {
+	all, more, kept, lost, err := config.Carry(text, was)
+	if err == nil {
+		svc, warnings = all, more
+	}
+	keepPolicy(svc, was, text)
+	if len(kept) > 0 {
+		warnings = append(warnings, "kept as it was, because nothing here says that it is known: "+strings.Join(kept, ", ")+
+			": exact = true replaces that too")
+	}
+	if len(lost) > 0 {
+		warnings = append(warnings, "lost, because it does not go with the rest: "+strings.Join(lost, ", ")+": say it again in another way")
+	}
+	return svc, warnings
 }
 
 // keepPolicy has a oneshot that is retried on failure, because it says so, be
 // retried after a change by a client that hands back what it read, but for the key
 // that it does not know.
-func (s *server) keepPolicy(svc *config.Service, text []byte) {
+func keepPolicy(svc, was *config.Service, text []byte) {
 	var said struct{ Lifecycle map[string]any }
-	was := s.sup.Snapshot().Find(svc.Name)
-	if was == nil || !svc.Oneshot() || json.Unmarshal(text, &said) != nil {
+	if !svc.Oneshot() || json.Unmarshal(text, &said) != nil {
 		return
 	}
-	if is, had := &svc.Lifecycle, was.Config.Lifecycle; had.RestartExplicit && had.Restart == config.RestartOnFailure &&
+	if is, had := &svc.Lifecycle, was.Lifecycle; had.RestartExplicit && had.Restart == config.RestartOnFailure &&
 		is.Restart == config.RestartOnFailure && said.Lifecycle["restart"] != nil && said.Lifecycle["restart_explicit"] == nil {
 		is.RestartExplicit = true
 	}

@@ -309,6 +309,8 @@ func TestDescriptions(t *testing.T) {
 		`{"service":{},"persist":true}`:             `{"service":{}} true`,
 		`{"service":{}}`:                            `{"service":{}} nil`,
 		`{"service":{},"persist":null}`:             `{"service":{}} nil`,
+		`{"service":{},"exact":true}`:               `{"service":{}} nil exact`,
+		`{"config":{"service":{}},"exact":true}`:    `{"service":{}} nil exact`,
 		``:                                          `null nil`,
 		`[1]`:                                       `[1] nil`,
 	} {
@@ -316,10 +318,13 @@ func TestDescriptions(t *testing.T) {
 		if raw != "" {
 			c.Raw = json.RawMessage(raw)
 		}
-		text, persist, err := description(c)
+		text, p, err := description(c)
 		got := string(text) + " nil"
-		if persist != nil {
-			got = fmt.Sprint(string(text), " ", *persist)
+		if p.Persist != nil {
+			got = fmt.Sprint(string(text), " ", *p.Persist)
+		}
+		if p.Exact {
+			got += " exact"
 		}
 		if err != nil || got != want {
 			t.Errorf("%s: got %s, %v; want %s", raw, got, err, want)
@@ -384,6 +389,37 @@ func TestAPolicyThatWasMeantStays(t *testing.T) {
 				t.Errorf("it is %+v", l)
 			}
 			if text, err := os.ReadFile(filepath.Join(h.s.dirs.User, "job.toml")); err != nil || strings.Contains(string(text), "on-failure") != c.want {
+				t.Errorf("the file is %s, %v", text, err)
+			}
+		})
+	}
+}
+
+// TestAnOlderClientTakesNothingAwayThatItDoesNotKnow, in what runs and in the file, and
+// hears of it; one that says that it means all of it does.
+func TestAnOlderClientTakesNothingAwayThatItDoesNotKnow(t *testing.T) {
+	for name, c := range map[string]struct {
+		exact bool
+		user  string
+	}{"what it sends": {false, "nobody"}, "exactly": {true, ""}} {
+		t.Run(name, func(t *testing.T) {
+			h := newStoredHouse(t, map[string]string{"job": service("job", `status = "stop"`, `user = "nobody" # not root`, "[limits]", "tasks_max = 7")})
+			job := described("job", "sleep 2")
+			job["service"].(map[string]any)["status"] = "stop"
+			var result sock.SetResult
+			if err := h.dial().call(sock.MethodSet, map[string]any{"config": job, "exact": c.exact}, &result); err != nil {
+				t.Fatal(err)
+			}
+			got := h.s.sup.Snapshot().Find("job").Config
+			if got.Exec != "sleep 2" || got.Identity.User != c.user || (got.Limits.TasksMax == 7) == c.exact {
+				t.Errorf("it is %+v", got)
+			}
+			said := strings.Join(result.Warnings, "\n")
+			if strings.Contains(said, "kept as it was, because nothing here says that it is known: service.user, limits.tasks_max: exact") == c.exact {
+				t.Errorf("it hears %q", said)
+			}
+			text, err := os.ReadFile(filepath.Join(h.s.dirs.User, "job.toml"))
+			if err != nil || strings.Contains(string(text), "# not root") == c.exact || !strings.Contains(string(text), "sleep 2") {
 				t.Errorf("the file is %s, %v", text, err)
 			}
 		})
