@@ -225,7 +225,8 @@ func (c *core) hookDone(r *record, failed string, timedOut time.Duration) {
 	done := machine.HooksDone{Run: h.of, Hook: h.kind, Err: failed, TimedOut: timedOut}
 	h.kind, h.list, h.deadline = machine.NoHook, nil, time.Time{}
 	c.setWake(r)
-	if failed != "" {
+	// A failed start says itself why.
+	if failed != "" && done.Hook != machine.ExecStartPre && done.Hook != machine.ExecStartPost {
 		text := done.Hook.String() + " failed: " + failed
 		c.Log.Warn("hook failed", "service", r.name, "hook", done.Hook, "why", failed)
 		c.later(func() { c.Logs.Append(r.name, text) })

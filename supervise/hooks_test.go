@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,6 +54,50 @@ func TestAFailedHookFailsTheStart(t *testing.T) {
 		h.did("spawn web/hook /a, spawn web/hook /a, spawn web/hook /b")
 		h.is("web failed (exec_start_pre failed: /b: exit code 4; given up after 1 restart)")
 	})
+}
+
+// A notebook has what is said in the logs of services.
+type notebook struct {
+	noLogs
+	mu   sync.Mutex
+	said []string // guarded by mu
+}
+
+func (n *notebook) Append(service, text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.said = append(n.said, service+": "+text)
+}
+
+// TestAFailedHookIsSaidOnce in the log of its service, whether it decides anything or
+// not.
+func TestAFailedHookIsSaidOnce(t *testing.T) {
+	for line, want := range map[string]string{
+		"web pre=/a restart=never":       "web: exec_start_pre failed: /a: exit code 3",
+		"web post=/a restart=never":      "web: exec_start_post failed: /a: exit code 3",
+		"web stop=/a restart=never":      "web: exec_stop failed: /a: exit code 3",
+		"web stop-post=/a restart=never": "web: exec_stop_post failed: /a: exit code 3",
+	} {
+		bubble(t, func(t *testing.T) {
+			h := newHouse(t, newPlayer())
+			said := &notebook{}
+			h.s.core.Logs = said
+			h.boot(services(t, line), h.k.inventory())
+			defer h.close()
+			h.pass(10 * ms)
+			if strings.Contains(line, "stop") {
+				h.ok(h.s.Stop("web"))
+				h.pass(10 * ms)
+			}
+			h.hookEnds("web", 3)
+			h.pass(10 * ms)
+			said.mu.Lock()
+			defer said.mu.Unlock()
+			if got := strings.Join(said.said, "; "); got != want {
+				t.Errorf("%s: %q, want %q", line, got, want)
+			}
+		})
+	}
 }
 
 func TestAHookThatHangsIsEnded(t *testing.T) {

@@ -24,7 +24,8 @@ type Random interface{ Int64N(n int64) int64 }
 // monotonic clock, as everything else is; those of the calendar are what the wall
 // clock shows, and found anew when that is set.
 type timing struct {
-	every    time.Time // the next one is due, without jitter; zero: there is none
+	of       *config.Timer // for which the moments were found
+	every    time.Time     // the next one is due, without jitter; zero: there is none
 	boot     time.Time
 	calendar time.Time
 	late     time.Duration // the jitter of the next start
@@ -54,28 +55,60 @@ func (c *core) arm(r *record) {
 		return
 	}
 	t, was := r.cfg.Timer, r.timer
-	next := &timing{}
+	next := &timing{of: t}
 	if was != nil {
 		next.last, next.skipped, next.off = was.last, was.skipped, was.off
 	} else if t.Persistent && c.Stamps != nil {
 		next.last = c.Stamps.Last(r.name)
 	}
-	if t.OnBoot > 0 && (was == nil || !was.boot.IsZero()) {
-		if at := c.begun.Add(t.OnBoot); at.After(c.now) {
+	c.armBoot(next, was)
+	c.armEvery(next, was)
+	next.calendar = c.nextDate(t, next.last)
+	if was != nil && was.of.Calendar != nil && t.Calendar != nil && *was.of.Calendar == *t.Calendar && was.of.Persistent == t.Persistent {
+		next.calendar = was.calendar // a start that is late on purpose is not left out
+	}
+	r.timer = next
+	if was != nil && was.of.Jitter == t.Jitter {
+		next.late = was.late
+	} else {
+		c.drawJitter(r)
+	}
+	c.setWake(r)
+}
+
+// armBoot finds the one start after zinit's, unless that was made.
+func (c *core) armBoot(next, was *timing) {
+	after := next.of.OnBoot
+	switch {
+	case after <= 0 || was != nil && was.boot.IsZero():
+	case was != nil && was.of.OnBoot == after:
+		next.boot = was.boot
+	default:
+		if at := c.begun.Add(after); at.After(c.now) {
 			next.boot = at
 		}
 	}
-	if t.Every > 0 {
-		next.every = c.now.Add(t.Every)
-		if wall := c.wallNow(); !next.last.IsZero() && next.last.Before(wall) {
-			// What was missed is made up for, once.
-			next.every = c.now.Add(max(0, t.Every-wall.Sub(next.last)))
-		}
+}
+
+// armEvery finds the next of the regular starts. A timer that there was goes on from
+// where it was, with another pause if it has one now.
+func (c *core) armEvery(next, was *timing) {
+	every := next.of.Every
+	if every <= 0 {
+		return
 	}
-	next.calendar = c.nextDate(t, next.last)
-	r.timer = next
-	c.drawJitter(r)
-	c.setWake(r)
+	next.every = c.now.Add(every)
+	wall := c.wallNow()
+	switch {
+	case was != nil && !was.every.IsZero():
+		next.every = was.every.Add(every - was.of.Every)
+		if next.every.Before(c.now) && every != was.of.Every {
+			next.every = c.now
+		}
+	case !next.last.IsZero() && next.last.Before(wall):
+		// What was missed is made up for, once.
+		next.every = c.now.Add(max(0, every-wall.Sub(next.last)))
+	}
 }
 
 // nextDate is the next moment of a timer's calendar; zero: there is none. One that
@@ -234,7 +267,10 @@ func (m *timerMemo) recall(r *record, clock machine.Clock) {
 		t.boot = clock.Time(m.Boot)
 	}
 	if m.Every != 0 && !t.every.IsZero() {
-		t.every = clock.Time(m.Every)
+		// Its pause may be a shorter one by now.
+		if at := clock.Time(m.Every); at.Before(t.every) {
+			t.every = at
+		}
 	}
 	if m.Calendar != 0 && !t.calendar.IsZero() {
 		t.calendar = fromMillis(m.Calendar).In(t.calendar.Location())

@@ -90,6 +90,31 @@ func TestAReloadChangesATimer(t *testing.T) {
 	})
 }
 
+// TestAReloadOfSomethingElseLeavesATimerAlone: it goes on from where it was, and with
+// another pause from the last start.
+func TestAReloadOfSomethingElseLeavesATimerAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t, newPlayer())
+		h.s.core.Random = fixed(7 * time.Second)
+		h.boot(services(t, "a oneshot every=1h", "b oneshot every=1m jitter=10s", "c oneshot on-boot=10m jitter=10s"), h.k.inventory())
+		defer h.close()
+		h.pass(10*time.Minute + 3*time.Second)
+		h.k.ends(t, "b", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h.timersAre("b: exit code 0, last 1m7s, next 10m7s, left out 8; c: inactive, next 10m7s; a: inactive, next 1h0m0s")
+		_, err := h.reload("a oneshot every=1h stop-timeout=5s", "b oneshot every=1m jitter=10s stop-timeout=5s", "c oneshot on-boot=10m jitter=10s stop-timeout=5s")
+		h.ok(err)
+		h.timersAre("b: exit code 0, last 1m7s, next 10m7s, left out 8; c: inactive, next 10m7s; a: inactive, next 1h0m0s")
+		_, err = h.reload("a oneshot every=30m", "b oneshot every=5m jitter=10s")
+		h.ok(err)
+		h.timersAre("b: exit code 0, last 1m7s, next 14m7s, left out 8; a: inactive, next 30m0s")
+		_, err = h.reload("a oneshot every=5m", "b oneshot every=5m jitter=10s")
+		h.ok(err)
+		h.pass(10 * ms)
+		h.timersAre("b: exit code 0, last 1m7s, next 14m7s, left out 8; a: running, last 10m3s, next 15m3s")
+	})
+}
+
 // fixed is a source of random numbers without a surprise.
 type fixed int64
 
