@@ -357,9 +357,9 @@ func TestARemovalTakenBackStarts(t *testing.T) {
 		h.ok(h.s.Restart("slow"))
 		h.pass(3 * time.Second)
 		h.makes(Change{Set: &config.Set{}}, "Removed[db slow] Stopped[db slow]")
-		h.is("db exited (stopped), slow stopping (stop asked for)")
-		h.makes(Change{Set: services(t, "db", "slow")}, "Changed[db slow] Started[db slow]")
+		h.is("slow stopping (stop asked for)")
+		h.makes(Change{Set: services(t, "db", "slow")}, "Added[db] Changed[slow] Started[slow db]")
 		h.pass(3 * time.Second)
-		h.is("db running, slow running")
+		h.is("slow running, db running")
 	})
 }

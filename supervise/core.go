@@ -104,6 +104,9 @@ type core struct {
 	byName map[string]*record
 	book   ruleBook
 	going  int // records that are leaving
+	// swept is when records were forgotten last, sweepAt when it is time for the next,
+	// zero: not because of the time.
+	swept, sweepAt time.Time
 	// floor is the highest run number of any service that is gone: the keeper
 	// remembers it, should another one of that name come.
 	floor uint64

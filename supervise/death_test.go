@@ -262,7 +262,7 @@ func (w *world) checkReaders() {
 		all, over := true, false
 		for _, one := range w.c.look(wait) {
 			all = all && one.Reached
-			over = over || one.View == nil || wait.settle && one.Hopeless
+			over = over || one.View == nil && !one.Reached || wait.settle && one.Hopeless
 		}
 		if all || over {
 			w.failf("a wait for %v to be %s is not answered", wait.names, wait.goal)

@@ -69,7 +69,7 @@ func TestEvents(t *testing.T) {
 		check("new added, new inactive>blocked, new blocked>starting run 1, new starting>running run 1 pid 1005")
 		_, err := h.reload("db env=A=1")
 		h.ok(err)
-		check("db changed, new running>stopping run 1 pid 1005 (stop asked for), new stopping>exited run 1 pid 1005 (stopped), web removed, new removed")
+		check("db changed, new running>stopping run 1 pid 1005 (stop asked for), web removed, new stopping>exited run 1 pid 1005 (stopped), new removed")
 		h.s.Shutdown()
 		<-h.ended
 		check("db running>stopping run 1 pid 1001 (stop asked for), db stopping>exited run 1 pid 1001 (stopped)")

@@ -237,20 +237,37 @@ func requiredBy(users []string) string {
 	}
 }
 
-// sweep forgets the services that are no longer configured, once all of them are
-// down. Those that require them become Failed then, and no sooner: until then
-// they were Blocked, after a stop in order.
+// sweepEach is what has to pass for each service between two sweeps: with ten thousand
+// of them a new graph takes a while, and they end one after the other.
+const sweepEach = 20 * time.Microsecond
+
+// sweep forgets the services that are no longer configured and down. Those that
+// require them become Failed then, and no sooner: until then they were Blocked, after
+// a stop in order.
 func (c *core) sweep() {
 	if c.going == 0 {
 		return
 	}
+	down, left := 0, 0
 	for _, r := range c.order {
-		if r.leaving && (r.m.Active() || r.wish != noWish || r.probe.alive || r.hook.alive) {
-			return
+		switch {
+		case r.isGone():
+			down++
+		case r.leaving:
+			left++
 		}
 	}
+	c.sweepAt = time.Time{}
+	if down == 0 {
+		return
+	}
+	if next := c.swept.Add(time.Duration(len(c.order)) * sweepEach); left > 0 && next.After(c.now) && !c.hasty {
+		c.sweepAt = next
+		return
+	}
+	c.swept, c.going = c.now, left
 	c.order = slices.DeleteFunc(c.order, func(r *record) bool {
-		if !r.leaving {
+		if !r.isGone() {
 			return false
 		}
 		delete(c.byName, r.name)
@@ -274,8 +291,12 @@ func (c *core) sweep() {
 		c.unsaved(r)
 		return true
 	})
-	c.going = 0
 	c.changes++
 	c.rebuild()
 	c.settle()
+}
+
+// isGone reports a service that is to be forgotten, and of which nothing is left.
+func (r *record) isGone() bool {
+	return r.leaving && !r.m.Active() && r.wish == noWish && !r.probe.alive && !r.hook.alive
 }

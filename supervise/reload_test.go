@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -15,6 +16,56 @@ func (h *house) changes(ch Changes, err error, want string) {
 	h.ok(err)
 	if got := fmt.Sprintf("added %v removed %v changed %v", ch.Added, ch.Removed, ch.Changed); got != want {
 		h.t.Errorf("the reload says %s, want %s", got, want)
+	}
+}
+
+// TestWhatIsRemovedGoesWhenItIsDown, and does not wait for others.
+func TestWhatIsRemovedGoesWhenItIsDown(t *testing.T) {
+	inHouse(t, []string{"quick every=1h", "slow", "stays", "needs requires=quick"}, func(h *house) {
+		h.ok(h.s.Start("quick", false))
+		h.pass(10 * ms)
+		h.k.odds("slow", reaptest.Odds{Deaf: 100})
+		h.ok(h.s.Restart("slow"))
+		h.pass(50 * ms)
+		_, err := h.reload("stays", "needs requires=quick")
+		h.ok(err)
+		h.pass(50 * ms)
+		h.is("slow stopping (stop asked for), stays running, needs failed (missing dependency 'quick')")
+		h.timersAre("")
+		if n := h.s.core.going; n != 1 {
+			t.Errorf("%d are going", n)
+		}
+		h.pass(2 * time.Second)
+		h.is("stays running, needs failed (missing dependency 'quick')")
+	})
+}
+
+// TestManyThatGoAreSweptTogether: what a new graph costs is not paid for each.
+func TestManyThatGoAreSweptTogether(t *testing.T) {
+	c, sweeps := newCore(Parts{Keeper: &planner{Sim: reaptest.New(1, reaptest.Odds{}, time.Now())}, Logs: noLogs{}, Log: slog.New(slog.DiscardHandler)}), 0
+	c.now = time.Now()
+	var lines []string
+	for n := range 1000 {
+		lines = append(lines, fmt.Sprintf("s%d", n))
+	}
+	c.load(services(t, lines...), reap.Inventory{})
+	if _, err := c.reload(Change{Set: services(t)}); err != nil {
+		t.Fatal(err)
+	}
+	c.turn()
+	for n := range 1000 {
+		before := len(c.order)
+		c.now = c.now.Add(ms)
+		for _, ev := range []reap.Event{reap.Spawned{Key: fmt.Sprintf("s%d", n), Run: 1}, reap.Exited{Key: fmt.Sprintf("s%d", n), Run: 1}} {
+			c.keeperEvent(ev)
+		}
+		c.turn()
+		if len(c.order) < before {
+			sweeps++
+		}
+	}
+	if len(c.order) > 0 || sweeps < 20 || sweeps > 200 {
+		t.Errorf("%d are left after %d sweeps", len(c.order), sweeps)
 	}
 }
 

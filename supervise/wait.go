@@ -28,7 +28,7 @@ func ParseGoal(word string) (Goal, bool) {
 // A Waited is what a wait says about one service.
 type Waited struct {
 	Name    string
-	View    *View // nil: there is no such service
+	View    *View // nil: there is no such service, or, if that is Reached, not any more
 	Reached bool
 	// Hopeless: it will not be reached without somebody's help.
 	Hopeless bool
@@ -72,6 +72,8 @@ func (c *core) wait(w *waiter) {
 // see takes in how one of the services is now.
 func (w *waiter) see(c *core, r *record) {
 	switch {
+	case c.byName[r.name] != r && w.goal == GoalDown && c.byName[r.name] == nil:
+		delete(w.left, r) // what is removed is down
 	case c.byName[r.name] != r:
 		w.over = true
 	case reached(r, w.goal):
@@ -123,7 +125,8 @@ func (c *core) look(w *waiter) []Waited {
 	for _, name := range w.names {
 		r := c.byName[name]
 		if r == nil {
-			out = append(out, Waited{Name: name})
+			removed := w.goal == GoalDown && slices.ContainsFunc(w.recs, func(r *record) bool { return r.name == name })
+			out = append(out, Waited{Name: name, Reached: removed})
 			continue
 		}
 		out = append(out, Waited{name, c.glance(r), reached(r, w.goal), hopeless(r, w.goal)})

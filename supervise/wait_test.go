@@ -23,7 +23,7 @@ func (h *house) waiting(limit time.Duration, goal Goal, settle bool, names ...st
 		for _, w := range list {
 			word := w.Name + " reached"
 			switch {
-			case w.View == nil:
+			case w.View == nil && !w.Reached:
 				word = w.Name + " unknown"
 			case w.Hopeless:
 				word = w.Name + " hopeless"
@@ -78,7 +78,11 @@ func TestWait(t *testing.T) {
 		{"removed while waiting", GoalDown, false, "idle db", func(h *house) {
 			_, err := h.reload("web", "setup oneshot")
 			h.ok(err)
-		}, "after 0s, idle unknown, db unknown"},
+		}, "after 0s, idle reached, db reached"},
+		{"removed while waiting for something else", GoalUp, false, "idle db", func(h *house) {
+			_, err := h.reload("web", "setup oneshot")
+			h.ok(err)
+		}, "after 0s, idle unknown, db not yet"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inHouse(t, lines, func(h *house) {

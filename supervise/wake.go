@@ -36,12 +36,12 @@ func (c *core) nextWake() time.Time {
 		return c.now
 	}
 	if len(c.wakes) == 0 {
-		return time.Time{}
+		return c.sweepAt
 	}
 	if at := c.wakes[0].wake; at.After(c.patience) {
-		return at
+		return sooner(at, c.sweepAt)
 	}
-	return c.patience
+	return sooner(c.patience, c.sweepAt)
 }
 
 const (

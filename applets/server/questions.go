@@ -137,7 +137,11 @@ func (s *server) wait(ctx context.Context, c *sock.Call) (any, error) {
 	}
 	result := sock.WaitResult{Reached: true, Services: []sock.WaitedService{}}
 	for _, w := range waited {
-		if w.View == nil {
+		switch {
+		case w.View == nil && w.Reached: // it was removed meanwhile
+			result.Services = append(result.Services, sock.WaitedService{Name: w.Name, State: sock.Inactive, Reached: true})
+			continue
+		case w.View == nil:
 			unknown := sock.NoService()
 			unknown.Message += ": " + w.Name // of several, the client must learn which
 			return nil, unknown
