@@ -20,6 +20,9 @@ type Applet struct {
 	// Hidden applets are started by others of the binary; nobody links or lists
 	// them.
 	Hidden bool
+	// Init applets are for machines whose process 1 is zinit: elsewhere they would stand
+	// in the way of those of another init. They are linked on demand.
+	Init bool
 	// Main runs the program and returns its exit code.
 	Main func(*env.Env) int
 }

@@ -128,10 +128,11 @@ func self(t *testing.T) string {
 	return path
 }
 
-func linked(t *testing.T) []string {
+// linked is what an installation links, with the programs of an init or without.
+func linked(init bool) []string {
 	var names []string
 	for _, a := range list() {
-		if !a.Hidden {
+		if !a.Hidden && (init || !a.Init) {
 			names = append(names, a.Name)
 		}
 	}
@@ -139,13 +140,14 @@ func linked(t *testing.T) []string {
 }
 
 func TestInstallMakesLinks(t *testing.T) {
-	for _, flags := range [][]string{{}, {"-s"}} {
+	for _, flags := range [][]string{{}, {"-s"}, {"-s", "--init"}} {
+		init := slices.Contains(flags, "--init")
 		dir := beside(t)
 		code, stdout, stderr := call(append(append([]string{"zinit", "--install"}, flags...), dir)...)
 		if code != 0 || stderr != "" {
 			t.Fatalf("%v: code %d, %s", flags, code, stderr)
 		}
-		for _, name := range linked(t) {
+		for _, name := range linked(init) {
 			path := filepath.Join(dir, name)
 			if !strings.Contains(stdout, path+": ") {
 				t.Errorf("%v: nothing is said of %s:\n%s", flags, path, stdout)
@@ -163,7 +165,7 @@ func TestInstallMakesLinks(t *testing.T) {
 			}
 		}
 		code, stdout, _ = call(append(append([]string{"zinit", "--install"}, flags...), dir)...)
-		if code != 0 || strings.Count(stdout, " already\n") != len(linked(t)) {
+		if code != 0 || strings.Count(stdout, " already\n") != len(linked(init)) {
 			t.Errorf("%v, again: code %d\n%s", flags, code, stdout)
 		}
 	}
@@ -231,7 +233,7 @@ func TestInstallReplacesOnlyWhatIsOurs(t *testing.T) {
 		case !c.ours && (code != env.ExitFailed || !os.SameFile(before, after) || !strings.Contains(stderr, path+" is not ours")):
 			t.Errorf("%s: code %d, replaced %v\n%s%s", c.name, code, replaced, stdout, stderr)
 		}
-		if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != len(linked(t)) {
+		if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != len(linked(false)) {
 			t.Errorf("%s: the directory holds %v", c.name, names)
 		}
 	}

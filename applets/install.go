@@ -13,10 +13,12 @@ import (
 	"zinit/applets/env"
 )
 
-const installUsage = `usage: zinit --install [-s] DIR
+const installUsage = `usage: zinit --install [-s] [--init] DIR
 
 Makes a link to this binary in DIR for each applet: hard links, or symbolic ones
-with -s. A file that is not a copy of this binary or a link to it is left alone.
+with -s. With --init also for those that end a machine, such as reboot: they are
+for one whose process 1 is zinit. A file that is not a copy of this binary or a
+link to it is left alone.
 `
 
 // An installer makes the links of the applets.
@@ -25,6 +27,7 @@ type installer struct {
 	file     os.FileInfo // of self
 	dir      string
 	symbolic bool
+	init     bool // those of an init too
 }
 
 // install is "zinit --install"; args follow that word.
@@ -36,6 +39,8 @@ func install(e *env.Env, args []string) int {
 			return say(e, installUsage)
 		case a == "-s":
 			in.symbolic = true
+		case a == "--init":
+			in.init = true
 		case in.dir == "" && a != "" && a[0] != '-':
 			in.dir = a
 		default:
@@ -53,7 +58,7 @@ func install(e *env.Env, args []string) int {
 	}
 	code := env.ExitDone
 	for _, a := range list() {
-		if a.Hidden {
+		if a.Hidden || a.Init && !in.init {
 			continue
 		}
 		done, err := in.link(a.Name)

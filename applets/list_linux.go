@@ -1,10 +1,13 @@
 package applets
 
 import (
+	"os"
+
 	"zinit/applets/cli"
 	"zinit/applets/env"
 	"zinit/applets/initramfs"
 	"zinit/applets/pid1"
+	"zinit/applets/power"
 	"zinit/applets/prep"
 	"zinit/applets/server"
 	"zinit/applets/xinet"
@@ -16,13 +19,27 @@ func list() []Applet {
 		{Name: "zinit", Summary: "look at services and control them", Main: cli.Main},
 		{Name: "zinit-server", Summary: "run services from a directory of files", Main: pid1.Standalone},
 		{Name: "zinit-pid1", Summary: "the same as process 1 of a machine or container", Main: pid1.Main},
-		{Name: "init", Summary: "zinit-pid1 with the flags of zinit 0.2", Main: pid1.Main},
+		{Name: "init", Summary: "zinit-pid1 with the flags of zinit 0.2", Main: initMain},
 		{Name: "zinit-initramfs", Summary: "write an image that a kernel boots", Main: writeInitramfs},
 		{Name: "xinet", Summary: "start a service for whoever connects, and carry the connections", Main: xinet.Main},
+		{Name: "poweroff", Summary: "end a machine whose process 1 is zinit", Init: true, Main: power.Main},
+		{Name: "reboot", Summary: "the same, and start it anew", Init: true, Main: power.Main},
+		{Name: "halt", Summary: "the same, and leave it on", Init: true, Main: power.Main},
+		{Name: "shutdown", Summary: "the same at a time", Init: true, Main: power.Shutdown},
+		{Name: "telinit", Summary: "the same by runlevel: 0, 1, 6", Init: true, Main: power.Telinit},
 		{Name: "zinit-child", Hidden: true, Main: server.Main},
 		{Name: prep.Name, Hidden: true, Main: prep.Main},
 		{Name: pid1.RehearsalApplet, Hidden: true, Main: pid1.Rehearse},
 	}
+}
+
+// initMain is init: as any process but the first it changes the runlevel when it is
+// told one.
+func initMain(e *env.Env) int {
+	if os.Getpid() != 1 && power.IsTelinit(e.Args) {
+		return power.Telinit(e)
+	}
+	return pid1.Main(e)
 }
 
 // whereAmI finds out where this process stands.

@@ -47,9 +47,10 @@ const (
 	WordSystem             = "system"   // a service of the system's is not changed over the wire
 	WordSlow               = "slow"     // a subscriber that did not keep up
 	WordCheckFailed        = "check_failed"
-	WordNoProc             = "no_proc" // there is no /proc to read processes from
-	WordExists             = "exists"  // there is a service of that name already
-	WordPersist            = "persist" // a file of the configuration could not be written or removed
+	WordNoProc             = "no_proc"  // there is no /proc to read processes from
+	WordNotInit            = "not_init" // process 1 is not the keeper, so that the machine is not ours to end
+	WordExists             = "exists"   // there is a service of that name already
+	WordPersist            = "persist"  // a file of the configuration could not be written or removed
 )
 
 // An Error is what a call was answered with instead of a result. Message is

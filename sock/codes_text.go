@@ -56,6 +56,7 @@ func words() []word {
 		{WordSlow, "a subscriber did not keep up; the stream has ended"},
 		{WordCheckFailed, "what a configuration asks for was not found"},
 		{WordNoProc, "processes cannot be looked at: /proc is missing"},
+		{WordNotInit, "process 1 is not the keeper: the machine is not ours to end"},
 		{WordExists, "there is a service of that name already"},
 		{WordPersist, "a file of the configuration could not be written or removed"},
 	}

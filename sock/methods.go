@@ -4,6 +4,10 @@ package sock
 const (
 	MethodPing       = "system.ping"
 	MethodShutdown   = "system.shutdown"
+	MethodPoweroff   = "system.poweroff"
+	MethodReboot     = "system.reboot"
+	MethodHalt       = "system.halt"
+	MethodKexec      = "system.kexec"
 	MethodList       = "service.list"
 	MethodListFull   = "service.list_full"
 	MethodStatus     = "service.status"

@@ -40,7 +40,7 @@ Usage: zinit [-s PATH] VERB [FLAGS] [NAME...]
   delete-all               remove all but those of the system
   check, reload, convert   examine service files; take changes in; write TOML
   ping, shutdown           does the server answer; stop it and all services
-  poweroff, reboot         the machine, when zinit is its process 1
+  poweroff, reboot, halt   the machine, when zinit is its process 1
   upgrade                  run servers from another file; no service notices
   debug-state, debug-procs all that the server knows; a service's processes
   help                     zinit help VERB: its flags, and examples

@@ -15,15 +15,21 @@ import (
 )
 
 // poweroff has process 1 power off the machine.
-func poweroff(s *session) int { return s.power("Poweroff", "TERM", syscall.SIGTERM) }
+func poweroff(s *session) int {
+	return s.power("Poweroff", "TERM", syscall.SIGTERM, sock.MethodPoweroff)
+}
 
 // reboot has process 1 start the machine anew.
-func reboot(s *session) int { return s.power("Reboot", "INT", syscall.SIGINT) }
+func reboot(s *session) int { return s.power("Reboot", "INT", syscall.SIGINT, sock.MethodReboot) }
+
+// halt has process 1 stop everything and leave the machine on. The number is that of
+// systemd's convention.
+func halt(s *session) int { return s.power("Halt", "37", 37, sock.MethodHalt) }
 
 // power sends process 1 the signal that means what is asked, once it has proved
 // to be ours: another init may take the same signal for something else. Without
-// a proof it stops the server.
-func (s *session) power(what, name string, signal syscall.Signal) int {
+// a proof it stops the server. Who may not signal process 1 has the server do it.
+func (s *session) power(what, name string, signal syscall.Signal, method string) int {
 	var reply sock.Ping
 	if err := s.ask(sock.MethodPing, nil, &reply); err != nil {
 		if s.host.isNamed() {
@@ -39,7 +45,11 @@ func (s *session) power(what, name string, signal syscall.Signal) int {
 		s.print("zinit is not running as PID 1 - stopping daemon only\n")
 		return s.shutdown()
 	}
-	if err := s.host.kill(1, signal); err != nil {
+	err = s.host.kill(1, signal)
+	if errors.Is(err, fs.ErrPermission) {
+		err = s.ask(method, nil, nil) // whoever may ask the server may have this done
+	}
+	if err != nil {
 		return s.fail(fmt.Errorf("cannot signal process 1: %s: run zinit %s as root", bareReason(err), s.call.verb.name))
 	}
 	s.printf("%s signal sent to init\n", what)

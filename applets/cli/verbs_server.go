@@ -52,6 +52,16 @@ its services are stopped, as by zinit shutdown.
 			run:     reboot,
 		},
 		{
+			name:    "halt",
+			summary: "stop all services and leave the machine on",
+			help: `Process 1 is told to, when it has proved to be the zinit whose server answers:
+it then stops everything within a known time. Otherwise only that server and
+its services are stopped, as by zinit shutdown.
+`,
+			example: "zinit halt",
+			run:     halt,
+		},
+		{
 			name: "upgrade", args: "FILE", min: 1, max: 1,
 			flags: []flag{
 				{"sha256", "", "HEX", "the checksum that FILE must have"},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"zinit/applets/env"
 	"zinit/sock"
@@ -35,6 +36,8 @@ type server struct {
 	// command is the service that the command of a container became; nil: there is none.
 	command *config.Service
 
+	tellInit func(syscall.Signal) error // nil: process 1 is no keeper of ours
+
 	manager notifier // that the keeper was started by, if it wants to know
 
 	// turn is taken by who changes the configuration: it has one place, from the
@@ -57,6 +60,7 @@ func newServer(flags env.ServerFlags, at *place, store *logs.Logs, log *slog.Log
 		self: os.Getpid(), keeper: os.Getppid(),
 	}
 	s.dirs.Cache = openCompiled(at, log)
+	s.tellInit = initOf(flags, os.Getppid())
 	if flags.Command != nil {
 		s.command = commandService(flags.Command)
 	}
@@ -78,7 +82,7 @@ func (s *server) table() sock.Table {
 		{Name: sock.MethodDiscover, Access: sock.Read, Summary: "Returns this description of all methods, as OpenRPC.", Result: map[string]any(nil),
 			Handle: func(context.Context, *sock.Call) (any, error) { return document(), nil }},
 	}
-	all = slices.Concat(about, s.questions(), s.inspection(), s.output(), s.streams(), s.changes(), s.additions(), s.removals(), s.reloads(), s.demands())
+	all = slices.Concat(about, s.questions(), s.inspection(), s.output(), s.streams(), s.changes(), s.power(), s.additions(), s.removals(), s.reloads(), s.demands())
 	return all
 }
 

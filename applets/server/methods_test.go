@@ -273,7 +273,7 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 		}
 	}
 	want := []string{
-		"system.ping", "system.shutdown", "service.list", "service.list_full", "service.status", "service.status_full",
+		"system.ping", "system.shutdown", "system.poweroff", "system.reboot", "system.halt", "system.kexec", "service.list", "service.list_full", "service.status", "service.status_full",
 		"service.why", "service.tree", "service.is_running", "service.start", "service.stop", "service.restart",
 		"service.kill", "service.wait", "service.signal_reload", "service.timers", "logs.get", "logs.tail", "logs.filter", "logs.query",
 		"service.get", "service.stats", "service.children", "debug.state", "debug.process_tree",

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"context"
+	"os"
+	"syscall"
+
+	"zinit/applets/env"
+	"zinit/sock"
+)
+
+// realTime3 is the signal for a halt in the convention of systemd, which the keeper
+// follows as process 1 of a machine; the others follow it.
+const realTime3 = syscall.Signal(34 + 3)
+
+// power is the methods that end the machine.
+func (s *server) power() sock.Table {
+	row := func(method, what string, sig syscall.Signal, summary string) sock.Method {
+		return sock.Method{Name: method, Access: sock.Change, Result: sock.OK{}, Summary: summary,
+			Handle: func(context.Context, *sock.Call) (any, error) { return s.endMachine(what, sig) }}
+	}
+	return sock.Table{
+		row(sock.MethodPoweroff, "Poweroff", syscall.SIGTERM, "Has process 1 stop all services in order and power the machine off; refused where that is not the keeper."),
+		row(sock.MethodReboot, "Reboot", syscall.SIGINT, "The same, and starts the machine anew."),
+		row(sock.MethodHalt, "Halt", realTime3, "The same, and leaves the machine on."),
+		row(sock.MethodKexec, "Kexec", realTime3+3, "The same, and starts the kernel that was loaded for that."),
+	}
+}
+
+// endMachine asks process 1 to.
+func (s *server) endMachine(what string, sig syscall.Signal) (any, error) {
+	if s.tellInit == nil {
+		return nil, sock.Refuse(sock.WordNotInit, "%s only available when running as PID 1", what)
+	}
+	if err := s.tellInit(sig); err != nil {
+		return nil, sock.Refuse(sock.WordNotInit, "cannot signal process 1: %v", err)
+	}
+	return sock.Done, nil
+}
+
+// initOf is how process 1 is signalled, if that is the keeper of this server and has
+// the machine: another one may take the same signal for something else. Else nil.
+func initOf(flags env.ServerFlags, parent int) func(syscall.Signal) error {
+	if !flags.Pid1Mode || flags.Container || parent != 1 {
+		return nil
+	}
+	return func(sig syscall.Signal) error {
+		if os.Getppid() != 1 {
+			return syscall.ESRCH // the keeper has gone
+		}
+		return syscall.Kill(1, sig)
+	}
+}
