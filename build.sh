@@ -23,6 +23,7 @@ readonly needs=(
 	ssh-keygen=openssh-client
 	agetty=util-linux
 	qemu-system-x86_64=qemu-system-x86
+	crun=crun
 	"${daemons[@]}"
 )
 # Where tests look for a kernel to boot.

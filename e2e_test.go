@@ -396,14 +396,17 @@ func (in *instance) cleanup() {
 // A record keeps what the keeper and the server write.
 type record struct {
 	started chan struct{} // closed when a server said that it has started
+	over    chan struct{} // closed when nobody can write any more
+	w       *os.File      // of containers: where they write to
 
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 func newRecord(r *os.File) *record {
-	rec := &record{started: make(chan struct{})}
+	rec := &record{started: make(chan struct{}), over: make(chan struct{})}
 	go func() {
+		defer close(rec.over)
 		defer r.Close()
 		once := sync.OnceFunc(func() { close(rec.started) })
 		lines := bufio.NewReader(r)

@@ -26,5 +26,5 @@ func (c *core) hasten() {
 		rules.StopTimeout = time.Duration(float64(rules.StopTimeout) * part).Round(time.Millisecond)
 		r.m.Rules = &rules
 	}
-	c.Log.Info("services get less time to stop, so that all of it fits", "all", c.StopWithin)
+	c.Log.Debug("services get less time to stop, so that all of it fits", "all", c.StopWithin)
 }

@@ -38,6 +38,9 @@ func (k *keeper) showProgress() {
 		return
 	case k.progress.next.IsZero():
 		k.progress.next = now.Add(firstShow)
+		if k.life.role == container {
+			return // what it writes may be the input of another program
+		}
 		k.console.printf("%v: everything ends within %v", k.life.goal, length(k.life.end().Sub(now)))
 	case !now.Before(k.progress.next):
 		k.progress.next = now.Add(showEvery)

@@ -1,0 +1,269 @@
+package main_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// appService is a service file whose program is the one of the image; more goes to the
+// end of its table.
+func appService(name, args string, more ...string) string {
+	return fmt.Sprintf("[service]\nname = %q\nexec = \"app %s\"\n%s\n", name, args, strings.Join(more, "\n"))
+}
+
+// quietly is a time that a stop never takes.
+const quietly = "[lifecycle]\nstop_timeout_ms = 600000"
+
+// TestContainerOfServices: the image as it is, under the name zinit alone.
+func TestContainerOfServices(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, "/bin/zinit").start()
+	b.says(b.out, "db | serving\n", "web | serving\n")
+	b.says(b.errs, "db | ready\n", "web | ready\n", "started")
+	if strings.Contains(b.out.String(), "ready") || strings.Contains(b.errs.String(), "serving") {
+		t.Error("stdout and stderr are mixed")
+	}
+	if list := b.must("zinit", "list"); !strings.Contains(list, "web Running") || !strings.Contains(list, "db  Running") {
+		t.Errorf("zinit list in it shows\n%s", list)
+	}
+	if text := b.must("zinit", "logs", "web"); !strings.Contains(text, "serving") {
+		t.Errorf("zinit logs in it shows\n%s", text)
+	}
+	if text := b.must("app", "orphans", "20"); text != "reaped\n" {
+		t.Errorf("orphans: %s", text)
+	}
+	b.exec("zinit", "shutdown") // it is killed with the container, if it has not ended yet
+	b.ends(0)
+	if !inOrder(b.out.String(), "web | bye\n", "db | bye\n") {
+		t.Errorf("they did not stop in order: %s", b.out)
+	}
+}
+
+// TestContainerIsTheCommandLine: docker run IMAGE zinit list.
+func TestContainerIsTheCommandLine(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, "zinit", "list").start()
+	b.ends(5)
+	if b.out.String() != "" || !strings.Contains(b.errs.String(), "no zinit server answers") {
+		t.Errorf("it says %q, %q", b.out, b.errs)
+	}
+}
+
+// TestContainerIsStoppedFromOutside: by what engines send. A service that does not end
+// takes nothing from those that stop after it.
+func TestContainerIsStoppedFromOutside(t *testing.T) {
+	for name, c := range map[string]struct {
+		sig   syscall.Signal
+		web   string
+		hangs bool // the server does, which is for the keeper to find out
+		flags []string
+	}{
+		"TERM":                 {sig: syscall.SIGTERM, web: "serve"},
+		"RTMIN+3":              {sig: 34 + 3, web: "serve"},
+		"a stubborn service":   {sig: syscall.SIGTERM, web: "stubborn", flags: []string{"--stop-timeout", "2"}},
+		"a server that hangs":  {sig: syscall.SIGTERM, web: "serve", hangs: true, flags: []string{"--stop-timeout=1s"}},
+		"no server that works": {sig: syscall.SIGTERM, web: "stubborn", hangs: true, flags: []string{"--stop-timeout=1s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBox(t, append([]string{"zinit-pid1", "-c"}, c.flags...)...)
+			b.services = map[string]string{
+				"db":  appService("db", "serve", quietly),
+				"web": appService("web", c.web, "[dependencies]\nrequires = [\"db\"]", quietly),
+			}
+			b.start()
+			b.says(b.out, "db | serving\n", "web | serving\n")
+			if c.hangs {
+				for _, p := range childrenOf(b.pid()) {
+					if text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid)); strings.HasPrefix(string(text), "zinit-child") {
+						syscall.Kill(p.pid, syscall.SIGSTOP)
+					}
+				}
+			}
+			b.kill(c.sig)
+			b.ends(0)
+			if c.hangs {
+				return // nobody is left to pass on what they say
+			}
+			if text := b.out.String(); !strings.Contains(text, "db | bye\n") || c.web == "serve" && !inOrder(text, "web | bye\n", "db | bye\n") {
+				t.Errorf("they did not stop in order: %s", text)
+			}
+		})
+	}
+}
+
+// TestContainerEndsWithItsCommand: with its code, after the services.
+func TestContainerEndsWithItsCommand(t *testing.T) {
+	main := func(args string) map[string]string {
+		return map[string]string{"app": appService("app", args, "main = true\n[lifecycle]\nrestart = \"never\"")}
+	}
+	for name, c := range map[string]struct {
+		args     []string
+		services map[string]string
+		code     int
+		out      string // all that is on stdout
+		errs     string // is on stderr
+	}{
+		"a command":              {args: []string{"--container", "--", "app", "exit", "42"}, services: map[string]string{}, code: 42},
+		"a killed one":           {args: []string{"--", "app", "kill"}, services: map[string]string{}, code: 137},
+		"one that is not there":  {args: []string{"--", "nothing"}, services: map[string]string{}, code: 127, errs: "nothing"},
+		"one that reads":         {args: []string{"--", "app", "cat"}, services: map[string]string{}, out: "12345\x00no newline", errs: "16 bytes\n"},
+		"a service of the files": {services: main("exit 42"), code: 42},
+		"one that reads, too":    {services: main("cat"), out: "12345\x00no newline", errs: "16 bytes\n"},
+		"one that is killed":     {services: main("kill"), code: 137},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBox(t, append([]string{"zinit-pid1"}, c.args...)...)
+			b.services, b.stdin = c.services, strings.NewReader("12345\x00no newline")
+			b.start().ends(c.code)
+			if b.out.String() != c.out || !strings.Contains(b.errs.String(), c.errs) {
+				t.Errorf("it wrote %q, %q", b.out, b.errs)
+			}
+			if c.args != nil && c.errs == "" && b.errs.String() != "" {
+				t.Errorf("without cause it said %q", b.errs)
+			}
+		})
+	}
+}
+
+// TestContainerCommandBesideServices: they are stopped, in order, when it ends.
+func TestContainerCommandBesideServices(t *testing.T) {
+	t.Parallel()
+	in, feed := io.Pipe()
+	b := newBox(t, "zinit-pid1", "--", "app", "cat")
+	b.stdin = in
+	b.start()
+	b.says(b.out, "db | serving\n", "web | serving\n")
+	if _, err := io.WriteString(feed, "through\n"); err != nil {
+		t.Fatal(err)
+	}
+	b.says(b.out, "\nthrough\n")
+	if text := b.must("zinit", "status", "main"); !strings.Contains(text, "app cat") && !strings.Contains(text, "Running") {
+		t.Errorf("its status is %s", text)
+	}
+	feed.Close()
+	b.ends(0)
+	if !inOrder(b.out.String(), "web | bye\n", "db | bye\n") {
+		t.Errorf("they did not stop in order: %s", b.out)
+	}
+}
+
+// TestContainerWithoutAnything: no place to write to, no rights, no /proc, and as
+// always here no /etc/passwd, no /bin/sh and no /tmp.
+func TestContainerWithoutAnything(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*box)
+		warns  string // the only line that is said; empty: none
+	}{
+		"root":        {func(b *box) {}, ""},
+		"read-only":   {func(b *box) { b.readOnly, b.noRun = true, true }, "nobody can connect, and logs are kept in memory"},
+		"a user":      {func(b *box) { b.uid = 1000 }, "nobody can connect, and logs are kept in memory"},
+		"no /proc":    {func(b *box) { b.noProc = true }, ""},
+		"all of that": {func(b *box) { b.readOnly, b.noRun, b.noProc, b.uid = true, true, true, 1000 }, "nobody can connect, and logs are kept in memory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in, feed := io.Pipe()
+			b := newBox(t, "zinit-pid1", "--container", "--", "app", "cat")
+			b.stdin = in
+			c.change(b)
+			b.start()
+			b.says(b.out, "db | serving\n", "web | serving\n")
+			feed.Close()
+			b.ends(0)
+			if !inOrder(b.out.String(), "web | bye\n", "db | bye\n") {
+				t.Errorf("they did not stop in order: %s", b.out)
+			}
+			own := 0
+			for line := range strings.Lines(b.errs.String()) {
+				if strings.Contains(line, " | ready") || line == "0 bytes\n" {
+					continue
+				}
+				if own++; c.warns == "" || !strings.Contains(line, c.warns) || own > 1 {
+					t.Errorf("it says %q", line)
+				}
+			}
+		})
+	}
+}
+
+// TestContainerWithOnePlaceToWrite: a read-only root with a tmpfs on /run, and /var/run
+// a link to it, as a user in whose hands that is.
+func TestContainerWithOnePlaceToWrite(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, "zinit", "--socket", "/var/run/zinit.sock")
+	b.readOnly = true
+	b.start()
+	b.says(b.out, "web | serving\n")
+	if list := b.must("zinit", "list"); !strings.Contains(list, "web Running") { // it is /run/zinit.sock
+		t.Errorf("zinit list in it shows\n%s", list)
+	}
+	b.kill(syscall.SIGTERM)
+	b.ends(0)
+}
+
+// TestContainerOnATerminal: the command is in the foreground of the container's terminal,
+// and has job control.
+func TestContainerOnATerminal(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, "zinit-pid1", "--container", "--", "app", "terminal")
+	master, path := terminal(t)
+	slave, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.tty = slave
+	b.start()
+	slave.Close()
+	shown := newRecord(master)
+	defer func() {
+		if t.Failed() {
+			t.Logf("the terminal shows\n%s", shown)
+		}
+	}()
+	for _, step := range [][2]string{
+		{"leader true, in front true", "a line\n"},
+		{`read "a line\n"`, "\x03"},
+		{"interrupted", ""},
+		{"job runs", "\x1a"},
+		{"job stopped true", ""},
+		{"job continued", "\x03"},
+		{"job ended by 2", ""},
+	} {
+		b.says(shown, step[0])
+		if _, err := master.WriteString(step[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.ends(3)
+}
+
+// TestContainerStopsAsFastAsItsSlowestService: several that take their time do so at the
+// same time. What is around them takes little; see docs/containers.md for figures.
+func TestContainerStopsAsFastAsItsSlowestService(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, "zinit")
+	b.services = map[string]string{}
+	for i := range 20 {
+		name := fmt.Sprintf("s%d", i)
+		b.services[name] = appService(name, "stubborn", "[lifecycle]\nstop_timeout_ms = 1000")
+	}
+	b.start()
+	for name := range b.services {
+		b.says(b.out, name+" | serving\n")
+	}
+	began := time.Now()
+	b.kill(syscall.SIGTERM)
+	b.ends(0)
+	if took := time.Since(began); took > 10*time.Second { // one after the other they take 20
+		t.Errorf("it took %v", took)
+	} else {
+		t.Logf("20 services that take 1s each: stopped after %v", took.Round(time.Millisecond))
+	}
+}
