@@ -196,8 +196,9 @@ type record struct {
 	watch     watching
 	first     int // the main process before the one that is looked for
 	// status is what the living run says about itself.
-	status string
-	env    []string
+	status  string
+	listens listening
+	env     []string
 	// ran is what the last run was started with; outdated: the next one will be
 	// started with something else.
 	ran      *config.Service

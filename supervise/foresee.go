@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"slices"
@@ -145,7 +146,7 @@ func (c *core) rehearse() *core {
 		q.timer = nil
 		if r.gate != nil {
 			g := *r.gate
-			g.heard = nil
+			g.heard, g.stop = nil, nil
 			q.gate = &g
 		}
 		d.order[n], d.recs[q.i], d.byName[q.name] = q, q, q
@@ -283,7 +284,9 @@ func (s *stage) Watch(key string, run uint64, pid int) {
 }
 
 // Look finds nobody. What is known to be in the way stays there: time stands still.
-func (s *stage) Look(_ *config.Service, done func(*Obstacle, error)) { done(nil, nil) }
+func (s *stage) Look(_ context.Context, _ *config.Service, done func(*Obstacle, error)) {
+	done(nil, nil)
+}
 
 // Find finds a process.
 func (s *stage) Find(_ *config.Service, _ uint64, first int, done func(Found, error)) {

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -15,8 +16,9 @@ type Gate interface {
 	// Look calls done exactly once, from any goroutine, and not before it has
 	// returned: with the first thing in the way, nil when there is none, or with why
 	// that cannot be seen. With kill_others who is in the way is ended before, within
-	// evictWithin. It must not block.
-	Look(s *config.Service, done func(*Obstacle, error))
+	// evictWithin. It must not block. When ctx ends nobody is ended any more, and what is
+	// answered is not heard.
+	Look(ctx context.Context, s *config.Service, done func(*Obstacle, error))
 }
 
 // An Obstacle is what is in the way of a start. It is never changed.
@@ -37,11 +39,20 @@ type Intruder struct {
 // String is the form that people read: thing, reason, next step.
 func (o *Obstacle) String() string { return o.Fact + ": " + o.Next }
 
-// rivalry is a port that another service has.
-func rivalry(port uint16, other string) *Obstacle {
+// rivalry is a port that another service has, or is to have in a moment.
+func rivalry(port uint16, other *record) *Obstacle {
+	how := "in use by the service " + other.name
+	switch other.m.State.(type) {
+	case machine.Failed:
+		how = "kept for the service " + other.name + ", which failed and is about to start again"
+	case machine.Exited:
+		how = "kept for the service " + other.name + ", which ended and is about to start again"
+	case machine.Starting, machine.Blocked:
+		how = "kept for the service " + other.name + ", which is starting"
+	}
 	return &Obstacle{
-		Fact: fmt.Sprintf("port %d is in use by the service %s", port, other),
-		Next: fmt.Sprintf("stop %s, or give one of them another port", other),
+		Fact: fmt.Sprintf("port %d is %s", port, how),
+		Next: fmt.Sprintf("stop %s, or give one of them another port", other.name),
 	}
 }
 
@@ -65,6 +76,7 @@ const gateWaits = "its ports and filters to be checked"
 type gating struct {
 	looks int       // counts them: what an earlier one says is not heard
 	until time.Time // when an answer is waited for no longer; zero: no look is under way
+	stop  func()    // ends the look that is under way; nil: there was none
 	free  bool      // nobody is in the way, as was just seen; counts for one start
 
 	heard   chan struct{} // closed when the look has ended; nil: nobody waits for that
@@ -75,6 +87,7 @@ type gating struct {
 
 // guard gives a record the gate that its configuration asks for.
 func (c *core) guard(r *record) {
+	c.endLook(r)
 	r.gate = nil
 	if len(r.cfg.Ports)+len(r.cfg.ProcessFilters) > 0 && !r.cfg.Target && c.Gate != nil {
 		r.gate = &gating{}
@@ -113,8 +126,8 @@ func (c *core) portRival(r *record) (*record, uint16) {
 	return nil, 0
 }
 
-// claimsPorts has those look that declare the same ports, because r claims them from
-// now on, or does no longer.
+// claimsPorts has those look that declare the same ports: r claims them from now on, or
+// does no longer, or for another reason.
 func (c *core) claimsPorts(r *record) {
 	if r.gate == nil {
 		return
@@ -177,7 +190,11 @@ func (c *core) passes(r *record, was machine.Service) {
 	if g == nil {
 		return
 	}
+	if r.m.State.String() != was.State.String() {
+		c.claimsPorts(r) // what they are told of it may not be true any more
+	}
 	if !r.blocked() {
+		c.endLook(r) // nobody is to be ended for one that does not start
 		g.free, g.foreign, g.again, g.pause = false, nil, time.Time{}, 0
 	}
 	if !r.passed() && r.m.Perm == machine.Go {
@@ -201,13 +218,38 @@ func (c *core) lookAround(r *record) {
 		g.until = g.until.Add(evictWithin)
 	}
 	c.gateMoved(r)
-	c.Gate.Look(r.cfg, func(o *Obstacle, err error) {
+	ctx, stop := context.WithCancel(context.Background())
+	g.stop = stop
+	c.Gate.Look(ctx, r.cfg, func(o *Obstacle, err error) {
 		c.Post(func(c *core) {
 			if c.byName[r.name] == r && r.gate == g && g.looks == look && !g.until.IsZero() {
 				c.looked(r, o, err)
 			}
 		})
 	})
+}
+
+// endLook ends the look that is under way, if there is one.
+func (c *core) endLook(r *record) {
+	g := r.gate
+	if g == nil || g.until.IsZero() {
+		return
+	}
+	if g.stop != nil {
+		g.stop()
+	}
+	g.over()
+	c.touch(r)
+	c.setWake(r)
+}
+
+// over notes that no look is under way any more.
+func (g *gating) over() {
+	g.until, g.stop = time.Time{}, nil
+	if g.heard != nil {
+		close(g.heard)
+		g.heard = nil
+	}
 }
 
 // gateMoved publishes what has changed at a record's gate.
@@ -221,11 +263,10 @@ func (c *core) gateMoved(r *record) {
 // from starting.
 func (c *core) looked(r *record, o *Obstacle, err error) {
 	g := r.gate
-	g.until = time.Time{}
-	if g.heard != nil {
-		close(g.heard)
-		g.heard = nil
+	if g.stop != nil {
+		g.stop() // it may have taken too long
 	}
+	g.over()
 	waits := r.blocked() && c.up(r)
 	switch {
 	case !waits: // the next start needs a look of its own
@@ -331,7 +372,7 @@ func (c *core) obstacleOf(r *record) *Obstacle {
 		return nil
 	}
 	if rival, port := c.portRival(r); rival != nil {
-		return rivalry(port, rival.name)
+		return rivalry(port, rival)
 	}
 	return r.gate.foreign
 }

@@ -21,12 +21,13 @@ type theWay struct {
 	silent bool                 // guarded by mu: it never answers
 	takes  time.Duration        // guarded by mu
 	looks  []string             // guarded by mu; since they were last asked for
+	ended  []string             // guarded by mu; the looks whose answers nobody wants
 	begun  time.Time            // guarded by mu; of the first look
 	at     []int                // guarded by mu; of each look, in seconds after that
 }
 
 // Look answers after a millisecond, or as long as it takes.
-func (h *clinic) Look(s *config.Service, done func(*Obstacle, error)) {
+func (h *clinic) Look(ctx context.Context, s *config.Service, done func(*Obstacle, error)) {
 	h.way.mu.Lock()
 	defer h.way.mu.Unlock()
 	h.way.looks = append(h.way.looks, s.Name)
@@ -34,6 +35,11 @@ func (h *clinic) Look(s *config.Service, done func(*Obstacle, error)) {
 		h.way.begun = time.Now()
 	}
 	h.way.at = append(h.way.at, int(time.Since(h.way.begun)/time.Second))
+	context.AfterFunc(ctx, func() {
+		h.way.mu.Lock()
+		defer h.way.mu.Unlock()
+		h.way.ended = append(h.way.ended, s.Name)
+	})
 	if h.way.silent {
 		return
 	}
@@ -183,7 +189,10 @@ func TestTwoServicesWithOnePort(t *testing.T) {
 		h.saw("one")
 		// The one that has it keeps it through a restart.
 		h.k.ends(t, "one", reap.ExitCode(1))
-		h.pass(300 * time.Millisecond)
+		h.pass(100 * time.Millisecond)
+		h.is("one failed (exit code 1), two blocked (port 80 is kept for the service one, which failed and is about to start again: stop one, or give one of them another portwaiting on:), last running")
+		h.pass(200 * time.Millisecond)
+		h.is("one running, two blocked (" + waits + "waiting on:), last running")
 		h.ok(h.s.Restart("one"))
 		h.pass(50 * time.Millisecond)
 		h.is("one running, two blocked (" + waits + "waiting on:), last running")
@@ -271,6 +280,44 @@ func TestALookThatIsOvertaken(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAStopEndsALook, so that nobody is ended for a service that does not start.
+func TestAStopEndsALook(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t, newPlayer())
+		h.ways(func(w *theWay) { w.silent = true })
+		h.boot(services(t, "web ports=80", "log ports=81", "old ports=82"), h.k.inventory())
+		defer h.close()
+		h.pass(10 * ms)
+		ended := func(want string) {
+			t.Helper()
+			h.ways(func(w *theWay) {
+				slices.Sort(w.ended)
+				if got := strings.Join(w.ended, " "); got != want {
+					t.Errorf("the looks that were ended are of %q, want %q", got, want)
+				}
+				w.ended = nil
+			})
+		}
+		ended("")
+		h.ok(h.s.Stop("web"))
+		h.pass(10 * ms)
+		ended("web")
+		h.ok(h.s.Start("web", false))
+		h.pass(10 * ms)
+		h.saw("log, old, web, web")
+		// Another configuration has another look, and none is for what is removed.
+		_, err := h.reload("web ports=80", "log ports=83")
+		h.ok(err)
+		h.pass(10 * ms)
+		ended("log old")
+		h.saw("log")
+		// One that takes too long is ended too; then the service starts all the same.
+		h.pass(lookWithin)
+		ended("log web")
+		h.is("web running, log running")
+	})
 }
 
 func TestAShutdownDoesNotWaitForALook(t *testing.T) {

@@ -286,6 +286,7 @@ func (c *core) sweep() {
 			c.Forget(r.name)
 		}
 		r.m.State = machine.Inactive{}
+		c.endLook(r)
 		r.probe.deadline, r.hook.deadline, r.timer, r.gate = time.Time{}, time.Time{}, nil, nil
 		c.setWake(r)
 		c.unsaved(r)

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -42,7 +43,7 @@ func (w *world) claims(s *config.Service, i int) {
 }
 
 // Look answers some time later, too late, or never.
-func (w *world) Look(s *config.Service, done func(*Obstacle, error)) {
+func (w *world) Look(ctx context.Context, s *config.Service, done func(*Obstacle, error)) {
 	if w.dry {
 		w.failf("a dry run looks who is in the way of %s", s.Name)
 	}
@@ -67,6 +68,9 @@ func (w *world) Look(s *config.Service, done func(*Obstacle, error)) {
 		}
 	}
 	w.checks = append(w.checks, check{w.c.now.Add(after), func(error) {
+		if ctx.Err() != nil {
+			return
+		}
 		l.answered, l.found = true, o != nil
 		done(o, err)
 	}})
@@ -107,6 +111,8 @@ func (w *world) checkGate(r *record) {
 	n := r.counts
 	clear := n.gone == 0 && n.unmet == 0 && n.first == 0 && n.clash == 0
 	switch {
+	case !g.until.IsZero() && !r.blocked():
+		w.failf("%s is %s, and it is still looked who is in its way", r.name, r.m.State)
 	case g.free:
 		w.failf("%s keeps a permission to start", r.name)
 	case r.m.Perm == machine.Go && !r.passed():

@@ -97,7 +97,7 @@ func image(c *core) string {
 		gate := gating{}
 		if r.gate != nil {
 			gate = *r.gate
-			gate.looks, gate.heard = 0, nil
+			gate.looks, gate.heard, gate.stop = 0, nil, nil
 		}
 		fmt.Fprintf(&b, "%s %+v %x %v %q %+v %+v %+v %+v wish=%d breaking=%v leaving=%v outdated=%v %+v %+v wake=%v %+v %+v\n",
 			r.name, gate, r.cfg.Digest[:2], r.cfg.Requires, r.problem, m, rules, health, r.probe, r.wish, r.breaking != nil, r.leaving, r.outdated, r.counts, r.bits, r.wake, r.hook, r.watch)

@@ -46,6 +46,35 @@ func (v *slowVoice) Drain(_ string, done func()) {
 	})
 }
 
+// TestNobodyIsBlamedBeforeHeIsHeard: a sign of life, or the word that it is ready, that
+// waits when the time is over has come in time.
+func TestNobodyIsBlamedBeforeHeIsHeard(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t, newPlayer())
+		voice := &slowVoice{}
+		h.s.core.Ears = voice
+		h.boot(services(t, "web notify watchdog=5s restart=never"), h.k.inventory())
+		defer h.close()
+		voice.say = func() { h.s.Notify("web", Notice{Ready: true}) }
+		h.pass(30500 * ms)
+		h.is("web starting")
+		h.pass(time.Second)
+		h.is("web running")
+		voice.say = func() { h.s.Notify("web", Notice{Alive: true}) }
+		h.pass(6 * time.Second)
+		h.is("web running")
+		voice.say = nil
+		h.pass(5 * time.Second)
+		h.is("web running")
+		h.k.take()
+		h.pass(time.Second)
+		h.did("ABRT web")
+		if voice.asks != 3 { // its end is no surprise any more
+			t.Errorf("it was asked %d times", voice.asks)
+		}
+	})
+}
+
 // TestLastWordsComeBeforeTheEnd: what a process said before it ended counts before its
 // end does, whichever comes first; and so it is under another server.
 func TestLastWordsComeBeforeTheEnd(t *testing.T) {

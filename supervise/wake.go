@@ -22,12 +22,61 @@ func (c *core) tick() {
 		c.gateDue(r)
 		c.timerDue(r)
 		c.act()
-		if at := r.m.Deadline(); !at.IsZero() && !at.After(c.now) {
+		if at := r.m.Deadline(); !at.IsZero() && !at.After(c.now) && !c.hears(r) {
 			c.step(r, machine.Ticked{})
 			c.conclude()
 		}
 		c.setWake(r)
 	}
+}
+
+// hears reports that a service may have said in time what it is about to be blamed for
+// not having said: it waits to be heard, however short the loop was away.
+func (c *core) hears(r *record) bool {
+	at := r.sayBy()
+	switch {
+	case at.IsZero():
+		return false
+	case r.listens.going:
+		return true
+	case at.After(c.now) || c.Ears == nil || r.listens.by.Equal(at):
+		return false
+	}
+	r.listens = listening{going: true}
+	run := r.m.Run()
+	c.Ears.Drain(r.name, func() {
+		c.Post(func(c *core) {
+			if c.byName[r.name] != r {
+				return
+			}
+			r.listens = listening{}
+			if r.m.Run() == run {
+				r.listens.by = at
+			}
+			c.setWake(r)
+		})
+	})
+	return true
+}
+
+// A listening is what is done before a service is blamed for its silence.
+type listening struct {
+	going bool      // it is being listened to; while it is to say something no deadline counts
+	by    time.Time // that deadline is one by which all is heard
+}
+
+// sayBy is by when a service has to say something; zero: it need not.
+func (r *record) sayBy() time.Time {
+	if r.m.Rules.Readiness != machine.ByNotice {
+		return time.Time{}
+	}
+	switch st := r.m.State.(type) {
+	case machine.Starting:
+		return st.ReadyBy
+	case machine.Running:
+		return st.WatchdogAt
+	}
+	return time.Time{}
 }
 
 // nextWake is when tick is next needed; zero: not before the next event.
@@ -73,7 +122,11 @@ func (c *core) woke(now, due time.Time) {
 
 // due is when the record next needs a look; zero: it needs none.
 func (c *core) due(r *record) time.Time {
-	at := sooner(sooner(sooner(r.m.Deadline(), r.probe.deadline), r.hook.deadline), r.watch.until)
+	at := r.m.Deadline()
+	if r.listens.going && !r.sayBy().IsZero() {
+		at = time.Time{}
+	}
+	at = sooner(sooner(sooner(at, r.probe.deadline), r.hook.deadline), r.watch.until)
 	if !r.idleBy.IsZero() {
 		at = sooner(at, r.idleUntil())
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,11 +51,11 @@ func (s *server) newGate(launcher *launch.Launcher, log *slog.Logger) *gatekeepe
 }
 
 // Look implements supervise.Gate.
-func (g *gatekeeper) Look(s *config.Service, done func(*supervise.Obstacle, error)) {
-	go func() { done(g.look(s)) }()
+func (g *gatekeeper) Look(ctx context.Context, s *config.Service, done func(*supervise.Obstacle, error)) {
+	go func() { done(g.look(ctx, s)) }()
 }
 
-func (g *gatekeeper) look(s *config.Service) (*supervise.Obstacle, error) {
+func (g *gatekeeper) look(ctx context.Context, s *config.Service) (*supervise.Obstacle, error) {
 	kin := sync.OnceValue(g.kin)
 	found, err := g.holders(s, kin)
 	if err != nil || len(found) == 0 {
@@ -67,7 +68,10 @@ func (g *gatekeeper) look(s *config.Service) (*supervise.Obstacle, error) {
 		owner, ours := kin().owner(t, p)
 		return ours && owner != s.Name
 	}
-	if err := ports.Evict(g.proc, found, spared, g.grace); err != nil {
+	switch err := ports.Evict(ctx, g.proc, found, spared, g.grace); {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
 		return g.obstacle(s, kin(), found, err), nil
 	}
 	g.note(s.Name, "ended who was in the way: "+fact(found[0], found))

@@ -93,7 +93,7 @@ func (g *gatekeeper) ask(t *testing.T, s *config.Service) (*supervise.Obstacle, 
 		err error
 	}
 	got := make(chan answer, 1)
-	g.Look(s, func(o *supervise.Obstacle, err error) { got <- answer{o, err} })
+	g.Look(t.Context(), s, func(o *supervise.Obstacle, err error) { got <- answer{o, err} })
 	a := <-got
 	return a.o, a.err
 }

@@ -1,9 +1,11 @@
 package ports
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +23,8 @@ var ErrProtected = errors.New("it may not be ended from here")
 // the error says who it was and wraps ErrProtected. A process that is gone already
 // is no error. It returns when all of them have ended, or with an error when one
 // survived SIGKILL for as long as grace again: after twice grace at the latest.
-func Evict(fs proc.FS, holders []Holder, ours Ours, grace time.Duration) error {
+// When ctx ends before that, nobody is signalled any more, and its error is returned.
+func Evict(ctx context.Context, fs proc.FS, holders []Holder, ours Ours, grace time.Duration) error {
 	all, err := fs.All()
 	if err != nil {
 		return err
@@ -54,7 +57,7 @@ func Evict(fs proc.FS, holders []Holder, ours Ours, grace time.Duration) error {
 			victims = append(victims, v)
 		}
 	}
-	return end(victims, grace)
+	return end(ctx, victims, grace)
 }
 
 // protected reports process 1, this process and those it descends from.
@@ -104,14 +107,25 @@ func hold(fs proc.FS, h Holder) (*victim, error) {
 }
 
 // end signals and waits: one deadline for all after each signal.
-func end(victims []*victim, grace time.Duration) error {
+func end(ctx context.Context, victims []*victim, grace time.Duration) error {
+	if len(victims) == 0 {
+		return nil
+	}
+	quit, err := newBell(ctx)
+	if err != nil {
+		return err
+	}
+	defer quit.close()
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		for _, v := range victims {
 			if err := unix.PidfdSendSignal(v.fd, sig, nil, 0); err != nil && err != unix.ESRCH {
 				return fmt.Errorf("cannot end %s (pid %d): %w", v.Name, v.Pid, err)
 			}
 		}
-		left, err := await(victims, time.Now().Add(grace))
+		left, err := await(ctx, victims, quit, time.Now().Add(grace))
 		if err != nil || len(left) == 0 {
 			return err
 		}
@@ -121,19 +135,23 @@ func end(victims []*victim, grace time.Duration) error {
 }
 
 // await waits until all have ended or by has come, and returns who is left.
-func await(victims []*victim, by time.Time) (left []*victim, err error) {
+func await(ctx context.Context, victims []*victim, quit *bell, by time.Time) (left []*victim, err error) {
 	left = append(left, victims...)
 	for len(left) > 0 {
 		rest := time.Until(by)
 		if rest <= 0 {
 			return left, nil
 		}
-		fds := make([]unix.PollFd, len(left))
+		fds := make([]unix.PollFd, len(left), len(left)+1)
 		for i, v := range left {
 			fds[i] = unix.PollFd{Fd: int32(v.fd), Events: unix.POLLIN}
 		}
+		fds = append(fds, unix.PollFd{Fd: int32(quit.fd), Events: unix.POLLIN})
 		if _, err := unix.Poll(fds, int(rest/time.Millisecond)+1); err != nil && err != unix.EINTR {
 			return left, fmt.Errorf("cannot wait for processes to end: %w", err)
+		}
+		if ctx.Err() != nil {
+			return left, ctx.Err()
 		}
 		kept := left[:0]
 		for i, v := range left {
@@ -144,4 +162,40 @@ func await(victims []*victim, by time.Time) (left []*victim, err error) {
 		left = kept
 	}
 	return nil, nil
+}
+
+// A bell is a descriptor that can be read when a context has ended.
+type bell struct {
+	fd   int
+	stop func() bool
+
+	mu     sync.Mutex
+	closed bool // guarded by mu
+}
+
+func newBell(ctx context.Context) (*bell, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("cannot wait for processes to end: %w", err)
+	}
+	b := &bell{fd: fd}
+	b.stop = context.AfterFunc(ctx, b.ring)
+	return b, nil
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		// It can only fail by being full, and then it can be read.
+		_, _ = unix.Write(b.fd, []byte{1, 0, 0, 0, 0, 0, 0, 1})
+	}
+}
+
+func (b *bell) close() {
+	b.stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	unix.Close(b.fd)
 }
