@@ -289,7 +289,7 @@ func (s *stage) Look(_ context.Context, _ *config.Service, done func(*Obstacle, 
 }
 
 // Find finds a process.
-func (s *stage) Find(_ *config.Service, _ uint64, first int, done func(Found, error)) {
+func (s *stage) Find(_ *config.Service, _ uint64, first int, _ func(string), done func(Found, error)) {
 	done(Found{Pid: first}, nil)
 }
 

@@ -44,7 +44,7 @@ type clinic struct {
 }
 
 // Find reads a pid file.
-func (h *clinic) Find(s *config.Service, _ uint64, _ int, done func(Found, error)) {
+func (h *clinic) Find(s *config.Service, _ uint64, _ int, _ func(string), done func(Found, error)) {
 	h.mu.Lock()
 	pid, ok := h.pids[s.Name]
 	guessed := h.guessed
@@ -53,7 +53,7 @@ func (h *clinic) Find(s *config.Service, _ uint64, _ int, done func(Found, error
 		done(Found{}, errors.New("there is no pid file"))
 		return
 	}
-	time.AfterFunc(time.Millisecond, func() { done(Found{pid, guessed}, nil) })
+	time.AfterFunc(time.Millisecond, func() { done(Found{Pid: pid, Guessed: guessed}, nil) })
 }
 
 // pidFile says what the pid file of a service holds from now on.

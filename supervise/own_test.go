@@ -51,3 +51,53 @@ func TestWhyAProcessWasNotStarted(t *testing.T) {
 		}
 	}
 }
+
+// A slowFinder answers when it is told to.
+type slowFinder struct {
+	note func(string)
+	done func(Found, error)
+}
+
+func (f *slowFinder) Find(_ *config.Service, _ uint64, _ int, note func(string), done func(Found, error)) {
+	f.note, f.done = note, done
+}
+
+// heardLogs remembers what is said in the logs of services.
+type heardLogs struct {
+	noLogs
+	lines []string
+}
+
+func (l *heardLogs) Append(service, text string) { l.lines = append(l.lines, service+": "+text) }
+
+// TestWhatALookForAMainProcessWaitsForIsShown while it does, and what it has passed over
+// is said in the log.
+func TestWhatALookForAMainProcessWaitsForIsShown(t *testing.T) {
+	b, finder, log := newBench(), &slowFinder{}, &heardLogs{}
+	b.c.Finder, b.c.Logs = finder, log
+	b.c.Post = func(f func(*core)) { f(b.c) }
+	b.boot(services(t, "web forking"))
+	web := b.c.byName["web"]
+	b.c.keeperEvent(reap.Exited{Key: "web", Run: 1, Lingers: true})
+	b.c.turn()
+	phase := func() string { return b.c.viewOf(web).Phase }
+	if got := phase(); got != "its main process is looked for" {
+		t.Fatalf("it is %q", got)
+	}
+	finder.note("its pid file is empty")
+	if got, want := phase(), "its main process is looked for: its pid file is empty"; got != want {
+		t.Errorf("it is %q, not %q", got, want)
+	}
+	finder.done(Found{Pid: 7, Odd: "its pid file names 3: passed over"}, nil)
+	b.c.turn()
+	if got := phase(); strings.Contains(got, "pid file") {
+		t.Errorf("when it is found it is %q", got)
+	}
+	if want := []string{"web: its pid file names 3: passed over"}; !slices.Equal(log.lines, want) {
+		t.Errorf("the log has %q", log.lines)
+	}
+	finder.note("late") // and of nobody's interest
+	if got := phase(); strings.Contains(got, "late") {
+		t.Errorf("afterwards it is %q", got)
+	}
+}

@@ -163,7 +163,7 @@ func (w *world) feeds(spec reap.Spec) {
 }
 
 // Find looks for the daemon that a process has left, which may have ended.
-func (w *world) Find(s *config.Service, run uint64, _ int, done func(Found, error)) {
+func (w *world) Find(s *config.Service, run uint64, _ int, _ func(string), done func(Found, error)) {
 	w.checks = append(w.checks, check{w.sim.Now.Add(w.within(20 * time.Millisecond)), func(error) {
 		of, pid, ok := w.sim.Daemon(s.Name)
 		switch {
@@ -172,7 +172,7 @@ func (w *world) Find(s *config.Service, run uint64, _ int, done func(Found, erro
 		case !w.ideal && w.rng.IntN(10) == 0:
 			done(Found{Pid: 17}, nil) // somebody else's
 		default:
-			done(Found{pid, w.rng.IntN(2) == 0}, nil)
+			done(Found{Pid: pid, Guessed: w.rng.IntN(2) == 0}, nil)
 		}
 	}})
 }

@@ -139,7 +139,7 @@ func (c *core) viewOf(r *record) *View {
 		r.view = &View{
 			Name: r.name, Config: r.cfg, Problem: r.problem,
 			State: r.m.State, Reason: reason,
-			Since: r.since, Started: r.m.Started, Phase: r.m.Phase(), Obstacle: obstacle, Status: r.says(), Timer: c.timerOf(r),
+			Since: r.since, Started: r.m.Started, Phase: r.phase(), Obstacle: obstacle, Status: r.says(), Timer: c.timerOf(r),
 			Pid: r.pid, Start: r.start, Run: uint64(r.m.Last),
 			Restarts: r.m.Total, Quick: r.m.Quick, NextDelay: r.m.Delay,
 			Want: r.m.Want, Oneshot: r.m.Rules.Oneshot,
@@ -153,6 +153,15 @@ func (c *core) viewOf(r *record) *View {
 		}
 	}
 	return r.view
+}
+
+// phase is how far it is, and what that waits for.
+func (r *record) phase() string {
+	text := r.m.Phase()
+	if r.watch.note != "" && r.m.Finding() {
+		text += ": " + r.watch.note
+	}
+	return text
 }
 
 // says is what the living run says about itself.

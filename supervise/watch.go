@@ -10,9 +10,10 @@ import (
 
 // A Finder finds the process that a forking service has left to do its work. Find
 // calls done exactly once, from any goroutine, and soon: first is the pid of the
-// process that has ended.
+// process that has ended. Before, it calls note with what it waits for, for people, as
+// often as that changes.
 type Finder interface {
-	Find(s *config.Service, run uint64, first int, done func(Found, error))
+	Find(s *config.Service, run uint64, first int, note func(string), done func(Found, error))
 }
 
 // A Found is the process that a forking service has left.
@@ -21,6 +22,8 @@ type Found struct {
 	// Guessed: nothing names it, it is only the one that was left. It may have been on
 	// its way out: a daemon that forks twice leaves the second one.
 	Guessed bool
+	// Odd is what was passed over, for people; empty: nothing.
+	Odd string
 }
 
 // A watching is what was asked of the keeper about the main process of a run and
@@ -30,6 +33,7 @@ type watching struct {
 	// until is how long the process is waited for that is being looked for; zero:
 	// none is.
 	until time.Time
+	note  string // what that waits for; empty: nothing is known to be late
 	// doubt is until when the main process may be another one, because it was guessed,
 	// if it ends well and leaves others.
 	doubt time.Time
@@ -47,10 +51,25 @@ func (c *core) findMain(r *record, run machine.Run) {
 	}
 	r.watch.until = c.now.Add(findWithin)
 	c.setWake(r)
-	c.Finder.Find(r.cfg, uint64(run), r.first, func(found Found, err error) {
+	looking := func() bool { return c.byName[r.name] == r && r.m.Run() == run && !r.watch.until.IsZero() }
+	note := func(text string) {
 		c.Post(func(c *core) {
-			if now := c.byName[r.name]; now != r || r.m.Run() != run || r.watch.until.IsZero() {
+			if looking() {
+				r.watch.note = text
+				c.touch(r)
+			}
+		})
+	}
+	c.Finder.Find(r.cfg, uint64(run), r.first, note, func(found Found, err error) {
+		c.Post(func(c *core) {
+			if !looking() {
 				return
+			}
+			r.watch.note = ""
+			c.touch(r)
+			if found.Odd != "" {
+				c.Log.Warn(found.Odd, "service", r.name)
+				c.later(func() { c.Logs.Append(r.name, found.Odd) })
 			}
 			switch {
 			case err != nil:
@@ -80,7 +99,7 @@ const (
 
 // notFound: there is no other main process than the one that has ended.
 func (c *core) notFound(r *record, text string) {
-	r.watch.until = time.Time{}
+	r.watch.until, r.watch.note = time.Time{}, ""
 	c.setWake(r)
 	if r.watch.held == nil {
 		c.step(r, machine.MainMissing{Run: r.m.Run(), Text: text})

@@ -32,11 +32,11 @@ type finder struct {
 }
 
 // Find implements supervise.Finder.
-func (f finder) Find(s *config.Service, _ uint64, first int, done func(supervise.Found, error)) {
-	go func() { done(f.find(s, first)) }()
+func (f finder) Find(s *config.Service, _ uint64, first int, note func(string), done func(supervise.Found, error)) {
+	go func() { done(f.find(s, first, note)) }()
 }
 
-func (f finder) find(s *config.Service, first int) (supervise.Found, error) {
+func (f finder) find(s *config.Service, first int, note func(string)) (supervise.Found, error) {
 	if s.PidFile == "" {
 		return f.look(s, first)
 	}
@@ -52,6 +52,7 @@ func (f finder) find(s *config.Service, first int) (supervise.Found, error) {
 		if why == nil {
 			return found, nil
 		}
+		note(why.Error())
 		if _, err := changes.Read(events); err != nil {
 			return supervise.Found{}, why // usually it was waited for long enough
 		}
@@ -71,18 +72,23 @@ func (f finder) look(s *config.Service, first int) (supervise.Found, error) {
 		}
 		return supervise.Found{}, fmt.Errorf("%w, and its processes cannot be listed: %w", fileErr, err)
 	}
-	return choose(pid, fileErr, left)
+	return choose(s.PidFile, pid, fileErr, left)
 }
 
 // choose takes the process that the file names if it is left, and otherwise the
 // only one that stands for all that are.
-func choose(pid int, fileErr error, left []relative) (supervise.Found, error) {
+func choose(file string, pid int, fileErr error, left []relative) (supervise.Found, error) {
 	pids := map[int]bool{}
 	for _, r := range left {
 		pids[r.pid] = true
 	}
 	if fileErr == nil && pids[pid] {
 		return supervise.Found{Pid: pid}, nil
+	}
+	odd := ""
+	if fileErr == nil {
+		odd = fmt.Sprintf("its pid file %s names process %d, which is none of its processes", file, pid)
+		fileErr = errors.New(odd)
 	}
 	var roots []string
 	for _, r := range left {
@@ -91,14 +97,14 @@ func choose(pid int, fileErr error, left []relative) (supervise.Found, error) {
 			roots = append(roots, strconv.Itoa(r.pid))
 		}
 	}
-	if fileErr == nil {
-		fileErr = errors.New("its pid file names none of its processes")
-	}
 	switch len(roots) {
 	case 0:
 		return supervise.Found{}, fmt.Errorf("%w, and no process is left: one that stays in the foreground is of type simple", fileErr)
 	case 1:
-		return supervise.Found{Pid: pid, Guessed: true}, nil
+		if odd != "" {
+			odd += fmt.Sprintf(": passed over, %d is taken for the main one", pid)
+		}
+		return supervise.Found{Pid: pid, Guessed: true, Odd: odd}, nil
 	}
 	return supervise.Found{}, fmt.Errorf("%w, and it may be any of %s", fileErr, strings.Join(roots, ", "))
 }

@@ -30,10 +30,10 @@ func TestTheMainProcessIsFound(t *testing.T) {
 		{"without a file, alone", "-", master, nil, "20 perhaps"},
 		{"without a file, with its workers", "-", workers, nil, "20 perhaps"},
 		{"a file that is not there yet", "", workers, nil, "20 perhaps"},
-		{"a file of an earlier run", "999", workers, nil, "20 perhaps"},
+		{"a file of an earlier run", "999", workers, nil, "20 perhaps: its pid file FILE names process 999, which is none of its processes: passed over, 20 is taken for the main one"},
 		{"a file that is empty yet", "\n", master, nil, "20 perhaps"},
 		{"nothing is left", "-", nil, nil, "it has no pid_file, and no process is left: one that stays in the foreground is of type simple"},
-		{"nothing is left of what the file names", "999", nil, nil, "its pid file names none of its processes, and no process is left: one that stays in the foreground is of type simple"},
+		{"nothing is left of what the file names", "999", nil, nil, "its pid file FILE names process 999, which is none of its processes, and no process is left: one that stays in the foreground is of type simple"},
 		{"two that have nothing to do with each other", "-", []relative{{pid: 20, parent: 1}, {pid: 21, parent: 1}}, nil, "it has no pid_file, and it may be any of 20, 21"},
 		{"a listing that fails, with a file", "20", nil, errors.New("no /proc"), "20"},
 		{"a listing that fails, without", "-", nil, errors.New("no /proc"), "it has no pid_file, and its processes cannot be listed: no /proc"},
@@ -54,12 +54,16 @@ func TestTheMainProcessIsFound(t *testing.T) {
 		}
 		found := make(chan string)
 		finder := finder{left: func(string, int) ([]relative, error) { return tc.left, tc.err }}
-		finder.Find(s, 1, 10, func(f supervise.Found, err error) {
+		finder.Find(s, 1, 10, func(string) {}, func(f supervise.Found, err error) {
 			if err != nil {
 				found <- strings.ReplaceAll(err.Error(), file, "FILE")
 				return
 			}
-			found <- fmt.Sprint(f.Pid) + map[bool]string{true: " perhaps"}[f.Guessed]
+			text := fmt.Sprint(f.Pid) + map[bool]string{true: " perhaps"}[f.Guessed]
+			if f.Odd != "" {
+				text += ": " + strings.ReplaceAll(f.Odd, file, "FILE")
+			}
+			found <- text
 		})
 		if got := <-found; got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
@@ -92,17 +96,21 @@ func TestAPidFileIsWaitedFor(t *testing.T) {
 		looked <- struct{}{}
 		return []relative{{20, 1}, {21, 1}}, nil
 	}}
-	answer := make(chan int, 1)
-	f.Find(&config.Service{PidFile: path}, 1, 10, func(found supervise.Found, err error) { answer <- found.Pid })
+	answer, notes := make(chan supervise.Found, 1), make(chan string, 16)
+	f.Find(&config.Service{PidFile: path}, 1, 10, func(text string) { notes <- text }, func(found supervise.Found, err error) { answer <- found })
 	<-looked
+	want := fmt.Sprintf("its pid file %s names process 999, which is none of its processes, and it may be any of 20, 21", path)
+	if got := <-notes; got != want {
+		t.Errorf("meanwhile it says %q, not %q", got, want)
+	}
 	if err := os.WriteFile(path+".new", []byte("21"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-answer; got != 21 {
-		t.Errorf("found %d, want 21", got)
+	if got := <-answer; got != (supervise.Found{Pid: 21}) {
+		t.Errorf("found %+v, want 21", got)
 	}
 }
 
