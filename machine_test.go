@@ -30,6 +30,7 @@ func kernels() []string {
 // A vm is a machine that is to be booted.
 type vm struct {
 	files  map[string]string // services
+	system map[string]string // those of the system
 	append string            // to the kernel's command line
 }
 
@@ -57,17 +58,19 @@ func (m vm) boot(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build: %v\n%s", err, out)
 	}
-	services := filepath.Join(dir, "services")
-	if err := os.Mkdir(services, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range m.files {
-		if err := os.WriteFile(filepath.Join(services, name+".toml"), []byte(text), 0o644); err != nil {
+	args := []string{"-o", image, "--add", probe + ":/bin/vm", "--add", probe + ":/bin/sh"}
+	for flag, files := range map[string]map[string]string{"services": m.files, "system": m.system} {
+		if err := os.Mkdir(filepath.Join(dir, flag), 0o755); err != nil {
 			t.Fatal(err)
 		}
+		args = append(args, "--"+flag, filepath.Join(dir, flag))
+		for name, text := range files {
+			if err := os.WriteFile(filepath.Join(dir, flag, name+".toml"), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	write := exec.Command(filepath.Join(binDir(t), "zinit-initramfs"), "-o", image, "--services", services,
-		"--add", probe+":/bin/vm", "--add", probe+":/bin/sh")
+	write := exec.Command(filepath.Join(binDir(t), "zinit-initramfs"), args...)
 	if out, err := write.CombinedOutput(); err != nil {
 		t.Fatalf("cannot write the image: %v\n%s", err, out)
 	}
@@ -147,6 +150,31 @@ func TestMachineKeepsUpItsServices(t *testing.T) {
 		name := fmt.Sprintf("s%02d", i)
 		files[name] = file(name, "vm serve", "[dependencies]", `after = ["first"]`)
 	}
-	console := vm{files, "hostname=box zinit.log=error"}.boot(t)
+	console := vm{files: files, append: "hostname=box zinit.log=error"}.boot(t)
 	judge(t, console, "reboot: Restarting system")
+}
+
+// Fault 15: the server is stopped when the machine is to be powered off. The machine
+// is one under repair.
+func TestFault15AMachineIsPoweredOffWithoutAServer(t *testing.T) {
+	t.Parallel()
+	m := vm{append: "zinit.log=error single",
+		files: map[string]string{"s00": file("s00", "vm serve")},
+		system: map[string]string{
+			"single": file("single", "vm single"),
+			"deaf":   file("deaf", "vm stubborn", lifecycle, "stop_timeout_ms = 500"),
+		}}
+	console := m.boot(t)
+	judge(t, console, "reboot: Power down")
+	for _, said := range []string{"ok shell on the console", "the server does not answer: the keeper stops the services by itself", "deaf did not stop in time: killing it"} {
+		if !strings.Contains(console, said) {
+			t.Errorf("nobody said %q", said)
+		}
+	}
+}
+
+func TestMachineIsHalted(t *testing.T) {
+	t.Parallel()
+	m := vm{append: "zinit.log=error", files: map[string]string{"halts": file("halts", "vm halts")}}
+	judge(t, m.boot(t), "reboot: System halted")
 }

@@ -20,6 +20,10 @@ type ServerFlags struct {
 	// critical services and the intake of /dev/log.
 	Pid1Mode bool
 
+	// Single and Emergency bring a machine up for repair, with a shell on its console:
+	// of the services only those of the system start by themselves, or none.
+	Single, Emergency bool
+
 	// Container says that the machine is not ours, whatever the kernel shows.
 	Container bool
 
@@ -165,6 +169,10 @@ func (d Dialect) table() []serverFlag {
 			func(f *ServerFlags, v string) (err error) { f.StopTimeout, err = stopTimeout(v); return err }},
 		{[]string{"--pid1-mode"}, "", "load the system directory too, as under process 1",
 			func(f *ServerFlags, _ string) error { f.Pid1Mode = true; return nil }},
+		{[]string{"--single"}, "", "for repair: start what is of the system, and a shell on the console",
+			func(f *ServerFlags, _ string) error { f.Single = true; return nil }},
+		{[]string{"--emergency"}, "", "the same, and start nothing else",
+			func(f *ServerFlags, _ string) error { f.Emergency = true; return nil }},
 		{[]string{"--help", "-h"}, "", "show this help",
 			func(f *ServerFlags, _ string) error { f.Help = true; return nil }},
 		{[]string{"--version", "-V"}, "", "show the version",
@@ -226,6 +234,12 @@ func (f ServerFlags) Args() []string {
 	args := []string{"--config-dir=" + f.ConfigDir, "--socket=" + f.Socket, "--log-level=" + f.LogLevel}
 	if f.Pid1Mode {
 		args = append(args, "--pid1-mode")
+	}
+	if f.Single {
+		args = append(args, "--single")
+	}
+	if f.Emergency {
+		args = append(args, "--emergency")
 	}
 	if f.Container {
 		args = append(args, "--container")

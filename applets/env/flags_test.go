@@ -68,6 +68,8 @@ func TestServerFlags(t *testing.T) {
 		{name: "in seconds", args: []string{"--stop-timeout=25"},
 			want: with(func(f *ServerFlags) { f.StopTimeout = 25 * time.Second })},
 
+		{name: "for repair", args: []string{"--single", "--emergency"},
+			want: with(func(f *ServerFlags) { f.Single, f.Emergency = true, true })},
 		{name: "no command", args: []string{"--"}, wrong: "-- needs a command", want: plain},
 		{name: "a time that is none", args: []string{"--stop-timeout", "soon"}, wrong: `--stop-timeout "soon": use a time`, want: plain},
 		{name: "no time", args: []string{"--stop-timeout", "0"}, wrong: "use a time from 100ms", want: plain},

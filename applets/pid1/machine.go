@@ -38,7 +38,10 @@ func (m machinery) begin(flags *env.ServerFlags, first bool, say func(format str
 			_ = os.Setenv("PATH", searchPath) // the name is good and so is the value
 		}
 	}
-	switch c := m.asks(); {
+	c := m.asks()
+	flags.Single = flags.Single || c.Single
+	flags.Emergency = flags.Emergency || c.Emergency
+	switch {
 	case c.LogLevel != "":
 		flags.LogLevel = c.LogLevel
 	case c.Quiet && flags.LogLevel == "info":

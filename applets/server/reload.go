@@ -121,6 +121,7 @@ func (s *server) firstConfig() *config.Set {
 		set = &config.Set{}
 	}
 	s.addCommand(set)
+	s.rescue(set)
 	set.Problems = append(set.Problems, config.Problem{
 		File: s.dirs.User, Severity: config.Error, Message: "is not loaded: " + err.Error() + ": mend that and reload",
 	})
@@ -140,6 +141,7 @@ func (s *server) load(say bool) (*config.Set, error) {
 	}
 	set.Services = append(set.Services, s.withoutFile(set)...)
 	s.addCommand(set)
+	s.rescue(set)
 	if !say {
 		return set, nil
 	}

@@ -188,3 +188,22 @@ func kill(pid int, sig syscall.Signal) error {
 	}
 	return nil
 }
+
+// start runs a program of the binary by its name.
+func start(name string, args ...string) (*os.Process, error) {
+	return os.StartProcess("/bin/"+name, append([]string{name}, args...), &os.ProcAttr{
+		Env: os.Environ(), Files: []*os.File{nil, os.Stdout, os.Stderr},
+	})
+}
+
+// run does so and waits for its success.
+func run(name string, args ...string) error {
+	p, err := start(name, args...)
+	if err != nil {
+		return err
+	}
+	if state, err := p.Wait(); err != nil || !state.Success() {
+		return fmt.Errorf("%s %s: %v %v", name, strings.Join(args, " "), state, err)
+	}
+	return nil
+}

@@ -441,9 +441,33 @@ var moved = []fact{
 	{"reboot", func() error { _, err := zinit("reboot"); return err }},
 }
 
-// single is what holds when the kernel's command line says single; a server that does
+// single is what holds when the kernel's command line says single: a server that does
 // not answer does not hold up the end.
 var single = []fact{
+	{"a shell, and nothing but the system", func() error {
+		return until(func() error {
+			list, err := all()
+			if err != nil {
+				return err
+			}
+			if _, err := os.Stat("/run/shell"); err != nil {
+				return err
+			}
+			for name, want := range map[string]string{"rescue-shell": "running", "single": "running", "deaf": "running", "s00": "inactive"} {
+				if is := list[name].State.State; is != want {
+					return fmt.Errorf("%s is %s", name, is)
+				}
+			}
+			return nil
+		})
+	}},
+	{"the others can be started", func() error {
+		_, err := zinit("start-all")
+		if err == nil {
+			_, err = zinit("wait", "s00")
+		}
+		return err
+	}},
 	{"power off without a server", func() error {
 		pid, err := serverPid()
 		if err == nil {
@@ -453,5 +477,20 @@ var single = []fact{
 			err = kill(1, unix.SIGPWR)
 		}
 		return err
+	}},
+}
+
+// halts is what holds on a machine that is to be halted in a minute, and is at once.
+var halts = []fact{
+	{"a halt that is cancelled, and one that is not", func() error {
+		later, err := start("shutdown", "-H", "+5", "later")
+		if err != nil {
+			return err
+		}
+		err = until(func() error { return run("shutdown", "-c") })
+		if state, waited := later.Wait(); waited != nil || state.Success() {
+			err = errors.Join(err, fmt.Errorf("the first ended with %v (%v)", state, waited))
+		}
+		return errors.Join(err, run("halt"))
 	}},
 }

@@ -32,6 +32,7 @@ func main() {
 		"check":  func() { checkAll(services) },
 		"moved":  func() { checkAll(moved) },
 		"single": func() { checkAll(single) },
+		"halts":  func() { checkAll(halts) },
 		"forks":  forks,
 	}
 	if part := parts[name]; part != nil {

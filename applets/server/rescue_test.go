@@ -1,0 +1,59 @@
+package server
+
+import (
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"zinit/applets/env"
+	"zinit/supervise/config"
+)
+
+func TestAMachineUnderRepairStartsLittle(t *testing.T) {
+	for _, c := range []struct {
+		flags env.ServerFlags
+		want  string // names of what starts by itself
+	}{
+		{env.ServerFlags{}, "udev web"},
+		{env.ServerFlags{Single: true}, "udev rescue-shell"},
+		{env.ServerFlags{Emergency: true}, "rescue-shell"},
+		{env.ServerFlags{Single: true, Emergency: true}, "rescue-shell"},
+	} {
+		s := &server{flags: c.flags, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		set := &config.Set{}
+		for name, class := range map[string]config.Class{"udev": config.ClassSystem, "web": config.ClassUser} {
+			svc := config.Default()
+			svc.Name, svc.Class = name, class
+			set.Services = append(set.Services, svc)
+		}
+		given := append([]*config.Service(nil), set.Services...)
+		s.rescue(set)
+		starts := map[string]bool{}
+		for _, svc := range set.Services {
+			starts[svc.Name] = svc.Status == config.StatusStart
+		}
+		for _, name := range []string{"udev", "web", rescueName} {
+			if want := strings.Contains(c.want, name); starts[name] != want {
+				t.Errorf("%+v: %s starts: %v", c.flags, name, starts[name])
+			}
+		}
+		for _, svc := range given {
+			if svc.Status != config.StatusStart {
+				t.Errorf("%+v: %s was changed, which others may have", c.flags, svc.Name)
+			}
+		}
+	}
+}
+
+func TestTheShellOfARepairIsTheOneThatIsThere(t *testing.T) {
+	var said strings.Builder
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	svc := rescueShell(log, func(path string) bool { return path == "/bin/busybox" })
+	if svc == nil || strings.Join(svc.Command.Argv, " ") != "/bin/busybox sh" || svc.TTY != consolePath || svc.Lifecycle.Restart != config.RestartAlways {
+		t.Errorf("%+v", svc)
+	}
+	if svc := rescueShell(log, func(string) bool { return false }); svc != nil || !strings.Contains(said.String(), "no /bin/sh") {
+		t.Errorf("%+v, said %s", svc, &said)
+	}
+}
