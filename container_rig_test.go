@@ -219,6 +219,21 @@ func (b *box) kill(sig syscall.Signal) {
 	}
 }
 
+// signalServer sends a signal to the server in the container.
+func (b *box) signalServer(sig syscall.Signal) {
+	b.t.Helper()
+	for _, p := range childrenOf(b.pid()) {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid)) // it may have ended
+		if strings.HasPrefix(string(text), "zinit-child\x00") {
+			if err := syscall.Kill(p.pid, sig); err != nil {
+				b.t.Fatal(err)
+			}
+			return
+		}
+	}
+	b.t.Fatal("there is no server")
+}
+
 // pid is process 1, as it is seen from outside.
 func (b *box) pid() int {
 	b.t.Helper()

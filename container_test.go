@@ -79,11 +79,7 @@ func TestContainerIsStoppedFromOutside(t *testing.T) {
 			b.start()
 			b.says(b.out, "db | serving\n", "web | serving\n")
 			if c.hangs {
-				for _, p := range childrenOf(b.pid()) {
-					if text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid)); strings.HasPrefix(string(text), "zinit-child") {
-						syscall.Kill(p.pid, syscall.SIGSTOP)
-					}
-				}
+				b.signalServer(syscall.SIGSTOP)
 			}
 			b.kill(c.sig)
 			b.ends(0)
@@ -144,6 +140,14 @@ func TestContainerCommandBesideServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.says(b.out, "\nthrough\n")
+	// Neither the server nor the keeper may be in the way of what it reads and writes.
+	b.signalServer(syscall.SIGKILL)
+	b.kill(syscall.SIGUSR2)
+	b.says(b.errs, "this keeper is zinit")
+	if _, err := io.WriteString(feed, "again\n"); err != nil {
+		t.Fatal(err)
+	}
+	b.says(b.out, "\nagain\n")
 	if text := b.must("zinit", "status", "main"); !strings.Contains(text, "app cat") && !strings.Contains(text, "Running") {
 		t.Errorf("its status is %s", text)
 	}
@@ -242,6 +246,37 @@ func TestContainerOnATerminal(t *testing.T) {
 		}
 	}
 	b.ends(3)
+}
+
+// TestContainerThatIsInterrupted: without a command process 1 itself has the terminal; a
+// command that is told to stop has not ended by itself.
+func TestContainerThatIsInterrupted(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, "zinit")
+	master, path := terminal(t)
+	slave, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.tty = slave
+	b.start()
+	slave.Close()
+	shown := newRecord(master)
+	b.says(shown, "web |\x1b[0m serving", "db |\x1b[0m serving")
+	if _, err := master.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	b.ends(0)
+
+	b = newBox(t, "zinit-pid1", "--", "app", "serve")
+	b.services = map[string]string{}
+	b.start()
+	b.says(b.errs, "ready")
+	b.kill(syscall.SIGTERM)
+	b.ends(0)
+	if text := b.out.String(); text != "serving\nbye\n" {
+		t.Errorf("it wrote %q", text)
+	}
 }
 
 // TestContainerStopsAsFastAsItsSlowestService: several that take their time do so at the
