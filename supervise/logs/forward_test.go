@@ -99,6 +99,20 @@ func TestRemovedServiceIsShownToItsEndAndForgotten(t *testing.T) {
 	}
 }
 
+func TestStderrCanHaveItsOwnWay(t *testing.T) {
+	var out, errs screen
+	l, _ := open(t, "")
+	l.SetOutlets(Outlets{Stdout: &out, Stderr: &errs})
+	l.Configure("web", Options{Stdout: true})
+	p := start(t, l, "web", 1)
+	say(t, l, "web", p.Stdout, "one\n")
+	say(t, l, "web", p.Stderr, "two\n")
+	l.Append("web", "a note")
+	shows(t, &errs, "web | two\nweb | [zinit: a note]\n")
+	say(t, l, "web", p.Stdout, "three\n")
+	shows(t, &out, "web | one\nweb | three\n")
+}
+
 func TestTerminalGetsColoursAndNoControls(t *testing.T) {
 	var s screen
 	l, _ := open(t, "")
