@@ -37,15 +37,16 @@ var arrows = map[string]string{
 	"supervise/ports":     "supervise/proc golang.org/x/sys/unix",
 	"supervise/proc":      "golang.org/x/sys/unix",
 	"supervise/state":     "",
-	"supervise/config":    "supervise/config/words supervise/config/yaml github.com/naoina/toml github.com/naoina/toml/ast",
+	"supervise/config":    "supervise/config/words supervise/config/yaml proxy/address proxy/rules github.com/naoina/toml github.com/naoina/toml/ast",
 	// The rule of zinit 0.2 for lines; its line protocol has it too.
 	"supervise/config/words": "",
 	"supervise/config/yaml":  "go.yaml.in/yaml/v3",
 	"supervise/logs":         "supervise/logs/pump",
 	"supervise/logs/pump":    "golang.org/x/sys/unix",
 	"depgraph":               "",
-	"proxy":                  "proxy/address golang.org/x/sys/unix",
+	"proxy":                  "proxy/address proxy/rules golang.org/x/sys/unix",
 	"proxy/address":          "",
+	"proxy/rules":            "proxy/address",
 	"reap":                   "reap/cgroup golang.org/x/sys/unix",
 	// By path alone: the keeper, which ends them, and the server, which makes them.
 	"reap/cgroup":   "golang.org/x/sys/unix",

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -503,36 +502,5 @@ func TestLackOfDescriptorsIsWaitedOut(t *testing.T) {
 	s.echo(s.dial())
 	if took := time.Since(began); took < (5+10+20+40)*time.Millisecond {
 		t.Errorf("four times within %s", took)
-	}
-}
-
-func TestWhatIsWrongWithAProxy(t *testing.T) {
-	good := func() Config {
-		return Config{
-			Name: "p", Service: "s", ConnectTimeout: 1, Backend: address.Address{Network: "tcp", Port: 1},
-			Listen: []address.Address{{Network: "unix", Path: "/a"}},
-		}
-	}
-	c := good()
-	if err := c.Check(); err != nil {
-		t.Error(err)
-	}
-	for want, change := range map[string]func(*Config){
-		"service name is required":                 func(c *Config) { c.Service = "" },
-		"at least one listen address":              func(c *Config) { c.Listen = nil },
-		"a backend address is required":            func(c *Config) { c.Backend = address.Address{} },
-		"is no stream":                             func(c *Config) { c.Backend.Network = "udp" },
-		"listen address fifo:/a is no stream":      func(c *Config) { c.Listen[0].Network = "fifo" },
-		"are for addresses to listen on":           func(c *Config) { c.Backend = address.Address{Network: "unix", Path: "/b", Mode: 0o600} },
-		"connect_timeout must be more than 0":      func(c *Config) { c.ConnectTimeout = 0 },
-		"cannot be negative":                       func(c *Config) { c.IdleTimeout = -1 },
-		"the proxy would connect to itself":        func(c *Config) { c.Backend = c.Listen[0] },
-		"listen address unix:/a is there twice: r": func(c *Config) { c.Listen = append(c.Listen, c.Listen[0]) },
-	} {
-		c := good()
-		change(&c)
-		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
 	}
 }

@@ -72,10 +72,15 @@ func claimed(path, only string) string {
 	if g == nil {
 		return base
 	}
-	if g.run(); CheckName(g.name) != nil {
-		return base
+	if g.run(); CheckName(g.name) == nil {
+		return g.name
 	}
-	return g.name
+	if root, _ := g.decode(); root != nil {
+		if _, is := proxyTable(root); is {
+			return "" // a file of a proxy holds no service
+		}
+	}
+	return base
 }
 
 // Unlink removes every file of the directory dir that holds the service of that

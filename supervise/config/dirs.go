@@ -76,6 +76,9 @@ func (set *Set) take(dir string, part *Set, err error, taken map[string]string, 
 		set.Problems = append(set.Problems, dirProblem(dir, err))
 	}
 	set.Problems = append(set.Problems, part.Problems...)
+	for _, p := range part.Proxies {
+		set.addProxy(p)
+	}
 	for _, s := range part.Services {
 		if other, ok := taken[s.Name]; ok {
 			set.Problems = append(set.Problems, Problem{

@@ -22,6 +22,7 @@ const MaxFile = 1 << 20
 // A Set is what a directory of files gave.
 type Set struct {
 	Services []*Service // in load order: by file name
+	Proxies  []*Proxy   // the same; their problems name no service
 	Problems []Problem  // by file name, then line
 }
 
@@ -82,7 +83,8 @@ func filesOf(dir string, is func(name string) bool) ([]string, fs.FileInfo, erro
 type loaded struct {
 	path     string
 	service  *Service
-	nameLine int // where its name stands
+	proxy    *Proxy // without a name: it is a bad one; nil: it is no file of a proxy
+	nameLine int    // where its name stands
 	problems []Problem
 }
 
@@ -114,6 +116,9 @@ func gather(all []loaded) *Set {
 	set := &Set{}
 	for _, l := range all {
 		set.Problems = append(set.Problems, l.problems...)
+		if l.proxy != nil && l.proxy.Name != "" {
+			set.addProxy(l.proxy)
+		}
 		if l.service == nil {
 			continue
 		}
@@ -178,16 +183,23 @@ func load(path string, cache *Cache) loaded {
 		if p.Severity == Error {
 			p.Message = "is not loaded: it " + why
 			l.service = nil
+			if l.proxy != nil {
+				l.proxy = &Proxy{}
+			}
 		}
 		l.problems = slices.Insert(l.problems, 0, p)
 	}
-	cache.keep(l, st)
+	if l.proxy == nil { // those are few, and not kept
+		cache.keep(l, st)
+	}
 	return l
 }
 
 // name is that of the service, be it good or not.
 func (l *loaded) name() string {
 	switch {
+	case l.proxy != nil:
+		return ""
 	case l.service != nil:
 		return l.service.Name
 	case len(l.problems) > 0:

@@ -135,7 +135,6 @@ var planned = [...]struct {
 }{
 	{"service", "resource_limits", true},
 	{"socket", "", false},
-	{"xinet", "", false},
 }
 
 // isPlanned tells whether a later version has the key (or, for "", the table),

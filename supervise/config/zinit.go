@@ -35,8 +35,9 @@ type file struct {
 	name       string         // the service concerned, for problems
 	more       bool           // findings than maxProblems
 	failed     bool
-	probeKnown bool // health.type is given and good
-	wire       bool // it is JSON and no file
+	probeKnown bool   // health.type is given and good
+	wire       bool   // it is JSON and no file
+	found      *Proxy // what it describes instead of a service
 
 	oneshot      bool // service.oneshot is given and true
 	typeUnknown  bool // service.type is given and wrong
@@ -54,12 +55,15 @@ func parse(path string, text []byte) loaded {
 		read = f.readUnit
 	}
 	s := read(text)
-	if f.failed {
+	if f.failed || s == nil {
 		s = nil
 	} else {
 		s.Source, s.Digest = path, sha256.Sum256(text)
 	}
-	return loaded{path: path, service: s, nameLine: f.nameLine(), problems: f.problems()}
+	if f.found != nil && f.failed {
+		f.found = &Proxy{} // a file of a proxy, but not a good one
+	}
+	return loaded{path: path, service: s, proxy: f.found, nameLine: f.nameLine(), problems: f.problems()}
 }
 
 func (f *file) nameLine() int { return max(f.lines["service.name"], f.lines["target.name"]) }
@@ -83,6 +87,11 @@ func (f *file) read(text []byte) *Service {
 	root, wrong := g.decode()
 	if wrong != nil {
 		f.add(*wrong)
+		return nil
+	}
+	if t, is := proxyTable(root); is {
+		f.name = "" // its problems are no service's
+		f.found = f.proxy(t)
 		return nil
 	}
 	return f.service(root)
@@ -210,6 +219,10 @@ func (f *file) tables(root *tomlTable) map[string]*tomlTable {
 func (f *file) unknownTop(e tomlEntry, table bool) {
 	if yes, refuse := isPlanned(e.key, ""); yes && table {
 		f.notYet(e.line, e.key, "["+e.key+"]", refuse)
+		return
+	}
+	if e.key == "xinet" && !f.wire {
+		f.report(Warning, e.line, e.key, "is ignored beside a service: move [xinet] to a file of its own")
 		return
 	}
 	if f.wire {
