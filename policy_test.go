@@ -16,7 +16,7 @@ import (
 // library. A package that is not listed may import nothing of ours.
 var arrows = map[string]string{
 	".":                 "applets applets/env",
-	"applets":           "applets/env applets/initramfs applets/pid1 applets/power applets/prep applets/server applets/cli applets/xinet",
+	"applets":           "applets/env applets/initramfs applets/pid1 applets/power applets/prep applets/server applets/cli applets/xinet proxy/remote",
 	"applets/env":       "",
 	"applets/pid1":      "applets/env applets/pid1/host reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
 	"applets/pid1/host": "golang.org/x/sys/unix",
@@ -25,8 +25,8 @@ var arrows = map[string]string{
 	// What it is ordered to do is reap's to describe; it knows nothing else.
 	"applets/prep":    "applets/env reap golang.org/x/sys/unix",
 	"applets/logline": "",
-	"applets/xinet":   "applets/env applets/logline proxy proxy/address sock",
-	"applets/server":  "applets/env applets/logline supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock",
+	"applets/xinet":   "applets/env applets/logline proxy proxy/address proxy/remote sock",
+	"applets/server":  "applets/env applets/logline proxy proxy/address proxy/remote supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock",
 	"applets/cli":     "applets/env sock supervise/config depgraph",
 	"supervise":       "supervise/launch supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
 	// How a process is born: what supervise orders, and what the keeper needs for it.
@@ -47,6 +47,7 @@ var arrows = map[string]string{
 	"proxy":                  "proxy/address proxy/rules golang.org/x/sys/unix",
 	"proxy/address":          "",
 	"proxy/rules":            "proxy/address",
+	"proxy/remote":           "proxy proxy/rules golang.org/x/sys/unix",
 	"reap":                   "reap/cgroup golang.org/x/sys/unix",
 	// By path alone: the keeper, which ends them, and the server, which makes them.
 	"reap/cgroup":   "golang.org/x/sys/unix",

@@ -11,6 +11,7 @@ import (
 	"zinit/applets/prep"
 	"zinit/applets/server"
 	"zinit/applets/xinet"
+	"zinit/proxy/remote"
 )
 
 // list is every applet, in the order of the overview.
@@ -27,6 +28,7 @@ func list() []Applet {
 		{Name: "halt", Summary: "the same, and leave it on", Init: true, Main: power.Main},
 		{Name: "shutdown", Summary: "the same at a time", Init: true, Main: power.Shutdown},
 		{Name: "telinit", Summary: "the same by runlevel: 0, 1, 6", Init: true, Main: power.Telinit},
+		{Name: remote.Applet, Hidden: true, Main: xinet.Managed},
 		{Name: "zinit-child", Hidden: true, Main: server.Main},
 		{Name: prep.Name, Hidden: true, Main: prep.Main},
 		{Name: pid1.RehearsalApplet, Hidden: true, Main: pid1.Rehearse},

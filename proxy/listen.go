@@ -170,7 +170,7 @@ func remove(path string, id FileID) error {
 	return os.Remove(path)
 }
 
-// own gives a socket file its mode, whatever the umask, and its owner.
+// own gives a new socket file its mode, whatever the umask, and its owner.
 func (l *Listener) own(owner Owner) error {
 	if u, ok := l.conn.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
@@ -184,6 +184,15 @@ func (l *Listener) own(owner Owner) error {
 		return err
 	}
 	l.ID = idOf(st)
+	return l.Own(owner)
+}
+
+// Own gives the socket's file, if it has one, the mode and the owner of its Address.
+func (l *Listener) Own(owner Owner) error {
+	path := l.Address.File()
+	if path == "" {
+		return nil
+	}
 	if owner == nil {
 		owner = numbers
 	}

@@ -51,6 +51,8 @@ const (
 	WordNotInit            = "not_init" // process 1 is not the keeper, so that the machine is not ours to end
 	WordExists             = "exists"   // there is a service of that name already
 	WordPersist            = "persist"  // a file of the configuration could not be written or removed
+	WordProxyNotFound      = "proxy_not_found"
+	WordInvalidProxy       = "invalid_proxy" // an address of it cannot be used, or something else of it
 )
 
 // An Error is what a call was answered with instead of a result. Message is

@@ -28,6 +28,9 @@ func (s *server) release(_ context.Context, c *sock.Call) (any, error) {
 	if err := c.Params(&p); err != nil {
 		return nil, err
 	}
+	if s.proxies != nil && s.proxies.elsewhere(p.Service) {
+		return sock.ReleaseResult{}, nil
+	}
 	stopped, err := s.sup.Release(p.Service)
 	if err != nil {
 		return nil, refusal(err)

@@ -5,10 +5,12 @@ import (
 	"os"
 	"strings"
 	"time"
+	"zinit/proxy/remote"
 
 	"zinit/reap"
 	"zinit/reap/cgroup"
 	"zinit/supervise"
+	"zinit/supervise/config"
 	"zinit/supervise/launch"
 )
 
@@ -43,6 +45,21 @@ func (s *server) newFinder(launcher *launch.Launcher) finder {
 		return pid == s.self || s.brood.known(pid)
 	}}
 	return finder{left: k.left, wait: pidFileWait}
+}
+
+// newProxies carries on with the proxies of an earlier server, or begins with none.
+func (s *server) newProxies(keeper *reap.Client, launcher *launch.Launcher, inv reap.Inventory) *proxies {
+	x := newProxies(keeper, func(user, group string) (int, int, error) {
+		return launcher.Owner(config.Identity{User: user, Group: group})
+	}, s.log)
+	x.settle = func() { s.sup.Remember() } // which ends in a turn of the loop
+	x.spawn, x.keep, x.same = keeper.Urgent(), keeper, runsThis
+	x.command = func() reap.Spec {
+		return helperCommand(remote.Applet, remote.Args(s.flags.Socket, s.flags.LogLevel), os.Environ())
+	}
+	x.adoptHelpers(inv)
+	x.adoptSockets(inv.Kept)
+	return x
 }
 
 // pidFileWait is shorter than the supervisor waits for an answer.

@@ -99,17 +99,19 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: log,
 		Draining: func() {
 			s.manager.stopping()
+			s.proxies.stop()
 			keeper.Release(watchName)
 			hurry(store)
 		},
 	}
-	parts.Heard = s.brood.heard
 	memory.parts(&parts)
+	s.proxies = s.newProxies(keeper, launcher, inv)
+	parts.Heard = func(ev reap.Event) { s.brood.heard(ev); s.proxies.heard(ev) }
 	containParts(flags, keeper, &parts)
 	if flags.Pid1Mode {
 		shell := s.newEmergency(launcher, inv)
 		parts.Critical = shell.critical
-		parts.Heard = func(ev reap.Event) { s.brood.heard(ev); shell.heard(ev) }
+		parts.Heard = func(ev reap.Event) { s.brood.heard(ev); s.proxies.heard(ev); shell.heard(ev) }
 	}
 	clockSet, unwatch, err := wallclock.Watch()
 	if err != nil {
@@ -133,6 +135,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	}
 	log.Info("started", "config_dir", flags.ConfigDir, "socket", flags.Socket, "services", len(set.Services), "pid", os.Getpid())
 	err = s.sup.Run(set, inv, func() {
+		s.proxies.sync(set.Proxies)
 		// Not before: who asks early waits, instead of hearing of no services.
 		go serve()
 		keeper.Ready()

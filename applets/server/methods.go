@@ -38,6 +38,7 @@ type server struct {
 
 	tellInit func(syscall.Signal) error // nil: process 1 is no keeper of ours
 
+	proxies *proxies
 	manager notifier // that the keeper was started by, if it wants to know
 
 	// turn is taken by who changes the configuration: it has one place, from the
@@ -82,7 +83,7 @@ func (s *server) table() sock.Table {
 		{Name: sock.MethodDiscover, Access: sock.Read, Summary: "Returns this description of all methods, as OpenRPC.", Result: map[string]any(nil),
 			Handle: func(context.Context, *sock.Call) (any, error) { return document(), nil }},
 	}
-	all = slices.Concat(about, s.questions(), s.inspection(), s.output(), s.streams(), s.changes(), s.power(), s.additions(), s.removals(), s.reloads(), s.demands())
+	all = slices.Concat(about, s.questions(), s.inspection(), s.output(), s.streams(), s.changes(), s.power(), s.additions(), s.removals(), s.reloads(), s.demands(), s.proxyMethods())
 	return all
 }
 

@@ -76,6 +76,9 @@ func (s *server) reread(ctx context.Context, p sock.ReloadParams) (result sock.R
 		}
 		result = reloadResult(set, ch, p)
 		if !p.DryRun {
+			if s.proxies != nil && p.Name == "" {
+				s.proxies.sync(set.Proxies)
+			}
 			s.log.Info("reloaded", "added", len(ch.Added), "removed", len(ch.Removed), "changed", len(ch.Changed))
 			go s.saveCompiled()
 		}

@@ -7,5 +7,4 @@
 //	main.go     its life
 //	control.go  how services are activated and released
 //	managed.go  the process beside a server
-//	orders.go   what a server tells it
 package xinet
