@@ -145,6 +145,13 @@ func TestTranscripts(t *testing.T) {
 			"wait web db", "wait shot --state exited", "wait shot --state EXITED --json", "wait api web --timeout 1s", "wait x9 --timeout 500ms",
 			"wait api --json", "wait nosuch", "wait web --state runing", "wait web --state up", "wait web --timeout -3s",
 		}},
+		{golden: "xinet", lines: []string{
+			"xinet list", "xinet status", "xinet status pg", "xinet status nosuch", "xinet status pg --json", "xinet status --json", "xinet list --json",
+			"xinet set pg --listen tcp:localhost:5432 -l unix:/run/pg --backend unix:/b --service postgres --connect-timeout 10 --idle-timeout 5m --idle-from byte --max-connections 7 --on-busy refuse",
+			"xinet register one --listen :1 --backend :2 --service s --single", "xinet set taken --listen :1 --backend :2 --service s",
+			"xinet delete pg", "xinet unregister nosuch", "xinet set", "xinet set pg --listen :1", "xinet set pg --listen :1 --backend :2 --service s --idle-timeout soon",
+			"xinet set pg --listen :1 --backend :2 --service s --max-connections many", "xinet list pg", "xinet start pg", "xinet",
+		}},
 		{golden: "ping", lines: []string{"ping", "ping --json", "ping --timeout 1s", "ping --timeout soon"}},
 	} {
 		t.Run(test.golden, func(t *testing.T) {
@@ -221,7 +228,7 @@ func TestStatusFitsAScreen(t *testing.T) {
 func TestNothingConfigured(t *testing.T) {
 	f := newFake(t, nil)
 	s := &stage{env: map[string]string{"ZINIT_SOCKET": f.path}}
-	for _, line := range []string{"list", "list --json", "status", "status --json", "timers", "timers --json"} {
+	for _, line := range []string{"list", "list --json", "status", "status --json", "timers", "timers --json", "xinet list", "xinet status"} {
 		s.run(strings.Fields(line)...)
 	}
 	s.compare(t, "empty")

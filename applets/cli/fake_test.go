@@ -147,7 +147,7 @@ func (f *fake) table() sock.Table {
 		{sock.MethodTimers, nil, func(*sock.Call, *sock.ServiceInfo) (any, error) { return kindTimers(f.services), nil }},
 		{sock.MethodWait, nil, f.wait},
 	}
-	rows = slices.Concat(rows, f.lookRows(), f.changeRows())
+	rows = slices.Concat(rows, f.lookRows(), f.changeRows(), proxyRows(len(f.services) > 0))
 	var table sock.Table
 	for _, row := range rows {
 		table = append(table, sock.Method{

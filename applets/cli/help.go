@@ -38,6 +38,7 @@ Usage: zinit [-s PATH] VERB [FLAGS] [NAME...]
   start-all, stop-all      all but those of the system
   add-service, remove      one more, or one less
   delete-all               remove all but those of the system
+  xinet                    proxies that start services for whoever connects
   check, reload, convert   examine service files; take changes in; write TOML
   ping, shutdown           does the server answer; stop it and all services
   poweroff, reboot, halt   the machine, when zinit is its process 1

@@ -38,6 +38,9 @@ func shapes() []shape {
 		{line: "add-service FILE", value: sock.SetResult{}, each: true},
 		{line: "reload", value: sock.ReloadResult{}},
 		{line: "check", value: report{}},
+		{line: "xinet list", value: sock.Names{}},
+		{line: "xinet status", value: []sock.XinetStatus{}},
+		{line: "xinet status NAME", value: sock.XinetStatus{}},
 		{line: "ping", value: sock.Ping{}},
 	}
 }
@@ -302,7 +305,13 @@ func shapeOf(t *testing.T, command string) (found *shape, several bool) {
 		return nil, false
 	}
 	for _, s := range shapes() {
-		name, _, _ := strings.Cut(s.line, " ")
+		name, words, _ := strings.Cut(s.line, " ")
+		if name == "xinet" && name == c.verb.name {
+			if strings.Fields(words)[0] == c.words[0] && strings.HasSuffix(words, " NAME") == (len(c.words) > 1) {
+				return &s, false
+			}
+			continue
+		}
 		follows := strings.Contains(s.line, " -f ")
 		if name == c.verb.name && (follows == c.has("follow") || !slices.ContainsFunc(shapes(), func(o shape) bool { return o.line == name+" -f NAME..." })) {
 			return &s, s.each && len(c.words) != 1

@@ -125,7 +125,7 @@ func exitCode(err error) int {
 		return env.ExitNoServer
 	case !errors.As(err, &refused):
 		return env.ExitFailed
-	case refused.Code == sock.CodeServiceNotFound, wordOf(refused) == sock.WordServiceNotFound:
+	case refused.Code == sock.CodeServiceNotFound, wordOf(refused) == sock.WordServiceNotFound, wordOf(refused) == sock.WordProxyNotFound:
 		return env.ExitUnknown
 	case refused.Code == sock.CodeNotRunning, wordOf(refused) == sock.WordNotRunning:
 		return env.ExitState

@@ -75,7 +75,7 @@ func samples() map[string][2]string {
 		"list": {"list", "list"}, "status": {"status", "status web"}, "why": {"why", "why multi-user"}, "tree": {"tree", "tree"},
 		"logs": {"logs", "logs web db -n 1"}, "events": {"events", "events web"}, "wait": {"wait", "wait web db"}, "timers": {"timers", "timers"},
 		"start": {"start", "start multi-user"}, "kill": {"kill", "kill web HUP"}, "remove": {"remove", "remove db"},
-		"reload": {"reload", "reload --dry-run"}, "debug-procs": {"debug", "debug-procs shot"}, "ping": {"ping", "ping"},
+		"reload": {"reload", "reload --dry-run"}, "debug-procs": {"debug", "debug-procs shot"}, "ping": {"ping", "ping"}, "xinet": {"xinet", "xinet status pg"},
 	}
 }
 

@@ -84,6 +84,7 @@ func emptyHouse(t *testing.T) *house {
 	flags := env.ServerFlags{Socket: h.path, ConfigDir: filepath.Join(dir, "services")}
 	h.s = newServer(flags, &place{dir: dir, lock: -1}, store, logline.New(h.said, "debug", false))
 	h.s.dirs.Ephemeral = filepath.Join(dir, "ephemeral")
+	h.s.proxies = newYard(t).open()
 	return h
 }
 

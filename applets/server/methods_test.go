@@ -280,6 +280,7 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 		"service.set", "service.add", "service.register", "service.monitor", "service.delete", "service.remove", "service.delete_all",
 		"rpc.discover", "service.reload", "service.start_all", "service.stop_all", "events.subscribe", "logs.subscribe",
 		"xinet.activate", "xinet.release",
+		"xinet.set", "xinet.register", "xinet.delete", "xinet.unregister", "xinet.list", "xinet.get", "xinet.status", "xinet.status_all",
 	}
 	slices.Sort(names)
 	slices.Sort(want)

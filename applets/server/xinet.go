@@ -211,10 +211,11 @@ func (x *proxies) orderLocked(c *configured) error {
 // renewLocked tells a new process of all proxies.
 func (x *proxies) renewLocked(h *helper) {
 	for _, c := range x.all {
-		if len(c.Listen) == 0 {
-			continue
+		listeners := x.listenersLocked(c.Proxy)
+		if len(listeners) < len(c.Listen) {
+			continue // it cannot listen, which was said
 		}
-		if c.err = h.client.Put(c.Proxy.Proxy, x.listenersLocked(c.Proxy)); c.err != nil {
+		if c.err = h.client.Put(c.Proxy.Proxy, listeners); c.err != nil {
 			x.log.Error("a proxy does not run", "proxy", c.Name, "error", c.err)
 		}
 	}
