@@ -15,6 +15,7 @@ const childVar = "ZINIT_CHILD"
 // children are the programs that the test binary can be; each returns an exit
 // code. Add to it what a test needs.
 var children = map[string]func() int{
+	"echo": echo,
 	// Ends at the first TERM, with code 0.
 	"serve": func() int {
 		term := make(chan os.Signal, 1)

@@ -237,11 +237,22 @@ func Adopt(f *os.File, a address.Address, id FileID) (*Listener, error) {
 
 // File is a copy of the descriptor, to keep it or to hand it on.
 func (l *Listener) File() (*os.File, error) {
-	f, ok := l.conn.(interface{ File() (*os.File, error) })
+	c, ok := l.conn.(syscall.Conn)
 	if !ok {
 		return nil, fmt.Errorf("cannot copy the socket of %s: it is of a strange kind", l.Address.Place())
 	}
-	return f.File()
+	fd := -1
+	raw, err := c.SyscallConn()
+	if err == nil {
+		// Not by the File of package net: the Fd of that one has the socket block, for all
+		// who share it, and an accept that blocks cannot be called off.
+		ctlErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+		err = errors.Join(err, ctlErr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy the socket of %s: %w", l.Address.Place(), err)
+	}
+	return os.NewFile(uintptr(fd), l.Address.String()), nil
 }
 
 // Endpoint is what the socket is bound to, as package net has it.

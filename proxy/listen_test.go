@@ -1,12 +1,15 @@
 package proxy
 
 import (
+	"errors"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"zinit/proxy/address"
 )
@@ -96,6 +99,38 @@ func TestASocketFileHasItsModeAndIsReplacedWhenItIsStale(t *testing.T) {
 	}
 	if err := next.Remove(); err != nil {
 		t.Errorf("gone already: %v", err)
+	}
+}
+
+// TestACopyLeavesTheSocketAsItIs: one that blocks could not be closed under an accept.
+func TestACopyLeavesTheSocketAsItIs(t *testing.T) {
+	l, err := Listen(unixAt(filepath.Join(t.TempDir(), "s")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	other, err := Adopt(f, l.Address, l.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*Listener{l, other} {
+		flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+		if err != nil || flags&unix.O_NONBLOCK == 0 {
+			t.Fatalf("flags %#x, %v", flags, err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := l.conn.Accept()
+			ended <- err
+		}()
+		l.Close()
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%v", err)
+		}
 	}
 }
 
