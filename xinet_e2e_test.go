@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -184,14 +185,20 @@ func TestXinetThatIsKilledComesBack(t *testing.T) {
 	in.write("echo", echoer(t, "echo", back))
 	in.write("proxy", fmt.Sprintf("[xinet]\nname = \"p\"\nlisten = %q\nbackend = %q\nservice = \"echo\"\n", "unix:"+front+",mode=0600", back))
 	in.launch()
+	in.must("ping") // it answers when the proxies listen
 	if st, err := os.Stat(front); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", st, err)
 	}
 	for range 3 {
 		in.connect(front).echoes("here")
-		if err := syscall.Kill(in.xinets()[0], syscall.SIGKILL); err != nil {
+		pid := in.xinets()[0]
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
+		in.until("it is dead", func() (string, bool) { // or it may still accept
+			pids := in.xinets()
+			return fmt.Sprint(pids), !slices.Contains(pids, pid)
+		})
 	}
 	in.connect(front).echoes("here again")
 	in.must("shutdown")
