@@ -79,6 +79,16 @@ func (in *instance) killBoth() {
 	})
 }
 
+// killOrphan ends a process of a service after killBoth, if it has not ended itself by
+// writing into its pipe, which nobody reads any more.
+func (in *instance) killOrphan(pid int) {
+	in.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+		in.t.Fatal(err)
+	}
+	in.gone(pid)
+}
+
 // Fault 26: a pid that was written down has become somebody else's.
 func TestFault26APidThatIsSomebodyElsesNowIsNotSignalled(t *testing.T) {
 	t.Parallel()
@@ -91,10 +101,7 @@ func TestFault26APidThatIsSomebodyElsesNowIsNotSignalled(t *testing.T) {
 	was, _ := processOf(old)
 	gone := in.pid("a")
 	in.killBoth()
-	if err := syscall.Kill(gone, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
-		t.Fatal(err) // it may have written into its pipe, which nobody reads any more
-	}
-	in.gone(gone)
+	in.killOrphan(gone)
 	stranger := exec.Command("sleep", "100000")
 	stranger.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := stranger.Start(); err != nil {
@@ -130,9 +137,7 @@ func TestFault26APidThatIsSomebodyElsesNowIsNotSignalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.killBoth()
-	if err := syscall.Kill(d.last().pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	in.killOrphan(d.last().pid)
 	in.rewriteState("state/a", func(record map[string]any) {
 		record["pid"], record["start"] = stranger.Process.Pid, start
 	})
