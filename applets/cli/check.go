@@ -31,7 +31,7 @@ func check(s *session) int {
 		s.printJSON(&all)
 	} else {
 		for _, line := range lines {
-			s.printf("%s\n", escape(line))
+			s.printf("%s\n", s.hang(2, escape(line)))
 		}
 		s.printf("%s in %s: %s, %s\n", plural(int64(all.Services), "service"),
 			s.checkedWhere(), plural(int64(all.Errors), "error"), plural(int64(all.Warnings), "warning"))

@@ -63,15 +63,15 @@ func (s *session) printList(services []sock.ServiceInfo) {
 			rest = fmt.Sprintf("%-*s  %s", uptimes, r.uptime, r.restarts)
 		}
 		switch {
-		case r.reason == "":
+		case r.reason+r.next == "":
 		case r.uptime == "":
-			rest = r.reason // it tells the restarts, too
+			rest = r.reason // with the restarts
 		default:
 			rest += "  " + r.reason
 		}
-		if rest != "" {
+		if rest+r.next != "" {
 			s.pad(states - len(r.word) - len(r.pid) + 3)
-			s.print(s.hang(2+names+1+states+3, rest))
+			s.print(s.brief(2+names+1+states+3, rest, r.next))
 		}
 		s.print("\n")
 	}
@@ -86,7 +86,7 @@ func (s *session) pad(n int) {
 // A row is the parts of a line of list.
 type row struct {
 	glyph, colour, name, word, pid string
-	uptime, restarts, reason       string
+	uptime, restarts, reason, next string
 }
 
 func (s *session) row(info *sock.ServiceInfo) row {
@@ -101,9 +101,10 @@ func (s *session) row(info *sock.ServiceInfo) row {
 	if info.Restarts > 0 {
 		r.restarts = plural(info.Restarts, "restart")
 	}
-	r.reason = joined(escape(info.Phase), s.reason(info.Name, info.State, &info.Details))
+	r.reason, r.next = s.because(info.Name, info.State, &info.Details)
+	r.reason = joined(escape(info.Phase), r.reason)
 	if info.NextRunMs > 0 && info.NextStartMs == 0 && info.State.PID == 0 {
-		r.reason = joined(r.reason, "next run "+s.ahead(info.NextRunMs))
+		r.next = "next run " + s.ahead(info.NextRunMs)
 	}
 	return r
 }
@@ -112,7 +113,12 @@ func (s *session) row(info *sock.ServiceInfo) row {
 // code 3; restarts in 4s (2 restarts so far)". It is empty when there is nothing
 // to say.
 func (s *session) reason(name string, state sock.ServiceState, d *sock.Details) string {
-	text := d.Problem
+	return joined(s.because(name, state, d))
+}
+
+// because is reason in its two parts.
+func (s *session) because(name string, state sock.ServiceState, d *sock.Details) (text, next string) {
+	text = d.Problem
 	if text == "" {
 		text = d.Reason
 	}
@@ -120,18 +126,17 @@ func (s *session) reason(name string, state sock.ServiceState, d *sock.Details) 
 		text = plainReason(state)
 	}
 	if text == "" && d.NextStartMs == 0 {
-		return "" // as for most
+		return "", "" // as for most
 	}
 	// The line names the service already.
 	text = strings.TrimPrefix(escape(text), name+": ")
 	if d.NextStartMs > 0 {
-		next := "restarts " + s.until(d.NextStartMs)
+		next = "restarts " + s.until(d.NextStartMs)
 		if d.Restarts > 0 {
 			next += " (" + plural(d.Restarts, "restart") + " so far)"
 		}
-		text = joined(text, next)
 	}
-	return text
+	return text, next
 }
 
 // plainReason is the reason of a server that tells only the state.

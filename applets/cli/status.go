@@ -70,8 +70,14 @@ func (s *session) printStatus(r *sock.ServiceStatusFull) {
 		label = "Error"
 	}
 	s.field(label, s.hang(9, reason))
-	if r.State.State == sock.Running {
+	switch r.State.State {
+	case sock.Running:
 		s.field("Uptime", s.uptime(r))
+	case sock.Inactive: // it is as it was from the beginning
+	default:
+		if r.SinceMs > 0 {
+			s.field("Since", s.ago(r.SinceMs))
+		}
 	}
 	if r.Restarts > 0 && r.NextStartMs == 0 {
 		s.field("Restart", fmt.Sprintf("%s so far", plural(r.Restarts, "time")))

@@ -64,6 +64,21 @@ func (s *session) hang(at int, text string) string {
 	return b.String()
 }
 
+// briefLines is how many lines of a list one service may take: zinit status tells the
+// rest.
+const briefLines = 2
+
+// brief is hang for a text that is cut short where it would take many lines; what
+// follows after a semicolon is not.
+func (s *session) brief(at int, text, end string) string {
+	whole := s.hang(at, joined(text, end))
+	for strings.Count(whole, "\n") >= briefLines && strings.Contains(text, " ") {
+		text = text[:strings.LastIndexByte(text, ' ')]
+		whole = s.hang(at, joined(strings.TrimRight(text, " :;,")+"…", end))
+	}
+	return whole
+}
+
 // cut shortens a text that begins in column at to one line.
 func (s *session) cut(at int, text string) string {
 	room := s.width - at

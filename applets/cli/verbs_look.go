@@ -7,7 +7,8 @@ func questions() []verb {
 			name: "list", aliases: []string{"ls"}, flags: []flag{jsonFlag},
 			summary: "list all services",
 			help: `One line for each service: state, name, pid, and then how long it is up, how
-often it was restarted, or why it is not running.
+often it was restarted, or why it is not running. What would take more than two
+lines on a terminal is cut short: zinit status tells the rest.
 `,
 			example: "zinit list\nzinit list --json",
 			run:     list,
