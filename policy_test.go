@@ -26,7 +26,7 @@ var arrows = map[string]string{
 	"applets/prep":    "applets/env reap golang.org/x/sys/unix",
 	"applets/logline": "",
 	"applets/xinet":   "applets/env applets/logline proxy proxy/address proxy/remote sock",
-	"applets/server":  "applets/env applets/logline proxy proxy/address proxy/remote supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock",
+	"applets/server":  "applets/env applets/logline proxy proxy/address proxy/remote supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock sock/legacy",
 	"applets/cli":     "applets/env sock supervise/config depgraph",
 	"supervise":       "supervise/launch supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
 	// How a process is born: what supervise orders, and what the keeper needs for it.
@@ -57,6 +57,7 @@ var arrows = map[string]string{
 	"sock":        "golang.org/x/sys/unix",
 	// A program that containers of tests run.
 	"testdata/container/app": "",
+	"sock/legacy":            "supervise/config/words",
 }
 
 // goFiles calls f for every Go file of the module.

@@ -62,6 +62,10 @@ func (c *conn) serve() {
 			}
 		}
 		c.disarm()
+		if f.kind == lineFrame && c.srv.opts.Lines != nil {
+			c.answerLine(f.text)
+			return
+		}
 		c.hold()
 		c.answerFrame(f)
 		if f.kind == endFrame {

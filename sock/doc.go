@@ -11,7 +11,8 @@
 // What a server promises:
 //   - the first non-blank byte of a frame decides: { or [ is JSON-RPC, and a frame
 //     is one complete JSON value, over as many lines as it likes; anything else is
-//     a line of text;
+//     a line of text, for Options.Lines (the protocol of zinit 0.2 is in
+//     sock/legacy);
 //   - requests of one connection are answered strictly in order, each connection
 //     on its own goroutine; replies are coalesced while further complete requests
 //     are already there;

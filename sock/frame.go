@@ -39,6 +39,10 @@ type framer struct {
 	to   int
 	scan scanner // of the value that begins at from
 	skip bool    // what follows, up to the end of the line, is garbage
+
+	lines bool // lines that are no JSON are wanted, as they are
+	some  bool // there was a frame
+	blank bool // there were blanks before the first one
 }
 
 // next is the next complete frame.
@@ -47,11 +51,18 @@ func (f *framer) next() frame {
 		return frame{}
 	}
 	if f.scan.pos == 0 {
-		f.from = f.to - len(skipBlank(f.buf[f.from:f.to]))
+		was := f.buf[f.from:f.to]
+		f.from = f.to - len(skipBlank(was))
+		f.blank = f.blank || f.from == f.to && len(was) > 0
+		if f.lines && !f.some && f.from == f.to && bytes.IndexByte(was, '\n') >= 0 {
+			f.some = true
+			return frame{kind: lineFrame} // an empty line, and nothing else
+		}
 	}
 	if f.from == f.to {
 		return frame{}
 	}
+	f.some = true
 	if c := f.buf[f.from]; c != '{' && c != '[' {
 		return f.nextLine()
 	}
@@ -81,7 +92,7 @@ func (f *framer) nextValue() frame {
 // searched for its end.
 func (f *framer) nextLine() frame {
 	text := f.buf[f.from:min(f.to, f.from+f.max)]
-	if c := text[0]; c < ' ' || c >= utf8.RuneSelf {
+	if c := text[0]; c < ' ' || c >= utf8.RuneSelf && !f.lines {
 		return notText() // no command begins like that: do not wait for its end
 	}
 	n := bytes.IndexByte(text[f.scan.pos:], '\n')
@@ -94,11 +105,12 @@ func (f *framer) nextLine() frame {
 	}
 	n += f.scan.pos
 	f.consume(n + 1)
-	return line(text[:n])
+	return f.line(text[:n])
 }
 
-func line(text []byte) frame {
+func (f *framer) line(text []byte) frame {
 	switch {
+	case f.lines:
 	case !utf8.Valid(text):
 		return notUTF8()
 	case bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' }):
@@ -112,10 +124,13 @@ func (f *framer) end() frame {
 	text := f.buf[f.from:f.to]
 	f.consume(len(text))
 	switch {
+	case f.lines && !f.some && f.blank && len(text) == 0:
+		f.some = true
+		return frame{kind: lineFrame} // blanks, and nothing else
 	case f.skip || len(text) == 0:
 		return frame{}
 	case text[0] != '{' && text[0] != '[':
-		return line(text)
+		return f.line(text)
 	}
 	var s scanner
 	if done, bad := s.scan(text); done || bad != nil {
@@ -189,7 +204,7 @@ func (f *framer) space() []byte {
 // drop gives up what is there.
 func (f *framer) drop() {
 	f.all.change(len(f.buf), 0)
-	*f = framer{max: f.max, all: f.all}
+	*f = framer{max: f.max, all: f.all, lines: f.lines, some: f.some}
 }
 
 // filled tells that n bytes were read into the front of space.

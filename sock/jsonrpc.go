@@ -74,7 +74,6 @@ func (c *conn) answerFrame(f frame) {
 	case f.kind == badFrame || f.kind == endFrame:
 		c.out.appendError([]byte(parseErrorID), f.err)
 	case f.kind == lineFrame:
-		// The commands of the line protocol would be told apart here.
 		c.out.appendError([]byte(parseErrorID), &Error{Code: CodeParse, Message: positioned("expected value", f.text, 0)})
 	case f.text[0] == '[':
 		c.answerBatch(f.text)

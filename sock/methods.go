@@ -107,3 +107,26 @@ type WaitParams struct {
 	State     string   `json:"state"`
 	TimeoutMs int64    `json:"timeout_ms"`
 }
+
+// The names of the methods of the last releases of zinit 0.2 that the client of this
+// package calls.
+const (
+	MethodLegacyList    = "service_list"
+	MethodLegacyStatus  = "service_status"
+	MethodLegacyMonitor = "service_monitor"
+	MethodLegacyForget  = "service_forget"
+	MethodLegacyLines   = "stream_currentLogs"
+	MethodLegacyFollow  = "stream_subscribeLogs"
+)
+
+// Null is a result that says nothing but that it is done, as zinit 0.2 has it.
+type Null struct{}
+
+// MarshalJSON is part of encoding/json.
+func (Null) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// LegacySubscription is a notification of stream_subscribeLogs: one line.
+type LegacySubscription struct {
+	Result       string `json:"result" doc:"a line of the log of zinit 0.2"`
+	Subscription string `json:"subscription" doc:"what the subscription was answered with"`
+}

@@ -48,6 +48,9 @@ func (s *schemas) ofType(t reflect.Type, input bool) *schema {
 	if t == reflect.TypeFor[json.RawMessage]() || t == reflect.TypeFor[Encoded]() {
 		return &schema{}
 	}
+	if t == reflect.TypeFor[Null]() {
+		return &schema{Type: "null"}
+	}
 	if t == reflect.TypeFor[Scalar]() {
 		return &schema{Type: []string{"integer", "string"}}
 	}

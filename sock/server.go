@@ -32,6 +32,10 @@ type Options struct {
 	// every connection, on the accepting goroutine (nil: Grant).
 	Grant func(path string, peer Peer) Access
 
+	// Lines answers a line that is no JSON, whatever bytes it has; the connection is
+	// closed after that. (nil: such lines are refused.)
+	Lines func(ctx context.Context, l *Line)
+
 	Log *slog.Logger // for what concerns no client (nil: nowhere)
 }
 
@@ -215,7 +219,7 @@ func (s *Server) newConn(l net.Listener, nc net.Conn) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{srv: s, nc: uc, raw: raw, peer: peer, in: framer{max: s.opts.MaxFrame, all: &s.frames}}
+	c := &conn{srv: s, nc: uc, raw: raw, peer: peer, in: framer{max: s.opts.MaxFrame, all: &s.frames, lines: s.opts.Lines != nil}}
 	c.access = s.opts.Grant(l.Addr().String(), peer)
 	if c.access == Nothing {
 		return nil, accessDenied(peer)

@@ -174,5 +174,6 @@ type Logging struct {
 	FileMax     Scalar  `json:"file_max,omitempty" doc:"bytes, with which the file is rotated"`
 	Forward     *string `json:"forward" doc:"accepted as in zinit 0.3.9"`
 	Log         Names   `json:"log,omitempty" doc:"store, stdout, ring, syslog or none"`
+	MarkStarts  bool    `json:"mark_starts,omitempty" doc:"a line stands before the output of each run"`
 	Rate        int64   `json:"rate,omitempty" doc:"lines a second; 0: no limit"`
 }

@@ -170,7 +170,7 @@ func (c *core) adoptMain(r *record, ch reap.Child, exit reap.Exited) {
 		c.adoptUnknown(r, ch)
 	}
 	if !ch.MainGone {
-		r.pid, r.start = ch.Pid, ch.Start
+		r.pid, r.start, r.lastPid = ch.Pid, ch.Start, ch.Pid
 		if ch.Watched {
 			c.step(r, machine.MainFound{Run: run})
 		}

@@ -168,6 +168,7 @@ type record struct {
 	i       int32 // index in the graph
 	rank    int32 // in the order of starts
 	pid     int
+	lastPid int       // of the last main process; 0: not known
 	start   uint64    // of pid, as the keeper told it
 	since   time.Time // when the state was entered
 

@@ -64,6 +64,7 @@ func (c *core) spawned(r *record, e reap.Spawned) {
 	c.Logs.Start(e.Key, e.Run)
 	if r.m.Run() == machine.Run(e.Run) {
 		r.pid, r.start = e.Pid, e.Start
+		r.lastPid = e.Pid
 		c.touch(r)
 		c.unsaved(r)
 	}

@@ -29,7 +29,9 @@ type View struct {
 	// was long enough.
 	Restarts, Quick int
 	NextDelay       time.Duration // before the restart after the next quick end
+	LastPid         int           // of the last main process; 0: not known
 	Want            bool
+	ToldDown        bool // it is about to go down, and not to come back
 	Oneshot         bool
 	Stuck           bool // survived SIGKILL
 	Broken          bool
@@ -142,7 +144,7 @@ func (c *core) viewOf(r *record) *View {
 			Since: r.since, Started: r.m.Started, Phase: r.phase(), Obstacle: obstacle, Status: r.says(), Timer: c.timerOf(r),
 			Pid: r.pid, Start: r.start, Run: uint64(r.m.Last),
 			Restarts: r.m.Total, Quick: r.m.Quick, NextDelay: r.m.Delay,
-			Want: r.m.Want, Oneshot: r.m.Rules.Oneshot,
+			LastPid: r.lastPid, Want: r.m.Want, ToldDown: r.wish == wishDown, Oneshot: r.m.Rules.Oneshot,
 			Stuck: r.m.Stuck(), Broken: r.m.Broken, Waiting: r.wish != noWish,
 			RestartToApply: r.outdated && r.stands(),
 			fact: depgraph.Fact{

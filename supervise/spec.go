@@ -11,6 +11,10 @@ func (r *record) order(key string, run uint64, command config.Command) launch.Or
 	return launch.Order{Key: key, Run: run, Service: r.cfg, Command: command, Guest: key != r.name}
 }
 
+// startMark stands before the output of each run where that is asked for, in the words
+// of zinit 0.2.
+const startMark = "------------ [start] ------------"
+
 // spawn asks the keeper for the main process of a run.
 func (c *core) spawn(r *record, run uint64) error {
 	voice, err := c.openEars(r, run)
@@ -27,6 +31,9 @@ func (c *core) spawn(r *record, run uint64) error {
 	o := r.order(r.name, run, r.cfg.Command)
 	o.Env, o.Files = voice.Env, voice.Files
 	o.Stdout, o.Stderr, o.Keep = pipes.Stdout, pipes.Stderr, pipes.Keep
+	if r.cfg.Logging.MarkStarts {
+		c.Logs.Append(r.name, startMark)
+	}
 	c.Keeper.Spawn(o)
 	return nil
 }

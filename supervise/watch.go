@@ -137,6 +137,7 @@ func (c *core) mainIs(r *record, e reap.Watched) {
 	}
 	r.watch.held = nil
 	r.pid, r.start = e.Pid, e.Start
+	r.lastPid = e.Pid
 	c.touch(r)
 	c.unsaved(r)
 	c.step(r, machine.MainFound{Run: machine.Run(e.Run)})

@@ -231,6 +231,7 @@ func (s *server) takeIn(svc *config.Service, in intake, result *sock.SetResult) 
 	if in.persist {
 		result.Path = svc.Source
 	}
+	s.remember(svc.Name)
 	if _, err := s.sup.Put(svc, false); err != nil {
 		return refusal(err)
 	}

@@ -20,6 +20,7 @@
 //	streams.go   the methods that go on telling
 //	render.go    views of the supervisor in the words of zinit 0.3.9
 //	text.go      tree and why, drawn
+//	legacy*.go   the line protocol, the methods and the log of zinit 0.2
 //	prober.go    tcp and http health checks
 //	logger.go    the server's own log
 package server

@@ -15,7 +15,7 @@ import (
 // A telling is one answer to logs.subscribe.
 type telling struct {
 	s         *server
-	c         *sock.Call
+	send      func(sock.LogBatch) error
 	p         sock.LogsFollowParams
 	q         logs.Query
 	names     []string // in the order in which their past is told when the times are the same
@@ -27,7 +27,8 @@ type telling struct {
 // follow answers logs.subscribe: a goroutine for each service fetches its lines,
 // and this one sends them. A client that does not read holds up nobody but itself.
 func (s *server) follow(ctx context.Context, c *sock.Call) (any, error) {
-	t := telling{s: s, c: c, followers: map[string]*logs.Follower{}}
+	t := telling{s: s, followers: map[string]*logs.Follower{}}
+	t.send = func(batch sock.LogBatch) error { return c.Push(sock.NoteLogs, batch) }
 	if err := c.Params(&t.p); err != nil {
 		return nil, err
 	}
@@ -188,7 +189,7 @@ func (t *telling) push(batch *sock.LogBatch) error {
 	if len(batch.Lines) == 0 && batch.Dropped == 0 {
 		return nil
 	}
-	err := t.c.Push(sock.NoteLogs, *batch)
+	err := t.send(*batch)
 	*batch = sock.LogBatch{}
 	return err
 }
@@ -215,7 +216,7 @@ func (t *telling) present(ctx context.Context) error {
 	for {
 		select {
 		case batch := <-batches:
-			if err := t.c.Push(sock.NoteLogs, batch); err != nil {
+			if err := t.send(batch); err != nil {
 				return err
 			}
 		case err := <-failed:

@@ -140,7 +140,7 @@ func (h *house) serve() {
 			}
 		}
 	}
-	wire := sock.NewServer(table, sock.Options{Log: slog.New(slog.DiscardHandler)})
+	wire := sock.NewServer(table, sock.Options{Lines: h.s.lines, Log: slog.New(slog.DiscardHandler)})
 	served := make(chan error, 1)
 	go func() { served <- wire.Serve(ln) }()
 	h.t.Cleanup(func() {

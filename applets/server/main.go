@@ -124,7 +124,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	messages := s.openOutlets(e, inv.Kept, keeper)
 	defer s.leaveOnSignal()()
 	s.manager = newNotifier(os.Getenv(notifyVar), log)
-	wire := sock.NewServer(s.table(), sock.Options{Log: log})
+	wire := sock.NewServer(s.table(), sock.Options{Log: log, Lines: s.lines})
 	serve := func() {
 		if ln == nil {
 			return

@@ -48,6 +48,10 @@ type server struct {
 	// unsaved is the ephemeral services for which there is no directory; guarded
 	// by turn.
 	unsaved map[string]*config.Service
+	// monitored is what was taken in by monitor, and forgotten what is not to be
+	// loaded although there is a file; guarded by turn.
+	monitored map[string]*config.Service
+	forgotten []string
 
 	// list is the last encoded service.list_full, good for its snapshot.
 	list atomic.Pointer[encodedList]
@@ -59,6 +63,7 @@ func newServer(flags env.ServerFlags, at *place, store *logs.Logs, log *slog.Log
 		flags: flags, log: log, logs: store, dirs: configDirs(flags, at),
 		turn: make(chan struct{}, 1), unsaved: map[string]*config.Service{}, at: at,
 		self: os.Getpid(), keeper: os.Getppid(),
+		monitored: map[string]*config.Service{}, forgotten: readForgotten(at),
 	}
 	s.dirs.Cache = openCompiled(at, log)
 	s.tellInit = initOf(flags, os.Getppid())
@@ -84,6 +89,7 @@ func (s *server) table() sock.Table {
 			Handle: func(context.Context, *sock.Call) (any, error) { return document(), nil }},
 	}
 	all = slices.Concat(about, s.questions(), s.inspection(), s.output(), s.streams(), s.changes(), s.power(), s.additions(), s.removals(), s.reloads(), s.demands(), s.proxyMethods())
+	all = append(all, s.legacyTable()...)
 	return all
 }
 

@@ -281,6 +281,9 @@ func TestEveryMethodHasItsRow(t *testing.T) {
 		"rpc.discover", "service.reload", "service.start_all", "service.stop_all", "events.subscribe", "logs.subscribe",
 		"xinet.activate", "xinet.release",
 		"xinet.set", "xinet.register", "xinet.delete", "xinet.unregister", "xinet.list", "xinet.get", "xinet.status", "xinet.status_all",
+		"service_list", "service_status", "service_start", "service_stop", "service_monitor", "service_forget", "service_kill",
+		"service_create", "service_delete", "service_get", "service_stats", "system_shutdown", "system_reboot",
+		"system_start_http_server", "system_stop_http_server", "stream_currentLogs", "stream_subscribeLogs",
 	}
 	slices.Sort(names)
 	slices.Sort(want)

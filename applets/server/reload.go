@@ -143,6 +143,7 @@ func (s *server) load(say bool) (*config.Set, error) {
 		return nil, err
 	}
 	set.Services = append(set.Services, s.withoutFile(set)...)
+	s.recall(set)
 	s.addCommand(set)
 	s.rescue(set)
 	if !say {

@@ -82,6 +82,8 @@ func (s *server) unlink(names ...string) (gone []string, err error) {
 			}
 		}
 		delete(s.unsaved, name)
+		delete(s.monitored, name)
+		s.remember(name) // there is nothing to forget any more
 		gone = append(gone, name)
 	}
 	return gone, nil

@@ -72,21 +72,11 @@ func WriteNew(dir, name string, text []byte) (path string, err error) {
 	if err := CheckName(name); err != nil {
 		return path, fmt.Errorf("the name %w", err)
 	}
-	f, err := createBeside(dir, nil)
-	if err != nil {
-		return path, err
+	err = createNew(path, text)
+	if errors.Is(err, fs.ErrExist) {
+		err = errors.New("it is there already: remove it, or write elsewhere with --to")
 	}
-	defer os.Remove(f.Name()) // it has another name by then, or must not stay
-	if err := fill(f, text); err != nil {
-		return path, err
-	}
-	if err := reason(os.Link(f.Name(), path)); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			err = errors.New("it is there already: remove it, or write elsewhere with --to")
-		}
-		return path, err
-	}
-	return path, syncDir(dir)
+	return path, err
 }
 
 // Supersede writes the text of a service as the file NAME.toml beside the file old, and

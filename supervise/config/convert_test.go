@@ -42,7 +42,7 @@ once = true
 [logging]
 log = ["store", "stdout"]
 `},
-		{"svc.yaml", "exec: a $HOME\noneshot: true\n", "[service]\nname = \"svc\"\nexec = \"a '$HOME'\"\ndir = \"/\"\noneshot = true\nenv_file = [\"-/etc/environment\"]\n"},
+		{"svc.yaml", "exec: a $HOME\noneshot: true\n", "[service]\nname = \"svc\"\nexec = \"a '$HOME'\"\ndir = \"/\"\noneshot = true\nenv_file = [\"-/etc/environment\"]\n\n[logging]\nmark_starts = true\n"},
 	} {
 		s, problems := Parse(c.path, []byte(c.text))
 		if s == nil {

@@ -29,6 +29,9 @@
 //	     -> keys.go, keys_tables.go: one row per key, each with its setter
 //	     -> check.go, combine.go: what must be there, what must agree
 //
+// Files of zinit 0.2 (legacy.go) and units of systemd (unit.go) are other ways in;
+// convert.go is the way to TOML.
+//
 // JSON comes in through the same keys.go (json.go). On the way out the same rows
 // give JSON and files (render.go), and edit.go changes the values of a file in its
 // text, at the places that the guard noted.

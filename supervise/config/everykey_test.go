@@ -68,7 +68,7 @@ func everyKey(t testing.TB) *Service {
 			Interval: 3 * time.Millisecond, Timeout: 4 * time.Millisecond, Retries: 5, StartPeriod: 6 * time.Millisecond, ReportOnly: true, Once: true,
 		},
 		Logging: Logging{
-			BufferLines: 8, BufferBytes: 64 << 10, Chosen: true, Stdout: true, Ring: true, Syslog: true,
+			BufferLines: 8, BufferBytes: 64 << 10, Chosen: true, Stdout: true, Ring: true, Syslog: true, MarkStarts: true,
 			File: "/var/log/app.log", FileMax: 16 << 20, FileAge: 36 * time.Hour, FileKeep: 7, Compress: true, Rate: 500,
 		},
 		Timer: &Timer{

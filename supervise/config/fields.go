@@ -165,6 +165,7 @@ func (l *Logging) fields(c *coder) {
 	yes(c, &l.Ring)
 	yes(c, &l.Syslog)
 	yes(c, &l.None)
+	yes(c, &l.MarkStarts)
 	str(c, &l.File)
 	num(c, &l.FileMax)
 	num(c, &l.FileAge)

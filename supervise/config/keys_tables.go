@@ -115,6 +115,9 @@ var loggingKeys = [...]key{
 		}
 	}, get: func(s *Service) any { return optional(s.Logging.Forward) }},
 	{name: "log", kind: kindLines, ours: true, set: setLog, get: getLog},
+	{name: "mark_starts", kind: kindFlag, ours: true,
+		set: func(s *Service, v value) { s.Logging.MarkStarts, _ = v.flag() },
+		get: func(s *Service) any { return s.Logging.MarkStarts }},
 	{name: "file_max", kind: kindSize, ours: true, set: setFileMax,
 		get: func(s *Service) any { return s.Logging.FileMax }},
 	{name: "file_age", kind: kindDuration, ours: true,

@@ -117,6 +117,7 @@ func (f *file) checkLegacy(s *Service) {
 	if slices.Contains(s.Awaits, s.Name) {
 		f.report(Error, f.lines["after"], "after", "a service cannot wait for itself: remove %s", quoted(s.Name))
 	}
+	s.Logging.MarkStarts = !s.Logging.Stdout && !s.Logging.None
 	if s.Oneshot() {
 		if s.Health != nil {
 			f.report(Warning, f.lines["test"], "test", "is not run for a oneshot, which is up when it has ended with code 0: remove it")
@@ -281,6 +282,7 @@ func byVariable(a, b string) int {
 
 func (v legacyValue) log(s *Service) {
 	text, ok := v.text()
+	s.Logging.Chosen = true
 	switch {
 	case !ok, text == "ring":
 	case text == "stdout":

@@ -16,6 +16,7 @@ func legacyPlain() *Service {
 	s := Default()
 	s.Name, s.Exec, s.Command, s.Dir = "svc", "/bin/a", Command{Argv: []string{"/bin/a"}}, "/"
 	s.EnvFiles = []EnvFile{{"/etc/environment", true}}
+	s.Logging.MarkStarts = true
 	s.Lifecycle.Restart, s.Lifecycle.MaxRestarts = RestartAlways, 0
 	s.Lifecycle.RestartDelay, s.Lifecycle.RestartDelayMax = 2*time.Second, 2*time.Second
 	return s
@@ -66,10 +67,10 @@ func TestFilesOfZinit02(t *testing.T) {
 		}},
 		{"a signal", "exec: /bin/a\nsignal:\n  stop: SIGKILL\n", func(s *Service) { s.Lifecycle.StopSignal = 9 }},
 		{"a signal in lower case", "exec: /bin/a\nsignal:\n  stop: sigint\n", func(s *Service) { s.Lifecycle.StopSignal = 2 }},
-		{"log ring", "exec: /bin/a\nlog: ring\n", func(*Service) {}},
-		{"log stdout", "exec: /bin/a\nlog: stdout # to see them\n", func(s *Service) { s.Logging.Stdout = true }},
-		{"log none", "exec: /bin/a\nlog: none\n", func(s *Service) { s.Logging.None = true }},
-		{"log null, as its documentation has it", "exec: /bin/a\nlog: null\n", func(s *Service) { s.Logging.None = true }},
+		{"log ring", "exec: /bin/a\nlog: ring\n", func(s *Service) { s.Logging.Chosen = true }},
+		{"log stdout", "exec: /bin/a\nlog: stdout # to see them\n", func(s *Service) { s.Logging.Chosen, s.Logging.Stdout, s.Logging.MarkStarts = true, true, false }},
+		{"log none", "exec: /bin/a\nlog: none\n", func(s *Service) { s.Logging.Chosen, s.Logging.None, s.Logging.MarkStarts = true, true, false }},
+		{"log null, as its documentation has it", "exec: /bin/a\nlog: null\n", func(s *Service) { s.Logging.Chosen, s.Logging.None, s.Logging.MarkStarts = true, true, false }},
 		{"env", "exec: /bin/a\nenv:\n  B: 5\n  \"N\": true\n  A: two words\n  E: \"\"\n",
 			func(s *Service) { s.Env = []string{"A=two words", "B=5", "E=", "N=true"} }},
 		{"environ, as an early text has it", "exec: /bin/a\nenviron:\n  KEY-1: VALUE-1\n", func(s *Service) { s.Env = []string{"KEY-1=VALUE-1"} }},
@@ -78,6 +79,7 @@ func TestFilesOfZinit02(t *testing.T) {
 		{"no time at all", "exec: /bin/a\nshutdown_timeout: 0\n", func(s *Service) { s.Lifecycle.StopTimeout = time.Millisecond }},
 		{"what its client writes", "exec: /bin/a\noneshot: true\nafter:\n- boot\nenv:\n  Q: 'a''b\"c: d'\n  T: \"tab\\there\"\nlog: ring\n", func(s *Service) {
 			s.Type, s.Lifecycle = TypeOneshot, Default().Lifecycle
+			s.Logging.Chosen = true
 			s.Awaits, s.Env = []string{"boot"}, []string{`Q=a'b"c: d`, "T=tab\there"}
 		}},
 	} {

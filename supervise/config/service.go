@@ -179,6 +179,7 @@ type Logging struct {
 	Chosen               bool // the file says by `log` which of the following there are
 	Stdout, Ring, Syslog bool // sinks beside the store
 	None                 bool // what it writes is dropped; none of the others is set then
+	MarkStarts           bool // a line stands before the output of each run
 
 	File     string
 	FileMax  int64         // bytes, with which it is rotated; 0: whatever its size
