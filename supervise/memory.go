@@ -189,12 +189,9 @@ func (c *core) write(r *record) error {
 // cannot be read is found by other means, as if nothing had been written: its
 // process, if it has one, is known to the keeper. unread are the directories of files
 // that could not be read.
-func (c *core) recall(unread map[string]bool) {
-	if c.Memory == nil {
-		return
-	}
+func (c *core) recall(memories []*memory, unread map[string]bool) {
 	c.strangers = map[string]*memory{}
-	for _, m := range c.decodeMemory() {
+	for _, m := range memories {
 		if r := c.byName[m.name]; r != nil {
 			c.recallOne(r, m)
 			continue
@@ -216,9 +213,14 @@ type memory struct {
 	err error // why state is of no use
 }
 
-// decodeMemory reads what was written down, on several processors: with a thousand
-// services little else takes as long that a server that takes over does by itself.
-func (c *core) decodeMemory() (known []*memory) {
+// decodeMemory reads what was written down, on several processors and beside what the
+// caller does until it wants to know: with a thousand services little else takes as long
+// that a server that takes over does by itself.
+func (c *core) decodeMemory() (wait func() []*memory) {
+	if c.Memory == nil {
+		return func() []*memory { return nil }
+	}
+	var known []*memory
 	rans := map[string][]byte{}
 	c.Memory.Records(func(key string, value []byte) {
 		if name, ok := strings.CutPrefix(key, ranKey); ok {
@@ -235,11 +237,13 @@ func (c *core) decodeMemory() (known []*memory) {
 			}
 		})
 	}
-	decoders.Wait()
 	for _, m := range known {
 		m.ran = rans[m.name]
 	}
-	return known
+	return func() []*memory {
+		decoders.Wait()
+		return known
+	}
 }
 
 // forgetStrangers forgets those that do not run.

@@ -129,9 +129,10 @@ func (ch Change) problems(now []config.Problem) []config.Problem {
 // load takes in the first configuration and what an earlier server left behind,
 // and brings up what is to be up.
 func (c *core) load(set *config.Set, inv reap.Inventory) {
+	memories := c.decodeMemory()
 	c.configure(Change{Set: set})
 	c.changes++ // problems are seen, even where there are no services
-	c.recall(unreadDirs(set))
+	c.recall(memories(), unreadDirs(set))
 	c.addStrangers(inv)
 	c.forgetStrangers()
 	c.rebuild()

@@ -33,6 +33,19 @@ func compiler() string {
 	return fmt.Sprintf("%s %d %d %d %d", env.Version, s.Dev, s.Ino, s.Size, st.ModTime().UnixNano())
 }
 
+// leftPlace is the place of a server that has written such a file, which its heir can
+// read before it knows anything else; nil: there is none, or it is not ours.
+func leftPlace(socket string) *place {
+	if _, err := os.Lstat(filepath.Join(env.RuntimeDir(socket), compiledName)); err != nil {
+		return nil
+	}
+	p, err := openPlace(socket, false)
+	if err != nil || p.dir == "" {
+		return nil // what is wrong shows when it is opened as usual
+	}
+	return p
+}
+
 // openCompiled reads what the last server wrote. It is only a way to be quick:
 // whatever is wrong with it, the files are read.
 func openCompiled(p *place, log *slog.Logger) *config.Cache {

@@ -57,12 +57,19 @@ func Main(e *env.Env) int {
 
 // run is the life of one server.
 func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
+	place := leftPlace(flags.Socket)
+	var first *reading
+	if place != nil {
+		first = read(flags, place, log) // while the keeper says what there is
+	}
 	keeper, inv, err := reap.Connect(requestsFD, filesFD)
 	if err != nil {
 		return fmt.Errorf("cannot speak to the keeper: %w: start zinit-server, not this program", err)
 	}
 	keeper.Hold() // the supervisor flushes at the end of each turn
-	place, err := openPlace(flags.Socket, holdsSocket(inv.Kept))
+	if place == nil {
+		place, err = openPlace(flags.Socket, holdsSocket(inv.Kept))
+	}
 	if err != nil {
 		return err
 	}
@@ -77,17 +84,16 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		return err
 	}
 	// With many services each of these takes a while, and none needs another.
-	var s *server
-	var set *config.Set
+	if first == nil {
+		first = read(flags, place, log)
+	}
 	var others sync.WaitGroup
 	store.Adopting()
 	others.Go(func() { adoptOutputs(store, inv, keeper.Release) })
-	others.Go(func() {
-		s = newServer(flags, place, store, log)
-		set = s.firstConfig()
-	})
 	memory := openMemory(place, inv, keeper, log)
 	others.Wait()
+	s, set := first.wait()
+	s.logs = store
 	launcher := newLauncher(keeper, lentStreams(e, flags), log)
 	s.gauge, s.brood = launcher, newBrood(inv.Children)
 	ears := s.newEars(place, keeper, launcher)
@@ -163,6 +169,27 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	}
 	log.Info("everything is down")
 	return err
+}
+
+// A reading is a server that is reading its configuration.
+type reading struct {
+	done sync.WaitGroup
+	s    *server
+	set  *config.Set
+}
+
+func read(flags env.ServerFlags, at *place, log *slog.Logger) *reading {
+	r := new(reading)
+	r.done.Go(func() {
+		r.s = newServer(flags, at, nil, log)
+		r.set = r.s.firstConfig()
+	})
+	return r
+}
+
+func (r *reading) wait() (*server, *config.Set) {
+	r.done.Wait()
+	return r.s, r.set
 }
 
 // leaveOnSignal has SIGUSR1 end the server and nothing else. What it returns undoes
