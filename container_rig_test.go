@@ -45,6 +45,7 @@ type box struct {
 	services map[string]string // in place of those of the image; nil: those
 	readOnly bool              // all of its root
 	noRun    bool              // there is no tmpfs on /run
+	openRun  bool              // everybody may write there, and execute nothing
 	noProc   bool
 	uid      int
 	stdin    io.Reader
@@ -168,7 +169,10 @@ func (b *box) spec() any {
 		return object{"destination": at, "type": kind, "source": kind, "options": append(options, "nosuid")}
 	}
 	mounts := []object{mount("/dev", "tmpfs", "mode=755"), mount("/dev/pts", "devpts", "newinstance", "ptmxmode=0666", "mode=0620")}
-	if !b.noRun {
+	switch {
+	case b.openRun:
+		mounts = append(mounts, mount("/run", "tmpfs", "mode=1777", "noexec"))
+	case !b.noRun:
 		mounts = append(mounts, mount("/run", "tmpfs", "mode=755"))
 	}
 	if !b.noProc {
@@ -192,7 +196,7 @@ func (b *box) spec() any {
 // its exit code.
 func (b *box) exec(args ...string) (string, int) {
 	b.t.Helper()
-	cmd := b.crun(append([]string{"exec", filepath.Base(b.dir)}, args...)...)
+	cmd := b.crun(append([]string{"exec", "--user", fmt.Sprintf("%d:%d", b.uid, b.uid), filepath.Base(b.dir)}, args...)...)
 	text, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

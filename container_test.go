@@ -93,41 +93,6 @@ func TestContainerIsStoppedFromOutside(t *testing.T) {
 	}
 }
 
-// TestContainerEndsWithItsCommand: with its code, after the services.
-func TestContainerEndsWithItsCommand(t *testing.T) {
-	main := func(args string) map[string]string {
-		return map[string]string{"app": appService("app", args, "main = true\n[lifecycle]\nrestart = \"never\"")}
-	}
-	for name, c := range map[string]struct {
-		args     []string
-		services map[string]string
-		code     int
-		out      string // all that is on stdout
-		errs     string // is on stderr
-	}{
-		"a command":              {args: []string{"--container", "--", "app", "exit", "42"}, services: map[string]string{}, code: 42},
-		"a killed one":           {args: []string{"--", "app", "kill"}, services: map[string]string{}, code: 137},
-		"one that is not there":  {args: []string{"--", "nothing"}, services: map[string]string{}, code: 127, errs: "nothing"},
-		"one that reads":         {args: []string{"--", "app", "cat"}, services: map[string]string{}, out: "12345\x00no newline", errs: "16 bytes\n"},
-		"a service of the files": {services: main("exit 42"), code: 42},
-		"one that reads, too":    {services: main("cat"), out: "12345\x00no newline", errs: "16 bytes\n"},
-		"one that is killed":     {services: main("kill"), code: 137},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBox(t, append([]string{"zinit-pid1"}, c.args...)...)
-			b.services, b.stdin = c.services, strings.NewReader("12345\x00no newline")
-			b.start().ends(c.code)
-			if b.out.String() != c.out || !strings.Contains(b.errs.String(), c.errs) {
-				t.Errorf("it wrote %q, %q", b.out, b.errs)
-			}
-			if c.args != nil && c.errs == "" && b.errs.String() != "" {
-				t.Errorf("without cause it said %q", b.errs)
-			}
-		})
-	}
-}
-
 // TestContainerCommandBesideServices: they are stopped, in order, when it ends.
 func TestContainerCommandBesideServices(t *testing.T) {
 	t.Parallel()
@@ -156,60 +121,6 @@ func TestContainerCommandBesideServices(t *testing.T) {
 	if !inOrder(b.out.String(), "web | bye\n", "db | bye\n") {
 		t.Errorf("they did not stop in order: %s", b.out)
 	}
-}
-
-// TestContainerWithoutAnything: no place to write to, no rights, no /proc, and as
-// always here no /etc/passwd, no /bin/sh and no /tmp.
-func TestContainerWithoutAnything(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(*box)
-		warns  string // the only line that is said; empty: none
-	}{
-		"root":        {func(b *box) {}, ""},
-		"read-only":   {func(b *box) { b.readOnly, b.noRun = true, true }, "nobody can connect, and logs are kept in memory"},
-		"a user":      {func(b *box) { b.uid = 1000 }, "nobody can connect, and logs are kept in memory"},
-		"no /proc":    {func(b *box) { b.noProc = true }, ""},
-		"all of that": {func(b *box) { b.readOnly, b.noRun, b.noProc, b.uid = true, true, true, 1000 }, "nobody can connect, and logs are kept in memory"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			in, feed := io.Pipe()
-			b := newBox(t, "zinit-pid1", "--container", "--", "app", "cat")
-			b.stdin = in
-			c.change(b)
-			b.start()
-			b.says(b.out, "db | serving\n", "web | serving\n")
-			feed.Close()
-			b.ends(0)
-			if !inOrder(b.out.String(), "web | bye\n", "db | bye\n") {
-				t.Errorf("they did not stop in order: %s", b.out)
-			}
-			own := 0
-			for line := range strings.Lines(b.errs.String()) {
-				if strings.Contains(line, " | ready") || line == "0 bytes\n" {
-					continue
-				}
-				if own++; c.warns == "" || !strings.Contains(line, c.warns) || own > 1 {
-					t.Errorf("it says %q", line)
-				}
-			}
-		})
-	}
-}
-
-// TestContainerWithOnePlaceToWrite: a read-only root with a tmpfs on /run, and /var/run
-// a link to it, as a user in whose hands that is.
-func TestContainerWithOnePlaceToWrite(t *testing.T) {
-	t.Parallel()
-	b := newBox(t, "zinit", "--socket", "/var/run/zinit.sock")
-	b.readOnly = true
-	b.start()
-	b.says(b.out, "web | serving\n")
-	if list := b.must("zinit", "list"); !strings.Contains(list, "web Running") { // it is /run/zinit.sock
-		t.Errorf("zinit list in it shows\n%s", list)
-	}
-	b.kill(syscall.SIGTERM)
-	b.ends(0)
 }
 
 // TestContainerOnATerminal: the command is in the foreground of the container's terminal,

@@ -2,7 +2,10 @@ package pid1
 
 import (
 	"errors"
+	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"zinit/applets/env"
 )
@@ -14,7 +17,7 @@ const containerTime = 8 * time.Second
 // contain completes the flags of what is no machine's: whether it is a container, and
 // what follows from that. Below the init of an engine (docker run --init) a container
 // is one too.
-func contain(e *env.Env, d env.Dialect, r role, f *env.ServerFlags) error {
+func contain(e *env.Env, d env.Dialect, r role, f *env.ServerFlags, writable func(dir string) bool) error {
 	told := f.Container || d != env.DialectServer && e.Getenv(containerVar) != ""
 	f.Container = r == container || told
 	if !f.Container {
@@ -30,8 +33,15 @@ func contain(e *env.Env, d env.Dialect, r role, f *env.ServerFlags) error {
 	if own := e.ConfigDir(""); f.ConfigDir == own && e.Getenv("ZINIT_CONFIG_DIR") == "" {
 		f.ConfigDir = env.DefaultConfig
 	}
+	// So is its socket, where the user may make it there: others find it without a word.
+	if own := e.SocketPath(""); f.Socket == own && e.Getenv("ZINIT_SOCKET") == "" && writable(filepath.Dir(env.DefaultSocket)) {
+		f.Socket = env.DefaultSocket
+	}
 	return nil
 }
+
+// mayWrite reports that this process may make files in a directory.
+func mayWrite(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }
 
 // within is the patience of a shutdown that is bounded as a whole: the sweep, which
 // needs no time of others, comes on top. Zero bounds nothing.

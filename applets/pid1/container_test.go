@@ -15,11 +15,16 @@ func TestWhatFollowsFromAContainer(t *testing.T) {
 		dialect env.Dialect
 		environ map[string]string
 		args    []string
-		want    env.ServerFlags // of which ConfigDir, StopTimeout and Container count
+		run     bool            // may be written to
+		want    env.ServerFlags // but for the log level and the command; an empty Socket is the user's own
 		wrong   string
 	}{
 		{name: "process 1 of one", role: container, dialect: env.DialectServer,
 			want: env.ServerFlags{ConfigDir: "/etc/zinit/services", StopTimeout: 8 * time.Second, Container: true}},
+		{name: "where the user may write", role: container, dialect: env.DialectServer, run: true,
+			want: env.ServerFlags{ConfigDir: "/etc/zinit/services", Socket: "/run/zinit.sock", StopTimeout: 8 * time.Second, Container: true}},
+		{name: "with a socket of its own", role: container, dialect: env.DialectServer, run: true, args: []string{"-s", "/s"},
+			want: env.ServerFlags{ConfigDir: "/etc/zinit/services", Socket: "/s", StopTimeout: 8 * time.Second, Container: true}},
 		{name: "with words of its own", role: container, dialect: env.DialectPid1,
 			args: []string{"--config-dir", "/c", "--stop-timeout=30s"},
 			want: env.ServerFlags{ConfigDir: "/c", StopTimeout: 30 * time.Second, Container: true}},
@@ -50,11 +55,14 @@ func TestWhatFollowsFromAContainer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = contain(e, c.dialect, c.role, &f)
+			err = contain(e, c.dialect, c.role, &f, func(dir string) bool { return c.run && dir == "/run" })
 			if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
 				t.Errorf("error %v, want one with %q", err, c.wrong)
 			}
-			if f.ConfigDir != c.want.ConfigDir || f.StopTimeout != c.want.StopTimeout || f.Container != c.want.Container {
+			if c.want.Socket == "" {
+				c.want.Socket = "/tmp/zinit-1000/zinit.sock"
+			}
+			if f.Socket != c.want.Socket || f.ConfigDir != c.want.ConfigDir || f.StopTimeout != c.want.StopTimeout || f.Container != c.want.Container {
 				t.Errorf("got %+v, want %+v", f, c.want)
 			}
 		})

@@ -65,7 +65,7 @@ func start(e *env.Env, d env.Dialect, w ways) int {
 		flags, err = e.ParseServerFlags(d)
 	}
 	if r != machine && left == nil {
-		err = errors.Join(err, contain(e, d, r, &flags))
+		err = errors.Join(err, contain(e, d, r, &flags, mayWrite))
 		switch {
 		case err != nil:
 			fmt.Fprintf(e.Stderr, "%s: %v\n\n%s", e.Name(), err, e.ServerUsage(d))
@@ -98,7 +98,7 @@ func start(e *env.Env, d env.Dialect, w ways) int {
 		}
 	}
 	if left != nil && l.role != machine {
-		_ = contain(e, d, l.role, &flags) // it was said at the start
+		_ = contain(e, d, l.role, &flags, mayWrite) // it was said at the start
 	}
 	if flags.Container && l.role == machine {
 		console.printf("this is process 1 of a machine and not of a container: --container is passed over")
