@@ -126,7 +126,7 @@ func (o *outbox) drain() error {
 			o.packets = nil // a burst's memory is not kept
 		}
 		if o.unused {
-			o.file.Close()
+			o.leave()
 		}
 		o.mu.Unlock()
 		if err != nil {
@@ -175,9 +175,15 @@ func (o *outbox) close() {
 	defer o.mu.Unlock()
 	o.closed, o.unused, o.packets = true, true, nil
 	if !o.sending {
-		o.file.Close()
+		o.leave()
 	}
 	notify(o.wake)
+}
+
+// leave closes the socket when nobody uses it any more. That takes until run has left
+// it, which may wait for mu, or be the caller: so it is not for the caller to wait.
+func (o *outbox) leave() {
+	go func() { _ = o.file.Close() }()
 }
 
 // notify wakes the reader of a channel of capacity 1.
