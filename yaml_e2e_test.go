@@ -39,3 +39,31 @@ func TestFilesOfZinit02Run(t *testing.T) {
 	in.must("stop", "db", "--wait")
 	in.waitState("web", "running") // nothing stops with what it waited for
 }
+
+// TestTheCommandLineOfZinit02Runs as scripts for it have it.
+func TestTheCommandLineOfZinit02Runs(t *testing.T) {
+	t.Parallel()
+	in := startServer(t, map[string]string{"redis.yaml": "exec: sh -c 'echo ready; exec sleep 1000'\nafter: [once]\n", "once.yaml": "exec: sh -c 'exit 0'\noneshot: true\n"})
+	in.must("wait", "redis", "--timeout", "30s")
+	if out := in.must("list", "--legacy"); out != "---\nonce: Success\nredis: Running\n" {
+		t.Error(out)
+	}
+	if out := in.must("status", "redis", "--legacy"); !strings.HasSuffix(out, "state: Running\ntarget: Up\nafter:\n  once: Success\n") {
+		t.Error(out)
+	}
+	if out, code := in.zinit("monitor", "redis"); code != 1 || !strings.Contains(out, `service "redis" already monitored`) {
+		t.Error(code, out)
+	}
+	in.until("what it printed", func() (string, bool) {
+		out := in.must("log", "-s", "redis")
+		return out, out == "[-] redis: ------------ [start] ------------\n[+] redis: ready\n"
+	})
+	in.must("stop", "redis", "--wait")
+	in.must("forget", "redis")
+	in.must("reload")
+	if out := in.must("list", "--legacy"); out != "---\nonce: Success\n" {
+		t.Error(out)
+	}
+	in.must("monitor", "redis")
+	in.must("wait", "redis", "--timeout", "30s")
+}

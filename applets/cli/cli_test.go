@@ -465,6 +465,27 @@ func TestCheck(t *testing.T) {
 	s.compare(t, "check")
 }
 
+func TestTheCommandLineOfZinit02(t *testing.T) {
+	f := newFake(t, world())
+	s := &stage{env: map[string]string{"ZINIT_SOCKET": f.path}, spy: f, hide: []string{f.path, "$SOCKET"}}
+	for _, args := range [][]string{
+		{"list", "--legacy"},
+		{"list", "--legacy", "--json"},
+		{"status", "--legacy", "web", "db", "nosuch"},
+		{"monitor", "web"},
+		{"forget", "web", "nosuch"},
+		{"monitor"},
+		{"log", "-s"},
+		{"log"},
+		{"log", "-s", "web"},
+		{"log", "nosuch"},
+		{"log", "a", "b"},
+	} {
+		s.run(args...)
+	}
+	s.compare(t, "legacy")
+}
+
 func TestConvert(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,7 +69,7 @@ func newFake(t *testing.T, services []sock.ServiceInfo) *fake {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	f := &fake{path: filepath.Join(dir, "z.sock"), services: services, gone: make(chan struct{})}
-	f.server = sock.NewServer(f.table(), sock.Options{})
+	f.server = sock.NewServer(f.table(), sock.Options{Lines: f.line})
 	listener, err := sock.Listen(f.path)
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +136,21 @@ func (f *fake) table() sock.Table {
 		}},
 		{sock.MethodListFull, nil, func(*sock.Call, *sock.ServiceInfo) (any, error) { return sock.EncodeList(f.services), nil }},
 		{sock.MethodStatus, name, fakeStatus},
+		{sock.MethodLegacyList, nil, func(*sock.Call, *sock.ServiceInfo) (any, error) {
+			return map[string]string{"redis": "Running", "delay": "Success", "bad": "Error(Exited(Pid(30575), 3))", "no": "Blocked"}, nil
+		}},
+		{sock.MethodLegacyStatus, name, func(_ *sock.Call, info *sock.ServiceInfo) (any, error) {
+			after := map[string]string{}
+			if info.Name == "web" {
+				after["delay"] = "Success"
+				after["bad"] = "Error(Exited(Pid(30575), 3))"
+			}
+			return map[string]any{"name": info.Name, "pid": info.State.PID, "state": "Running", "target": "Up", "after": after}, nil
+		}},
+		{sock.MethodLegacyMonitor, name, func(_ *sock.Call, info *sock.ServiceInfo) (any, error) {
+			return nil, &sock.Error{Code: -32001, Message: `service "` + info.Name + `" already monitored`}
+		}},
+		{sock.MethodLegacyForget, name, func(*sock.Call, *sock.ServiceInfo) (any, error) { return nil, nil }},
 		{sock.MethodStatusFull, name, fakeStatusFull},
 		{sock.MethodWhy, name, fakeWhy},
 		{sock.MethodTree, nil, fakeTree},
@@ -308,4 +324,10 @@ func (f *fake) wait(c *sock.Call, _ *sock.ServiceInfo) (any, error) {
 		result.Services = append(result.Services, w)
 	}
 	return result, nil
+}
+
+// line answers the log command of zinit 0.2.
+func (f *fake) line(_ context.Context, l *sock.Line) {
+	f.note(string(l.Text), nil)
+	io.WriteString(l, "[-] web: ------------ [start] ------------\n[+] web: up\n[-] web/test: no\n[+] webs: other \x1b[2J\n")
 }

@@ -40,9 +40,9 @@ Usage: zinit [-s PATH] VERB [FLAGS] [NAME...]
   delete-all               remove all but those of the system
   xinet                    proxies that start services for whoever connects
   check, reload, convert   examine service files; take changes in; write TOML
-  ping, shutdown           does the server answer; stop it and all services
+  monitor, forget, log     as in zinit 0.2: take in a file; drop it; lines
+  ping, shutdown, upgrade  does it answer; stop all; run another program
   poweroff, reboot, halt   the machine, when zinit is its process 1
-  upgrade                  run servers from another file; no service notices
   debug-state, debug-procs all that the server knows; a service's processes
   help                     zinit help VERB: its flags, and examples
 

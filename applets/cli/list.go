@@ -24,8 +24,11 @@ func (s *session) none() int {
 
 // list shows all services in the order in which the server has them.
 func list(s *session) int {
-	if s.call.has("json") {
+	switch {
+	case s.call.has("json"):
 		return s.relay(sock.MethodListFull, nil)
+	case s.call.has("legacy"):
+		return s.listLegacy()
 	}
 	var services []sock.ServiceInfo
 	if err := s.ask(sock.MethodListFull, nil, &services); err != nil {

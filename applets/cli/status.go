@@ -24,6 +24,9 @@ func status(s *session) int {
 	if s.call.has("json") {
 		return s.relayEach(sock.MethodStatusFull, names)
 	}
+	if s.call.has("legacy") {
+		return s.statusLegacy(names)
+	}
 	first := true
 	return s.each(names, func(name string) error {
 		var reply sock.ServiceStatusFull

@@ -37,5 +37,5 @@ var (
 // table lists the verbs in the order of the help. It is made when it is asked
 // for: package-level work would run in every applet, process 1 included.
 func table() []verb {
-	return slices.Concat(questions(), changes(), []verb{xinetVerb()}, aboutServer())
+	return slices.Concat(questions(), changes(), []verb{xinetVerb()}, legacyVerbs(), aboutServer())
 }

@@ -4,7 +4,7 @@ package cli
 func questions() []verb {
 	return []verb{
 		{
-			name: "list", aliases: []string{"ls"}, flags: []flag{jsonFlag},
+			name: "list", aliases: []string{"ls"}, flags: []flag{jsonFlag, legacyFlag}, apart: "json legacy",
 			summary: "list all services",
 			help: `One line for each service: state, name, pid, and then how long it is up, how
 often it was restarted, or why it is not running. What would take more than two
@@ -14,7 +14,7 @@ lines on a terminal is cut short: zinit status tells the rest.
 			run:     list,
 		},
 		{
-			name: "status", args: "[NAME...]", max: -1, flags: []flag{jsonFlag},
+			name: "status", args: "[NAME...]", max: -1, flags: []flag{jsonFlag, legacyFlag}, apart: "json legacy",
 			summary: "show services in detail",
 			help: `Without a NAME: all services. Each line is there only if there is something to
 say. What a service uses is of all its processes together, and exact where it
