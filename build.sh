@@ -50,6 +50,8 @@ help() {
                       builds them with cargo, if that is there and they are not
 ./build.sh initramfs -o FILE [--services DIR] [--add PATH[:AT]]...
                       writes an image that a kernel boots, with what was built
+./build.sh system     makes a Debian system (as root) and boots it in an emulator, with
+                      zinit for its init and the services of testdata/system
 ./build.sh dist       builds for every platform into dist/
 ./build.sh help       shows this
 
@@ -204,7 +206,7 @@ formatted() {
 	}
 }
 
-vetted() { go vet ./... && go vet -tags compat .; }
+vetted() { go vet ./... && go vet -tags compat,system . && GOOS=linux GOARCH=amd64 go vet ./testdata/vm; }
 
 linted() {
 	if has_staticcheck; then
@@ -379,6 +381,36 @@ compat() {
 	go test -tags compat -run '^TestCompat' -count=1 -v .
 }
 
+# The packages of a system that has everything but an init.
+readonly debian_packages=udev,kmod,iproute2,procps,e2fsprogs,util-linux,login,openssh-server,isc-dhcp-client
+
+# debian_disk makes a disk with a Debian system, whose root needs no password.
+debian_disk() {
+	local disk=${kernel_dir%/*}/debian.ext4 dir
+	[[ ! -e $disk ]] || return 0
+	((EUID == 0)) || die "making a Debian system needs root"
+	say "making a Debian system in $disk"
+	dir=$(mktemp -d)
+	mkdir -p "${disk%/*}"
+	debootstrap --variant=minbase --include="$debian_packages" bookworm "$dir/root" http://deb.debian.org/debian >"$dir/log" &&
+		chroot "$dir/root" passwd -qd root &&
+		rm -rf "$dir"/root/var/cache/apt/archives/*.deb "$dir"/root/dev/* &&
+		truncate -s 800M "$dir/disk" &&
+		mke2fs -q -t ext4 -d "$dir/root" "$dir/disk" &&
+		mv "$dir/disk" "$disk" || {
+		tail -5 "$dir/log"
+		die "cannot make a Debian system: see above, and $dir"
+	}
+	rm -rf "$dir"
+}
+
+system() {
+	provide qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap mke2fs=e2fsprogs
+	compgen -G "$kernel_dir/boot/vmlinuz-*" >/dev/null || fetch_kernel || die "there is no kernel to boot: see above"
+	debian_disk
+	go test -tags system -run '^TestSystem' -count=1 -v .
+}
+
 bench() {
 	go test -count=1 -run '^$' -bench '^BenchmarkComparison$' -benchtime 1x -timeout 15m .
 	go test -run '^$' -bench . -skip '^BenchmarkComparison$' -benchmem ./...
@@ -399,6 +431,7 @@ main() {
 	chaos) find_go && chaos "$@" ;;
 	bench) find_go && bench ;;
 	compat) find_go && compat ;;
+	system) find_go && system ;;
 	*)
 		help >&2
 		exit 2

@@ -32,10 +32,18 @@ type vm struct {
 	files  map[string]string // services
 	system map[string]string // those of the system
 	append string            // to the kernel's command line
+	add    []string          // files, as zinit-initramfs has them
+	args   []string          // of the emulator
 }
 
 // boot runs a machine to its end and returns what it said on its console.
 func (m vm) boot(t *testing.T) string {
+	t.Helper()
+	return m.run(t, m.command(t))
+}
+
+// command is the emulator with everything that it needs.
+func (m vm) command(t *testing.T) *exec.Cmd {
 	t.Helper()
 	qemu, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {
@@ -70,12 +78,15 @@ func (m vm) boot(t *testing.T) string {
 			}
 		}
 	}
+	for _, add := range m.add {
+		args = append(args, "--add", add)
+	}
 	write := exec.Command(filepath.Join(binDir(t), "zinit-initramfs"), args...)
 	if out, err := write.CombinedOutput(); err != nil {
 		t.Fatalf("cannot write the image: %v\n%s", err, out)
 	}
-	return m.run(t, exec.Command(qemu, "-accel", "tcg", "-m", "512", "-nographic", "-no-reboot", "-kernel", kernel,
-		"-initrd", image, "-append", "console=ttyS0 panic=-1 quiet "+m.append))
+	return exec.Command(qemu, append([]string{"-accel", "tcg", "-m", "512", "-nographic", "-no-reboot", "-kernel", kernel,
+		"-initrd", image, "-append", "console=ttyS0 panic=-1 quiet " + m.append}, m.args...)...)
 }
 
 // run reads the console until the machine ends, or says that it does nothing more.

@@ -34,6 +34,7 @@ func main() {
 		"single": func() { checkAll(single) },
 		"halts":  func() { checkAll(halts) },
 		"forks":  forks,
+		"disk":   disk,
 	}
 	if part := parts[name]; part != nil {
 		part()
