@@ -29,6 +29,12 @@ func BenchmarkComparison(b *testing.B) {
 		}
 		return
 	}
+	if dir := os.Getenv(benchBackVar); dir != "" {
+		if err := benchServeBack(dir); err != nil {
+			b.Fatal(err)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, benchLimit)
@@ -78,6 +84,7 @@ func benchCases() []benchCase {
 		{"wire", (*benchRig).wire},
 		{"list", (*benchRig).list},
 		{"logs", (*benchRig).logs},
+		{"xinet", (*benchRig).xinet},
 		{"idle", (*benchRig).idle},
 	}
 }
