@@ -17,6 +17,9 @@ const (
 	// fullReads is how many full reads in a row show that much is sent: from then on
 	// bytes are spliced.
 	fullReads = 2
+	// wideSize is what one read takes where much is sent from TCP to TCP: copying it is
+	// faster there than splicing, and no dearer for the machine as a whole.
+	wideSize = 256 << 10
 	// pipeSize is what one splice moves at most.
 	pipeSize = 512 << 10
 	// thinSplices is how many splices in a row of less than thinSplice bytes show that
@@ -36,16 +39,27 @@ type stream interface {
 
 // buffers are those of movers that have bytes in their hands. An idle connection has
 // none.
-type buffers struct{ pool sync.Pool }
+type buffers struct{ small, wide sync.Pool }
 
-func (b *buffers) get() *[bufferSize]byte {
-	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+func (b *buffers) get(wide bool) *[]byte {
+	pool, size := &b.small, bufferSize
+	if wide {
+		pool, size = &b.wide, wideSize
+	}
+	if p, ok := pool.Get().(*[]byte); ok {
 		return p
 	}
-	return new([bufferSize]byte)
+	buf := make([]byte, size)
+	return &buf
 }
 
-func (b *buffers) put(p *[bufferSize]byte) { b.pool.Put(p) }
+func (b *buffers) put(p *[]byte) {
+	if len(*p) == wideSize {
+		b.wide.Put(p)
+	} else {
+		b.small.Put(p)
+	}
+}
 
 // A mover carries the bytes of one direction. Little is read and written, so that a
 // small message is two system calls; much is spliced, and never seen.
@@ -55,11 +69,13 @@ type mover struct {
 	moved    *atomic.Int64 // bytes, of the proxy
 	last     *atomic.Int64 // when some were moved, of the clock of shared
 
-	buf   *[bufferSize]byte // nil but while it holds bytes
-	have  []byte            // of buf, not written yet
-	pipe  *pipe             // nil but while it is spliced through
-	n     int               // of the last read or splice
-	errno error             // of the last system call
+	copies bool    // much is copied and not spliced
+	wide   bool    // much is being copied
+	buf    *[]byte // nil but while it holds bytes
+	have   []byte  // of buf, not written yet
+	pipe   *pipe   // nil but while it is spliced through
+	n      int     // of the last read or splice
+	errno  error   // of the last system call
 
 	// Made once: a method value is an allocation.
 	tryRead, tryWrite, tryFill, tryDrain func(fd uintptr) bool
@@ -84,6 +100,9 @@ func newMover(dst, src stream, s *shared, moved, last *atomic.Int64) (*mover, er
 	if err != nil {
 		return nil, err
 	}
+	_, from := src.(*net.TCPConn)
+	_, to := dst.(*net.TCPConn)
+	m.copies = from && to
 	m.tryRead, m.tryWrite, m.tryFill, m.tryDrain = m.read, m.write, m.fill, m.drain
 	return m, nil
 }
@@ -106,10 +125,11 @@ func (m *mover) run() *wrong {
 	}
 }
 
-// little moves bytes through a buffer until there is much.
+// little moves bytes through a buffer until there is much that can be spliced.
 func (m *mover) little() (end bool, failed *wrong) {
 	defer m.freeBuffer()
-	for full := 0; full < fullReads; {
+	full, thin := 0, 0
+	for m.copies || full < fullReads {
 		if err := m.src.Read(m.tryRead); err != nil || m.errno != nil {
 			return false, &wrong{true, errors.Join(err, m.errno)}
 		}
@@ -119,11 +139,18 @@ func (m *mover) little() (end bool, failed *wrong) {
 		if full++; m.n < bufferSize {
 			full = 0
 		}
-		m.have = m.buf[:m.n]
+		if thin++; m.n >= thinSplice {
+			thin = 0
+		}
+		m.have = (*m.buf)[:m.n]
 		if err := m.dst.Write(m.tryWrite); err != nil || m.errno != nil {
 			return false, &wrong{false, errors.Join(err, m.errno)}
 		}
 		m.count(m.n)
+		if wide := m.copies && thin < thinSplices && (m.wide || full >= fullReads); wide != m.wide {
+			m.freeBuffer()
+			m.wide = wide
+		}
 	}
 	return false, nil
 }
@@ -143,10 +170,10 @@ func (m *mover) count(n int) {
 // read reads once; while there is nothing to read it holds no buffer.
 func (m *mover) read(fd uintptr) (done bool) {
 	if m.buf == nil {
-		m.buf = m.shared.buffers.get()
+		m.buf = m.shared.buffers.get(m.wide)
 	}
 	for {
-		n, err := unix.Read(int(fd), m.buf[:])
+		n, err := unix.Read(int(fd), *m.buf)
 		switch err {
 		case nil:
 			m.n, m.errno = n, nil

@@ -187,14 +187,22 @@ func (p *proxy) gone() {
 // connect has the service up and connects to the backend. On success the connection is
 // still one that waits for the service, and has to be admitted.
 func (p *proxy) connect() (stream, error) {
+	entered := p.service.enterWarm()
+	if entered {
+		if up, ok := p.backend.quick(); ok {
+			return up, nil
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.ConnectTimeout)
 	defer cancel()
-	began, err := p.service.enter(ctx, p.cfg.ConnectTimeout)
-	if began {
-		p.count.activations.Add(1)
-	}
-	if err != nil {
-		return nil, err
+	if !entered {
+		began, err := p.service.enter(ctx, p.cfg.ConnectTimeout)
+		if began {
+			p.count.activations.Add(1)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	up, err := p.backend.dial(ctx)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 const patience = 30 * time.Second
 
 // wire is two ends of a connection of a network.
-func wire(t *testing.T, network string) (a, b stream) {
+func wire(t testing.TB, network string) (a, b stream) {
 	t.Helper()
 	where := "127.0.0.1:0"
 	if network == "unix" {
@@ -62,7 +62,7 @@ type bridge struct {
 	over            chan struct{}
 }
 
-func newBridge(t *testing.T, front, back string) *bridge {
+func newBridge(t testing.TB, front, back string) *bridge {
 	b := &bridge{over: make(chan struct{})}
 	b.shared.began = time.Now().Add(-1)
 	var near, far stream
@@ -252,7 +252,7 @@ func TestASlowReaderHoldsUpItsWriter(t *testing.T) {
 }
 
 func TestAnIdleConnectionHoldsNothing(t *testing.T) {
-	b := newBridge(t, "tcp", "tcp")
+	b := newBridge(t, "tcp", "unix")
 	go func() { b.client.Write(make([]byte, 8<<20)) }()
 	if _, err := io.CopyN(io.Discard, b.backend, 8<<20); err != nil {
 		t.Fatal(err)

@@ -45,6 +45,17 @@ func newService(name string, control Services, log *slog.Logger) *service {
 // errTurned is why a connection is not served that comes too soon after a failure.
 var errTurned = errors.New("it failed to start a moment ago, and is tried again soon")
 
+// enterWarm is enter where there is nothing to wait for; false: there is.
+func (s *service) enterWarm() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life.phase != warm {
+		return false
+	}
+	s.life.arrive(time.Now()) // it waits, and orders nothing
+	return true
+}
+
 // enter waits until the service runs, on behalf of a connection, which is waiting from
 // then on and must be admitted or given up. On an error it is not. began: this
 // connection had it started. patience bounds the start, ctx the wait.
