@@ -16,7 +16,7 @@ import (
 
 func unixAt(path string) address.Address { return address.Address{Network: address.Unix, Path: path} }
 
-func TestWhatCannotBeListenedOn(t *testing.T) {
+func TestFault36WhatIsNoSocketOfOursIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	file, folder, link := filepath.Join(dir, "file"), filepath.Join(dir, "dir"), filepath.Join(dir, "link")
 	for _, err := range []error{os.WriteFile(file, []byte("precious"), 0o600), os.Mkdir(folder, 0o700), os.Symlink(file, link)} {

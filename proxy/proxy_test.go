@@ -211,13 +211,13 @@ func (s *stage) closed(c stream) {
 
 func (s *stage) status() Status { return s.set.Status()[0] }
 
-func TestThoseWhoComeWhileItStartsAreAllServedByOneStart(t *testing.T) {
+func TestFault50ThoseWhoComeWhileItStartsAreAllServedByOneStart(t *testing.T) {
 	s := newStage(t, nil)
 	gate := make(chan struct{})
 	s.mu.Lock()
 	s.starting = gate
 	s.mu.Unlock()
-	const many = 300
+	const many = 1000
 	served := make(chan error, many)
 	for range many {
 		go func() {
@@ -267,7 +267,7 @@ func (l lazy) Activate(context.Context, string) error {
 	return nil
 }
 
-func TestWhatDoesNotComeUpIsClosedPromptlyAndNotStartedAgainAtOnce(t *testing.T) {
+func TestFault52WhatDoesNotComeUpIsClosedPromptlyAndNotStartedAgainAtOnce(t *testing.T) {
 	s := newStage(t, nil)
 	s.mu.Lock()
 	s.refuse = errors.New("it has failed")
@@ -318,7 +318,7 @@ func TestAServiceThatRestsIsReleased(t *testing.T) {
 	}
 }
 
-func TestWhoComesDuringTheIdleStopIsServedByTheNextStart(t *testing.T) {
+func TestFault51WhoComesDuringTheIdleStopIsServedByTheNextStart(t *testing.T) {
 	s := newStage(t, func(c *Config) { c.IdleTimeout = 10 * time.Millisecond })
 	s.mu.Lock()
 	s.releasing = make(chan chan struct{})
@@ -486,7 +486,7 @@ func (f *full) Accept() (net.Conn, error) {
 	return f.Listener.Accept()
 }
 
-func TestLackOfDescriptorsIsWaitedOut(t *testing.T) {
+func TestFault8LackOfDescriptorsIsWaitedOut(t *testing.T) {
 	s := newStage(t, nil)
 	s.set.Delete("p")
 	l, err := Listen(s.cfg.Listen[0], nil)

@@ -95,9 +95,9 @@ func eachPair(t *testing.T, test func(t *testing.T, front, back string)) {
 	}
 }
 
-// TestBytesArriveAsTheyWereSent in both directions at once, little and much, in pieces
+// TestFault53BytesArriveAsTheyWereSent in both directions at once, little and much, in pieces
 // of all sizes, and each half-close arrives after the last byte.
-func TestBytesArriveAsTheyWereSent(t *testing.T) {
+func TestFault53BytesArriveAsTheyWereSent(t *testing.T) {
 	eachPair(t, func(t *testing.T, front, back string) {
 		b := newBridge(t, front, back)
 		const size = 6 << 20
@@ -149,7 +149,7 @@ func TestBytesArriveAsTheyWereSent(t *testing.T) {
 	})
 }
 
-func TestEachHalfIsClosedByItself(t *testing.T) {
+func TestFault53EachHalfIsClosedByItself(t *testing.T) {
 	eachPair(t, func(t *testing.T, front, back string) {
 		b := newBridge(t, front, back)
 		b.client.Write([]byte("question"))
@@ -173,7 +173,7 @@ func TestEachHalfIsClosedByItself(t *testing.T) {
 	})
 }
 
-func TestAResetIsPassedOnAsAReset(t *testing.T) {
+func TestFault53AResetIsPassedOnAsAReset(t *testing.T) {
 	b := newBridge(t, "tcp", "tcp")
 	b.client.Write([]byte("x"))
 	one := make([]byte, 1)
@@ -204,9 +204,9 @@ func TestWhatTheBackendSaidBeforeItClosedArrives(t *testing.T) {
 	})
 }
 
-// TestASlowReaderHoldsUpItsWriter: who sends to somebody who does not read waits, with
+// TestFault53ASlowReaderHoldsUpItsWriter: who sends to somebody who does not read waits, with
 // a bounded number of bytes on the way, and gets all of them through in the end.
-func TestASlowReaderHoldsUpItsWriter(t *testing.T) {
+func TestFault53ASlowReaderHoldsUpItsWriter(t *testing.T) {
 	eachPair(t, func(t *testing.T, front, back string) {
 		b := newBridge(t, front, back)
 		const size = 64 << 20
