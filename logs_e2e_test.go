@@ -17,8 +17,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"zinit/supervise/config"
 )
 
 // countTo is how many lines count writes.
@@ -264,24 +262,52 @@ func TestAllLogsAreFollowedAtOnce(t *testing.T) {
 	}
 }
 
-// Every table in the documentation of logs is one that a service can have.
-func TestTheExamplesOfTheDocumentationOfLogsAreValid(t *testing.T) {
+// TestTheExamplesOfTheDocumentationOfLogsRun: each table in a service, and the commands
+// about two of them. Only the path of the file is another one.
+func TestTheExamplesOfTheDocumentationOfLogsRun(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("docs/logs.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples := 0
-	for i, part := range strings.Split(string(text), "```") {
-		table, ok := strings.CutPrefix(part, "toml\n")
-		if i%2 == 0 || !ok {
-			continue
-		}
-		examples++
-		if _, problems := config.Parse("/etc/zinit/services/web.toml", []byte(file("web", quiet)+table)); len(problems) > 0 {
-			t.Errorf("%s\n%v", table, problems)
-		}
+	in := newInstance(t, nil)
+	// What each of them is to show: lines that it writes, and where something of it is.
+	shown := map[string]struct {
+		exec  string
+		where func() string
+		want  string
+	}{
+		"web":   {"sh -c 'echo refused >&2; exec sleep 100000'", func() string { return in.text("web.log") }, "refused\n"},
+		"db":    {"sh -c 'echo checkpoint; exec sleep 100000'", func() string { return in.log.String() }, "db | checkpoint"},
+		"flood": {"sh -c 'seq 1 3000; exec sleep 100000'", func() string { return in.must("logs", "flood") }, "lines dropped until "},
 	}
-	if examples < 3 {
-		t.Errorf("there are %d examples", examples)
+	names, examples := []string{"web", "db", "flood"}, 0
+	for _, part := range regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if examples == len(names) {
+			t.Fatal("there are more examples: have them run here")
+		}
+		name := names[examples]
+		examples++
+		in.write(name, file(name, shown[name].exec)+strings.Replace(part[1], "/var/log/", in.dir+"/", 1))
+	}
+	if out := in.must("check", in.config); examples != len(names) || !strings.Contains(out, " 0 errors, 0 warnings") {
+		t.Fatalf("%d examples: %s", examples, out)
+	}
+	in.launch()
+	in.waitState(strings.Join(names, " "), "running")
+	for name, s := range shown {
+		in.until("what "+name+" writes", func() (string, bool) { got := s.where(); return got, strings.Contains(got, s.want) })
+	}
+	commands := regexp.MustCompile(`(?m)^    zinit (logs.*?)(?: +#.*)?$`).FindAllStringSubmatch(string(text), -1)
+	if len(commands) < 3 {
+		t.Errorf("there are only %d commands", len(commands))
+	}
+	for _, c := range commands {
+		// One that follows does not end; what it takes is taken without that too.
+		words := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(c[1], " -f", ""), "'", ""))
+		// The last lines of all are those of the one that writes most.
+		if out := in.must(words...); !strings.Contains(out, "refused") && len(words) > 1 || out == "" {
+			t.Errorf("zinit %s: %s", c[1], out)
+		}
 	}
 }

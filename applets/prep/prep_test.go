@@ -153,9 +153,9 @@ var cases = map[string]testCase{
 		return nil
 	}, failed: "cannot become group 7: operation not permitted: only root can: run zinit as root", errno: unix.EPERM},
 	"niceUp": {root: true, before: demote, spec: func(s *reap.Spec) error { s.Prep = &reap.Prep{Nice: is(-3)}; return nil },
-		failed: "cannot set nice to -3: permission denied: only root can lower it: raise it", errno: unix.EACCES},
+		failed: "cannot set nice to -3: permission denied: lowering it needs CAP_SYS_NICE: raise it", errno: unix.EACCES},
 	"scoreDown": {root: true, before: demote, spec: func(s *reap.Spec) error { s.Prep = &reap.Prep{OOMScoreAdj: is(-1000)}; return nil },
-		failed: "cannot set oom_score_adj to -1000: permission denied: only root can lower it: raise it", errno: unix.EACCES},
+		failed: "cannot set oom_score_adj to -1000: permission denied: lowering it needs CAP_SYS_RESOURCE: raise it", errno: unix.EACCES},
 	"dropNothing": {root: true, before: demote, spec: func(s *reap.Spec) error { s.Prep = &reap.Prep{Capabilities: is(uint64(0))}; return nil },
 		failed: "cannot drop CAP_CHOWN: operation not permitted: only root can: run zinit as root", errno: unix.EPERM},
 	"noCgroup": {cgroup: true, before: noClone3, spec: func(s *reap.Spec) (err error) {

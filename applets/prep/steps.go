@@ -40,7 +40,7 @@ func setNice(o *reap.PrepOrder) error {
 	}
 	err := unix.Setpriority(unix.PRIO_PROCESS, 0, *o.Prep.Nice)
 	if err == unix.EACCES || err == unix.EPERM {
-		err = fmt.Errorf("%w: only root can lower it: raise it, or run zinit as root", err)
+		err = fmt.Errorf("%w: lowering it needs CAP_SYS_NICE: raise it, or give zinit that capability", err)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot set nice to %d: %w", *o.Prep.Nice, err)
@@ -62,7 +62,7 @@ func setScore(o *reap.PrepOrder) error {
 		unix.Close(fd)
 	}
 	if err == unix.EACCES || err == unix.EPERM {
-		err = fmt.Errorf("%w: only root can lower it: raise it, or run zinit as root", err)
+		err = fmt.Errorf("%w: lowering it needs CAP_SYS_RESOURCE: raise it, or give zinit that capability", err)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot set oom_score_adj to %s: %w", score, err)
