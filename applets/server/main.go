@@ -160,6 +160,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		log.Info("another server takes over; everything runs on")
 		return nil
 	}
+	s.proxies.stop() // which may be under way
 	s.leaveNothing()
 	messages.end(log)
 	if ln != nil {

@@ -326,6 +326,9 @@ func (x *proxies) elsewhere(service string) bool {
 func (x *proxies) stop() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.over {
+		return
+	}
 	x.over = true
 	x.retireLocked()
 	x.dropLocked(func(*heldSocket) bool { return true })
