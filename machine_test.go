@@ -177,7 +177,8 @@ func TestFault15AMachineIsPoweredOffWithoutAServer(t *testing.T) {
 		}}
 	console := m.boot(t)
 	judge(t, console, "reboot: Power down")
-	for _, said := range []string{"ok shell on the console", "the server does not answer: the keeper stops the services by itself", "deaf did not stop in time: killing it"} {
+	for _, said := range []string{"ok shell on the console", "the server does not answer: the keeper stops the services by itself", "deaf did not stop in time: killing it",
+		"powering off: waiting for processes that no service has"} {
 		if !strings.Contains(console, said) {
 			t.Errorf("nobody said %q", said)
 		}

@@ -141,8 +141,10 @@ func TestSystemOfDebian(t *testing.T) {
 	if out, err := exec.Command("dumpe2fs", "-h", disk).CombinedOutput(); err != nil || !bytes.Contains(out, []byte("clean\n")) || bytes.Contains(out, []byte("needs_recovery")) {
 		t.Errorf("it was not unmounted: %v\n%s", err, out)
 	}
-	if out, err := exec.Command("debugfs", "-R", "stat /kept", disk).CombinedOutput(); err != nil || bytes.Contains(out, []byte("not found")) {
-		t.Errorf("what was written last is not there: %v\n%s", err, out)
+	for _, path := range []string{"/kept", "/var/lib/zinit/random-seed"} {
+		if out, err := exec.Command("debugfs", "-R", "stat "+path, disk).CombinedOutput(); err != nil || bytes.Contains(out, []byte("not found")) {
+			t.Errorf("%s is not there: %v\n%s", path, err, out)
+		}
 	}
 	if t.Failed() {
 		t.Logf("the console:\n%s", d.said())

@@ -15,7 +15,7 @@ func (k *Keeper) StartShell(argv, env []string, tty *os.File) (pid int, err erro
 	if !k.shelled.CompareAndSwap(false, true) {
 		return 0, errors.New("there is one already")
 	}
-	fd := tty.Fd()
+	fd := tty.Fd() // which makes it one that blocks
 	c, err := k.table.Start(Child{Key: shellKey, Run: 1}, argv[0], argv, &syscall.ProcAttr{
 		Dir: "/", Env: env, Files: []uintptr{fd, fd, fd}, Sys: &syscall.SysProcAttr{Setsid: true, Setctty: true},
 	})

@@ -10,7 +10,8 @@ const consolePath = "/dev/console"
 
 // offerShell gives whoever sits at the console a shell where nobody else can.
 func (k *keeper) offerShell() {
-	tty, err := os.OpenFile(consolePath, os.O_RDWR|syscall.O_NOCTTY, 0)
+	// A line that waits for a carrier must not be waited for; the shell gets it as usual.
+	tty, err := os.OpenFile(consolePath, os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		k.console.printf("there is no emergency shell: %v", err)
 		return

@@ -60,7 +60,7 @@ func (r newRoot) check() error {
 	return nil
 }
 
-// SwitchRoot is zinit-pid1 --switch-root: process 1 does it at once, any other process
+// switchRootMain is zinit-pid1 --switch-root: process 1 does it at once, any other process
 // has process 1 end everything and do it then. ok is false when this process is to be
 // process 1 as ever, since it cannot: it must not end.
 func switchRootMain(e *env.Env, words []string) (code int, ok bool) {
@@ -140,6 +140,9 @@ func (r newRoot) enter() error {
 		if err := unix.Mount(at, filepath.Join(r.dir, at), "", unix.MS_MOVE, ""); err != nil {
 			_ = unix.Unmount(at, unix.MNT_DETACH) // whoever needs it mounts it again
 		}
+	}
+	if !strings.HasPrefix(r.dir, "/tmp/") && host.IsMountPoint("/tmp") {
+		_ = unix.Unmount("/tmp", unix.MNT_DETACH) // nobody would find it again
 	}
 	if err := unix.Chdir(r.dir); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ var services = []fact{
 	{"host name", hostName},
 	{"loopback", loopback},
 	{"environment", environment},
+	{"a program alone", alone},
 	{"limits of cgroups", limits},
 	{"out of memory", outOfMemory},
 	{"signals", signals},
@@ -117,6 +119,22 @@ func memory() error {
 	if rss > 7<<10 || anonymous > 4<<10 {
 		return fmt.Errorf("RSS %d kB, of that its own %d kB", rss, anonymous)
 	}
+	return nil
+}
+
+// alone tells what to start a program costs on this machine without anybody: the floor
+// of the time until the first service.
+func alone() error {
+	var took []time.Duration
+	for range 5 {
+		began := time.Now()
+		if err := run("vm", "nothing"); err != nil {
+			return err
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	tell("MEASURED a program that does nothing: %.3f s", took[2].Seconds())
 	return nil
 }
 
@@ -469,6 +487,9 @@ var single = []fact{
 		return err
 	}},
 	{"power off without a server", func() error {
+		if err := stray(); err != nil {
+			return err
+		}
 		pid, err := serverPid()
 		if err == nil {
 			err = kill(pid, unix.SIGSTOP)
@@ -478,6 +499,15 @@ var single = []fact{
 		}
 		return err
 	}},
+}
+
+// stray leaves behind a process that heeds nothing and that no service has.
+func stray() error {
+	p, err := os.StartProcess("/bin/vm", []string{"vm", "stubborn"}, &os.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile("/sys/fs/cgroup/cgroup.procs", []byte(strconv.Itoa(p.Pid)), 0)
 }
 
 // halts is what holds on a machine that is to be halted in a minute, and is at once.

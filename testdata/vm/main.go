@@ -20,6 +20,7 @@ func main() {
 	}
 	parts := map[string]func(){
 		"serve":    serve,
+		"nothing":  func() {},
 		"first":    first,
 		"stubborn": stubborn,
 		"hog":      hog,
