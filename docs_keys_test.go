@@ -52,7 +52,8 @@ func documentedKeys(t *testing.T) (rows [][3]string) {
 func keyCases(t *testing.T, in *instance) map[string]keyCase {
 	port := strconv.Itoa(freePorts(t, 1)[0])
 	other := strconv.Itoa(freePorts(t, 1)[0])
-	_, tty := terminal(t)
+	master, tty := terminal(t)
+	t.Cleanup(func() { master.Close() }) // nobody closes it before
 	notify := acts(t, "tell", "READY=1", "serve")
 	hard := keyCase{may: "the hard limit is"}
 	cases := map[string]keyCase{
