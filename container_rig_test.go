@@ -38,12 +38,13 @@ var image = sync.OnceValues(func() (string, error) {
 
 // A box is a container of that image, run by crun. The fields are changed before start.
 type box struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string // of its bundle
 	args     []string
 	env      []string
 	services map[string]string // in place of those of the image; nil: those
 	readOnly bool              // all of its root
+	bind     map[string]string // files of this machine, by where they are in it
 	noRun    bool              // there is no tmpfs on /run
 	openRun  bool              // everybody may write there, and execute nothing
 	noProc   bool
@@ -58,7 +59,7 @@ type box struct {
 }
 
 // newBox prepares a container that runs args.
-func newBox(t *testing.T, args ...string) *box {
+func newBox(t testing.TB, args ...string) *box {
 	t.Helper()
 	if _, err := exec.LookPath("crun"); err != nil {
 		t.Skip("there is no crun: apt-get install crun")
@@ -129,7 +130,7 @@ func (b *box) remove() {
 // may be laid out in a way that it does not like.
 func (b *box) crun(args ...string) *exec.Cmd {
 	script := `mount -t tmpfs none /sys/fs/cgroup 2>/dev/null; exec crun --root "$0" --cgroup-manager=disabled "$@"`
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	b.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "unshare", append([]string{"-m", "sh", "-c", script, filepath.Join(b.dir, "state")}, args...)...)
 	cmd.Dir = b.dir
@@ -177,6 +178,11 @@ func (b *box) spec() any {
 	}
 	if !b.noProc {
 		mounts = append(mounts, mount("/proc", "proc"))
+	}
+	for at, from := range b.bind {
+		if from != "" {
+			mounts = append(mounts, object{"destination": at, "type": "bind", "source": from, "options": []string{"bind", "ro"}})
+		}
 	}
 	process := object{"args": b.args, "env": b.env, "cwd": "/", "user": object{"uid": b.uid, "gid": b.uid},
 		"terminal": b.tty != nil, "noNewPrivileges": true}
@@ -285,7 +291,7 @@ func (b *box) says(to *record, texts ...string) {
 }
 
 // whole waits for the end of what is written.
-func (r *record) whole(t *testing.T) {
+func (r *record) whole(t testing.TB) {
 	t.Helper()
 	select {
 	case <-r.over:

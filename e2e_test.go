@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 
 // binDir is the directory with the binary, called zinit, and its links. It is
 // built at the first call.
-func binDir(t *testing.T) string {
+func binDir(t testing.TB) string {
 	t.Helper()
 	built.Do(func() {})
 	dir, err := program()
