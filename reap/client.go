@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -82,9 +83,9 @@ func Connect(requests, files int) (c *Client, inv Inventory, err error) {
 	return c, inv, nil
 }
 
-// Events is where the keeper's events arrive, in order, several at a time. It is
-// closed after KeeperLost. Whoever does not read it lets the keeper's outbox fill,
-// no more.
+// Events is where the keeper's events arrive, in order, several at a time, or none: see
+// confirm. It is closed after KeeperLost. Whoever does not read it lets the keeper's
+// outbox fill, no more.
 func (c *Client) Events() <-chan []Event { return c.events }
 
 func appendEvent(list []Event, m message) []Event {
@@ -177,19 +178,22 @@ func (c *Client) deliverLocked(e Event) {
 }
 
 // confirm tells the keeper which signals need not be handed to another server. It
-// does so before anything else is delivered: who acts on that and ends must not
-// leave the signal to the next server.
+// does so before the next event is delivered: who acts on that and ends must not leave
+// the signal to the next server.
 func (c *Client) confirm(batch []Event) {
-	took := false
+	isSignal := func(e Event) bool { _, ok := e.(Signaled); return ok }
+	if !slices.ContainsFunc(batch, isSignal) {
+		return
+	}
+	// Who takes this has come back for more, so that what the signal asks for is done, or
+	// has been flushed. A server that is killed before that leaves the signal to the next.
+	c.events <- nil
 	for _, e := range batch {
 		if s, ok := e.(Signaled); ok {
 			c.askNow(&tookMessage{s.Signal})
-			took = true
 		}
 	}
-	if took {
-		c.sendQueued() // what waits for Flush goes on waiting
-	}
+	c.sendQueued() // what waits for Flush goes on waiting
 }
 
 // lose drops what nobody will carry out any more.

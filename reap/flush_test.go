@@ -39,6 +39,7 @@ func TestNothingLeavesBeforeTheFlush(t *testing.T) {
 	c, theirs := heldClient(t, files)
 	c.Signal("web", 1, unix.SIGTERM, ScopeMain)
 	c.Release("out/web/1/1")
+	c.events = make(chan []Event, 1) // somebody takes them
 	c.confirm([]Event{Signaled{unix.SIGHUP}})
 	c.Ready()
 	c.sendQueued()
@@ -66,6 +67,26 @@ func TestNothingLeavesBeforeTheFlush(t *testing.T) {
 	recv.fd = theirs
 	if got := string(verbs()); got != string([]byte{verbSignal}) {
 		t.Errorf("the flush sends %q", got)
+	}
+}
+
+// TestASignalIsTakenWhenWhatItAsksForHasLeft: a server that is killed between the two
+// leaves the signal to the next one.
+func TestASignalIsTakenWhenWhatItAsksForHasLeft(t *testing.T) {
+	p := connect(t, &helloMessage{Stage: StageServe, Can: can})
+	p.client.Hold()
+	p.tell(&Signaled{unix.SIGTERM})
+	p.event()
+	p.client.Draining()
+	p.client.Flush()
+	if m, _ := p.asked(); m.verb() != verbDraining {
+		t.Errorf("first it says %#v", m)
+	}
+	if batch := <-p.client.Events(); len(batch) > 0 {
+		t.Errorf("it is told %v", batch)
+	}
+	if m, _ := p.asked(); m.verb() != verbTook {
+		t.Errorf("then it says %#v", m)
 	}
 }
 

@@ -229,7 +229,7 @@ func playServer(args []string) error {
 
 // event waits for the next event.
 func (s *serverPlay) event() (Event, error) {
-	if len(s.backlog) == 0 {
+	for len(s.backlog) == 0 {
 		select {
 		case s.backlog = <-s.Events():
 		case <-time.After(patience):

@@ -14,7 +14,7 @@ import (
 // Options is what a Supervisor is made of.
 type Options struct {
 	Parts // Post is set by New
-	// Events is the keeper's, in batches.
+	// Events is the keeper's, in batches, which may be empty.
 	Events <-chan []reap.Event
 	// ClockSet tells that the wall clock was set; nil: calendars find out when they
 	// next wake up.
@@ -96,9 +96,9 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 			}
 		}
 		select {
-		case batch := <-events:
+		case batch, open := <-events:
 			c.woke(time.Now(), armed)
-			if s.keeperLost(batch) {
+			if !open || s.keeperLost(batch) {
 				lost = ErrKeeperLost
 				events = c.orphan()
 			}
@@ -119,9 +119,6 @@ func (s *Supervisor) Run(set *config.Set, inv reap.Inventory, ready func()) erro
 
 // keeperLost takes in what the keeper says; true: it says no more.
 func (s *Supervisor) keeperLost(batch []reap.Event) bool {
-	if len(batch) == 0 {
-		return true // the channel is closed
-	}
 	for _, ev := range batch {
 		switch e := ev.(type) {
 		case reap.KeeperLost:

@@ -142,6 +142,28 @@ func TestTheStateOfVersion1IsUnderstood(t *testing.T) {
 	})
 }
 
+// What is not known is kept at every depth, and goes with the object that it is of.
+func TestWhatALaterVersionAddsIsKeptAtEveryDepth(t *testing.T) {
+	later := []byte(`{"v":99,"machine":{"state":"failed","why":{"kind":1,"mood":"bad"}},"hook":{"run":3,"nice":7},"timer":{"every":5,"moon":{"full":true}}}`)
+	s := strangeIn(99, later)
+	if s == nil {
+		t.Fatal("everything is known")
+	}
+	for _, c := range []struct{ text, want string }{
+		{`{"v":99,"machine":{"state":"failed","why":{"kind":1}},"hook":{"run":3},"timer":{"every":6}}`,
+			`{"hook":{"nice":7,"run":3},"machine":{"state":"failed","why":{"kind":1,"mood":"bad"}},"timer":{"every":6,"moon":{"full":true}},"v":99}`},
+		{`{"v":99,"machine":{"state":"failed"},"timer":{"every":7}}`, `{"machine":{"state":"failed"},"timer":{"every":7,"moon":{"full":true}},"v":99}`},
+		{`{"v":99,"machine":{"state":"failed"},"hook":{"run":4},"timer":{"every":7}}`, `{"hook":{"run":4},"machine":{"state":"failed"},"timer":{"every":7,"moon":{"full":true}},"v":99}`},
+	} {
+		if got, err := s.merge([]byte(c.text)); err != nil || string(got) != c.want {
+			t.Errorf("%s: %v\n%s\nwant\n%s", c.text, err, got, c.want)
+		}
+	}
+	if s := strangeIn(3, []byte(`{"v":3,"machine":{"state":"running","why":null},"pid":7}`)); s != nil {
+		t.Errorf("strange: %+v", s.members)
+	}
+}
+
 // A server of a later version has written: what it added is understood as far as
 // possible, and what is not is still there for the next of that version.
 func TestTheStateOfALaterVersionIsKept(t *testing.T) {
