@@ -69,6 +69,23 @@ func TestWhatRunsIsKeptWhenACandidateIsInstalled(t *testing.T) {
 }
 
 // The file of the user may change in the meantime: it is not looked at again.
+func TestOneUpgradeAtATime(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "zinit")
+	first, err := lockProgram(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockProgram(target); err == nil || !strings.Contains(err.Error(), "is being upgraded by somebody else") {
+		t.Errorf("a second one beside it: %v", err)
+	}
+	first.Close()
+	again, err := lockProgram(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
 func TestWhatIsExaminedIsWhatIsInstalled(t *testing.T) {
 	dir := t.TempDir()
 	file, target := filepath.Join(dir, "file"), filepath.Join(dir, "zinit")

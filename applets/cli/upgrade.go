@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -50,6 +51,18 @@ func (s *session) upgrade(file string) error {
 	if err != nil {
 		return err
 	}
+	alone, err := lockProgram(target)
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
+	if _, err := os.Lstat(target + ".old"); err == nil {
+		// If what runs is on trial, that is the only one that has proved itself, and must
+		// not make room for it.
+		if err := s.outlives(old.PID); err != nil {
+			return err
+		}
+	}
 	exe := s.host.path(old.PID, "exe")
 	before, err := os.Stat(exe)
 	if err != nil {
@@ -83,6 +96,26 @@ func (s *session) upgrade(file string) error {
 		return fmt.Errorf("%w; the old program is back, but: %w", reason, err)
 	}
 	return fmt.Errorf("%w: the old program is back and runs", reason)
+}
+
+// lockProgram keeps others from upgrading what is at target, or beside it, until the
+// file is closed.
+func lockProgram(target string) (*os.File, error) {
+	dir, err := os.Open(filepath.Dir(target))
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at the program to be replaced: %w", err)
+	}
+	err = syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
+		dir.Close()
+	}
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, fmt.Errorf("%s is being upgraded by somebody else: wait until that has ended", target)
+	case err != nil:
+		return nil, fmt.Errorf("cannot lock %s: %w", filepath.Dir(target), err)
+	}
+	return dir, nil
 }
 
 // program is the file that the server runs, under the name that it has now.
@@ -194,7 +227,7 @@ func (s *session) outlives(pid int) error {
 	}
 	_, err = witness.Read(make([]byte, 1))
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("the new server (pid %d) ended", pid)
+		return fmt.Errorf("the server (pid %d) ended", pid)
 	}
 	return nil
 }
