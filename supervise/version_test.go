@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,15 +17,35 @@ import (
 	"zinit/supervise/machine"
 )
 
-// written1 is the moment, in nanoseconds of its clock, at which the server of
-// testdata/state/version1 was killed.
-const written1 = 23579_000_000_000
+// pinned is what a server of an earlier day left behind when it was killed, as its
+// program wrote it into a real runtime directory: records.jsonl of testdata/state/DIR,
+// beside the configuration that was in force then.
+type pinned struct {
+	dir     string
+	written int64             // the moment, in nanoseconds of its clock
+	folders map[string]string // of the configuration, with where they were then
+	alive   map[string]uint64 // what runs, with its run
+	ended   map[string]uint64
+}
 
-// stateOf1 is what a server of version 1 left behind: records.jsonl, as its program
-// wrote them into a real runtime directory.
-func stateOf1(t *testing.T) *simMemory {
+var (
+	version1 = pinned{
+		dir: "version1", written: 23579_000_000_000,
+		folders: map[string]string{"services": "/etc/zinit/services", "ephemeral": "/run/zinit/services"},
+		alive:   map[string]uint64{"web": 1, "changed": 1, "eph": 1, "stubborn": 1},
+		ended:   map[string]uint64{"givenup": 3, "backoff": 1, "setup": 1, "byhand": 1, "waits": 1},
+	}
+	version3 = pinned{
+		dir: "version3", written: 40312_200_000_000,
+		folders: map[string]string{"services": "/etc/zinit/services"},
+		alive:   map[string]uint64{"web": 1, "changed": 1, "daemon": 1, "saying": 1, "hooked": 1, "hooked/hook": 2},
+		ended:   map[string]uint64{"timed": 1},
+	}
+)
+
+func (p *pinned) records(t *testing.T) *simMemory {
 	t.Helper()
-	text, err := os.ReadFile("../testdata/state/version1/records.jsonl")
+	text, err := os.ReadFile("../testdata/state/" + p.dir + "/records.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +68,11 @@ func stateOf1(t *testing.T) *simMemory {
 	return m
 }
 
-// configOf1 is the configuration that was in force then.
-func configOf1(t *testing.T) *config.Set {
+func (p *pinned) config(t *testing.T) *config.Set {
 	t.Helper()
 	set := &config.Set{}
-	for from, at := range map[string]string{"services": "/etc/zinit/services", "ephemeral": "/run/zinit/services"} {
-		files, err := filepath.Glob("../testdata/state/version1/" + from + "/*.toml")
+	for from, at := range p.folders {
+		files, err := filepath.Glob("../testdata/state/" + p.dir + "/" + from + "/*.toml")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no files of %s: %v", from, err)
 		}
@@ -71,13 +91,13 @@ func configOf1(t *testing.T) *config.Set {
 	return set
 }
 
-// takeover1 boots a server on that state; those of which it says that they run do.
-func takeover1(t *testing.T, m *simMemory, test func(h *house)) {
+// takeOver boots a server on those records; those of which they say that they run do.
+func (p *pinned) takeOver(t *testing.T, m *simMemory, test func(h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		k := newPlayer()
-		for _, key := range []string{"web", "changed", "eph", "stubborn"} {
-			k.start(reap.Spec{Key: key, Run: 1, Path: "/bin/sleep", Argv: []string{"sleep"}, Group: true})
+		for key, run := range p.alive {
+			k.start(reap.Spec{Key: key, Run: run, Path: "/bin/sleep", Argv: []string{"sleep"}, Group: true})
 		}
 		<-time.After(10 * ms)
 		synctest.Wait()
@@ -88,22 +108,41 @@ func takeover1(t *testing.T, m *simMemory, test func(h *house)) {
 		began := time.Now()
 		h.s.core.Memory = m
 		h.s.core.Clock = machine.Clock{
-			Nanos: func(at time.Time) int64 { return written1 + int64(at.Sub(began)) },
-			Time:  func(n int64) time.Time { return began.Add(time.Duration(n - written1)) },
+			Nanos: func(at time.Time) int64 { return p.written + int64(at.Sub(began)) },
+			Time:  func(n int64) time.Time { return began.Add(time.Duration(n - p.written)) },
 		}
 		inv := k.inventory()
-		inv.Runs["givenup"], inv.Runs["backoff"], inv.Runs["setup"], inv.Runs["byhand"], inv.Runs["waits"] = 3, 1, 1, 1, 1
-		h.boot(configOf1(t), inv)
+		maps.Copy(inv.Runs, p.ended)
+		h.boot(p.config(t), inv)
 		defer h.close()
 		h.pass(50 * ms)
 		test(h)
 	})
 }
 
+// are compares states, with their reasons.
+func (h *house) are(t *testing.T, want map[string]string) {
+	t.Helper()
+	for name, want := range want {
+		v := h.s.Snapshot().Find(name)
+		if v == nil {
+			t.Errorf("%s is unknown", name)
+			continue
+		}
+		is := v.State.String()
+		if v.Reason != "" {
+			is += " (" + v.Reason + ")"
+		}
+		if is != want {
+			t.Errorf("%s is %s, want %s", name, is, want)
+		}
+	}
+}
+
 // The state that version 1 wrote must be understood for ever.
 func TestTheStateOfVersion1IsUnderstood(t *testing.T) {
-	takeover1(t, stateOf1(t), func(h *house) {
-		for name, want := range map[string]string{
+	version1.takeOver(t, version1.records(t), func(h *house) {
+		h.are(t, map[string]string{
 			"web":      "running",
 			"changed":  "running",
 			"eph":      "running",
@@ -113,20 +152,7 @@ func TestTheStateOfVersion1IsUnderstood(t *testing.T) {
 			"givenup":  "failed (exit code 1; given up after 2 restarts)",
 			"backoff":  "failed (exit code 1)",
 			"waits":    "blocked",
-		} {
-			v := h.s.Snapshot().Find(name)
-			if v == nil {
-				t.Errorf("%s is unknown", name)
-				continue
-			}
-			is := v.State.String()
-			if v.Reason != "" {
-				is += " (" + v.Reason + ")"
-			}
-			if is != want {
-				t.Errorf("%s is %s, want %s", name, is, want)
-			}
-		}
+		})
 		h.did("") // nothing runs twice, and the stop signal was sent before
 		if v := h.s.Snapshot().Find("changed"); !v.RestartToApply {
 			t.Error("changed: what it was started with is not known any more")
@@ -139,6 +165,35 @@ func TestTheStateOfVersion1IsUnderstood(t *testing.T) {
 		h.did("")
 		h.pass(4 * time.Second)
 		h.did("spawn backoff")
+	})
+}
+
+// And so must that of version 3: hooks, timers, what services say of themselves, and
+// what they were started with in brief.
+func TestTheStateOfVersion3IsUnderstood(t *testing.T) {
+	version3.takeOver(t, version3.records(t), func(h *house) {
+		h.are(t, map[string]string{
+			"web":     "running",
+			"changed": "running",
+			"daemon":  "running",
+			"saying":  "running",
+			"hooked":  "starting",
+			"timed":   "exited (exit code 0)",
+		})
+		h.did("") // the hook goes on
+		snap := h.s.Snapshot()
+		if v := snap.Find("changed"); !v.RestartToApply {
+			t.Error("changed: what it was started with is not known any more")
+		}
+		if v := snap.Find("saying"); v.Status != "all is well" {
+			t.Errorf("saying says %q", v.Status)
+		}
+		if v := snap.Find("timed"); v.Timer == nil || v.Timer.Next.Sub(time.Now()).Round(time.Second) != 3573*time.Second {
+			t.Errorf("timed: the timer is %+v", v.Timer)
+		}
+		h.k.ends(t, "hooked/hook", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h.are(t, map[string]string{"hooked": "running"})
 	})
 }
 
@@ -167,7 +222,7 @@ func TestWhatALaterVersionAddsIsKeptAtEveryDepth(t *testing.T) {
 // A server of a later version has written: what it added is understood as far as
 // possible, and what is not is still there for the next of that version.
 func TestTheStateOfALaterVersionIsKept(t *testing.T) {
-	m := stateOf1(t)
+	m := version1.records(t)
 	for key, text := range m.kept {
 		if !strings.HasPrefix(key, stateKey) {
 			continue
@@ -175,7 +230,7 @@ func TestTheStateOfALaterVersionIsKept(t *testing.T) {
 		text = bytes.Replace(text, []byte(`{"v":1,"machine":{`), []byte(`{"v":99,"tomorrow":{"x":[1]},"machine":{"phase_of_moon":"full",`), 1)
 		m.kept[key] = text
 	}
-	takeover1(t, m, func(h *house) {
+	version1.takeOver(t, m, func(h *house) {
 		h.did("")
 		h.ok(h.s.Stop("web"))
 		h.pass(10 * ms)
