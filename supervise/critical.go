@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"fmt"
+
 	"zinit/depgraph"
 	"zinit/supervise/machine"
 )
@@ -39,25 +41,51 @@ func (c *core) lostCause(r *record) string {
 			return r.m.Reason()
 		}
 	case machine.Blocked:
-		if r.bits.hopeful || !r.m.Rules.Target {
-			return ""
+		if !r.bits.hopeful {
+			return c.hopelessCause(r, "it", map[*record]bool{})
 		}
-		return c.hopelessCause(r)
 	}
 	return ""
 }
 
-// hopelessCause is what keeps a target down for good.
-func (c *core) hopelessCause(r *record) string {
+const maxSeen = 256
+
+// hopelessCause is the failure that keeps down for good what waits for others, however
+// far away; empty: there is none. What somebody has stopped has not failed. who is what
+// the service is called, seen are those that have been looked at: among so many that
+// somebody has stopped, a failure is not looked for any further.
+func (c *core) hopelessCause(r *record, who string, seen map[*record]bool) string {
+	if seen[r] || len(seen) >= maxSeen {
+		return ""
+	}
+	seen[r] = true
 	for _, e := range c.graph.Out(int(r.i)) {
 		d := c.recs[e.To]
-		if (e.Kind == depgraph.Requires || e.Kind == depgraph.Awaits) && !d.bits.hopeful {
-			text := d.name + ", which it requires, is " + d.m.State.String()
-			if why := d.m.Reason(); why != "" {
-				text += " (" + why + ")"
-			}
-			return text
+		if e.Kind != depgraph.Requires && e.Kind != depgraph.Awaits || d.bits.hopeful {
+			continue
 		}
+		why := d.m.Reason()
+		switch d.m.State.(type) {
+		case machine.Failed:
+		case machine.Blocked:
+			o := c.obstacleOf(d)
+			if o == nil {
+				if text := c.hopelessCause(d, d.name, seen); text != "" {
+					return text
+				}
+				continue
+			}
+			why = o.String()
+		default:
+			if d.m.Last > 0 {
+				continue
+			}
+		}
+		text := fmt.Sprintf("%s, which %s requires, is %s", d.name, who, d.m.State)
+		if why != "" {
+			text += " (" + why + ")"
+		}
+		return text
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -316,6 +317,30 @@ func TestCriticalFailuresAreSaidOnce(t *testing.T) {
 		h.pass(10 * ms)
 	})
 	want := "web: exit code 3; all: db, which it requires, is failed (exit code 1; given up after 1 restart); web: killed by signal 11"
+	if got := strings.Join(said, "; "); got != want {
+		t.Errorf("said was %s\n     want %s", got, want)
+	}
+}
+
+// TestACriticalServiceThatWaitsForAFailureHasFailed, however far away that is; what
+// somebody has stopped is no failure.
+func TestACriticalServiceThatWaitsForAFailureHasFailed(t *testing.T) {
+	var said []string
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t, newPlayer())
+		h.s.core.Critical = func(name, why string, _ func(string) bool) { said = append(said, name+": "+why) }
+		h.boot(services(t, "disk restart=never", "db requires=disk", "web critical requires=db", "all target requires=db critical",
+			"net", "ssh critical requires=net", "rest target requires=net critical"), h.k.inventory())
+		defer h.close()
+		h.pass(10 * ms)
+		h.ok(h.s.Stop("net"))
+		h.pass(10 * ms)
+		h.is("disk running, db running, web running, all running, net exited (stopped), ssh blocked (waiting on: net), rest blocked (waiting on: net)")
+		h.k.ends(t, "disk", reap.ExitCode(3))
+		h.pass(time.Minute)
+	})
+	want := "all: disk, which db requires, is failed (exit code 3); web: disk, which db requires, is failed (exit code 3)"
+	slices.Sort(said)
 	if got := strings.Join(said, "; "); got != want {
 		t.Errorf("said was %s\n     want %s", got, want)
 	}
