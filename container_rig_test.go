@@ -68,6 +68,29 @@ func newBox(t testing.TB, args ...string) *box {
 		t.Skip("only root runs containers here")
 	}
 	binDir(t)
+	engine.Do(func() {
+		// Without zinit: what fails here is the engine's.
+		probe := makeBox(t, "app", "exit", "0").start()
+		<-probe.ended
+		probe.errs.whole(t)
+		if code := probe.cmd.ProcessState.ExitCode(); code != 0 {
+			engineFails = fmt.Sprintf("crun cannot run containers here (exit code %d): %s", code, probe.errs)
+		}
+	})
+	if engineFails != "" {
+		t.Skip(engineFails)
+	}
+	return makeBox(t, args...)
+}
+
+// Whether crun works is found out once.
+var (
+	engine      sync.Once
+	engineFails string // empty: it works
+)
+
+func makeBox(t testing.TB, args ...string) *box {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "zinit-box-")
 	if err != nil {
 		t.Fatal(err)

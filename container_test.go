@@ -127,7 +127,7 @@ func TestContainerCommandBesideServices(t *testing.T) {
 // and has job control.
 func TestContainerOnATerminal(t *testing.T) {
 	t.Parallel()
-	b := newBox(t, "zinit-pid1", "--container", "--", "app", "terminal")
+	b := newBox(t, "zinit-pid1", "--container", "--log-level", "info", "--", "app", "terminal")
 	master, path := terminal(t)
 	slave, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -157,6 +157,9 @@ func TestContainerOnATerminal(t *testing.T) {
 		}
 	}
 	b.ends(3)
+	if strings.Contains(shown.String(), "reloaded") {
+		t.Error("that process 1 gave up its terminal was taken for a wish to reload")
+	}
 }
 
 // TestContainerThatIsInterrupted: without a command process 1 itself has the terminal; a
