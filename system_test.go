@@ -96,7 +96,7 @@ func TestSystemOfDebian(t *testing.T) {
 	for _, module := range found {
 		m.add = append(m.add, module+":/modules/"+filepath.Base(module))
 	}
-	m.args = []string{"-drive", "file=" + disk + ",format=raw,if=virtio", "-nic", "none"}
+	m.args = []string{"-drive", "file=" + disk + ",format=raw,if=virtio"}
 	qemu := m.command(t)
 	in, err := qemu.StdinPipe()
 	if err != nil {

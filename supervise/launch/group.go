@@ -23,6 +23,8 @@ type groups struct {
 	of map[string]*inForce // guarded by mu; by service
 	// plain is what one of them has that has no limits.
 	plain *inForce // guarded by mu
+	// adopted is what one of them has that an earlier server has started.
+	adopted *inForce // guarded by mu
 }
 
 // inForce is how the cgroup of a service was set up. It is never changed.
@@ -30,6 +32,7 @@ type inForce struct {
 	limits  cgroup.Limits
 	refused []cgroup.Refusal
 	kills   int64 // processes that the kernel had killed there for want of memory
+	adopted bool  // by an earlier server: its limits are not known here
 }
 
 // enter makes the cgroup of a service, with its limits, and opens it for a process that
@@ -54,7 +57,7 @@ func (g *groups) enter(svc *config.Service, guest bool) (*os.File, error) {
 	refused := []cgroup.Refusal(nil)
 	switch {
 	case fresh && want == cgroup.Limits{}:
-	case !fresh && was != nil && was.limits == want:
+	case !fresh && was != nil && !was.adopted && was.limits == want:
 		refused = was.refused
 	default:
 		refused = cgroup.SetLimits(dir.Name(), want)
@@ -80,11 +83,27 @@ func (g *groups) enter(svc *config.Service, guest bool) (*os.File, error) {
 func (g *groups) entered(service string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.of[service] != nil
+	in := g.of[service]
+	return in != nil && !in.adopted
+}
+
+// adopt notes how often the kernel has killed in the cgroup of a service that an earlier
+// server has started, so that what it kills from now on is known for that.
+func (g *groups) adopt(service string) {
+	kills := cgroup.OOMKills(g.tree.Path(service))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of[service] != nil {
+		return // it was started again
+	}
+	if g.adopted == nil || g.adopted.kills != kills {
+		g.adopted = &inForce{kills: kills, adopted: true}
+	}
+	g.of[service] = g.adopted
 }
 
 func (g *groups) note(service string, limits cgroup.Limits, refused []cgroup.Refusal, kills int64) {
-	in := &inForce{limits, refused, kills}
+	in := &inForce{limits: limits, refused: refused, kills: kills}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if limits == (cgroup.Limits{}) && len(refused) == 0 {
@@ -191,7 +210,7 @@ func (l *Launcher) Cgroup(service string) string {
 }
 
 // OOM reports that the kernel has killed a process of a service for want of memory
-// since it was started last. It reads a file of the kernel's, which takes microseconds,
+// since it was started last, or since this server has taken it over (see Tidy). It reads a file of the kernel's, which takes microseconds,
 // and may be called from any goroutine.
 func (l *Launcher) OOM(service string, _ uint64) bool {
 	if l.groups.tree == nil {
@@ -225,8 +244,8 @@ func (l *Launcher) Forget(service string) {
 	})
 }
 
-// Tidy removes the cgroups of an earlier server's services that have no process, with
-// the next Flush; used are those that are known to have one. To ask the kernel for each
+// Tidy takes over the cgroups of an earlier server's services: those that have no
+// process are removed with the next Flush; used are those that are known to have one. To ask the kernel for each
 // of a thousand takes longer than the rest of a takeover: call it after that.
 func (l *Launcher) Tidy(used map[string]bool) {
 	if l.groups.tree == nil {
@@ -234,6 +253,7 @@ func (l *Launcher) Tidy(used map[string]bool) {
 	}
 	for _, service := range l.groups.tree.Services() {
 		if used[service] {
+			l.groups.adopt(service)
 			continue
 		}
 		l.queue.put(service, func() {

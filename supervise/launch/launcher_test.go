@@ -376,6 +376,39 @@ func TestTheGroupsOfAnEarlierServerAreTidiedUp(t *testing.T) {
 	}
 }
 
+// The kernel counts from the making of a cgroup on: what it killed before a server took
+// over is not that server's news.
+func TestAServiceOfAnEarlierServerIsKnownToBeOutOfMemory(t *testing.T) {
+	root := t.TempDir()
+	kills := func(service string, n int) {
+		t.Helper()
+		dir := filepath.Join(root, service+".svc")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "memory.events"), fmt.Appendf(nil, "oom %d\noom_kill %d\n", n, n), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kills("web", 2)
+	kills("again", 0)
+	l := New(Options{Keeper: newDesk(), Urgent: urgentDesk{newDesk()}, Tree: cgroup.At(root), Log: slog.New(slog.DiscardHandler)})
+	defer l.queue.stop()
+	l.groups.note("again", cgroup.Limits{}, nil, 0) // it was started before the others are looked at
+	kills("again", 1)
+	l.Tidy(map[string]bool{"web": true, "again": true, "gone": true})
+	if l.OOM("web", 1) || l.OOM("gone", 1) || !l.OOM("again", 1) {
+		t.Errorf("web %v, gone %v, again %v", l.OOM("web", 1), l.OOM("gone", 1), l.OOM("again", 1))
+	}
+	kills("web", 3)
+	if !l.OOM("web", 1) {
+		t.Error("web was killed for want of memory, and nobody knows")
+	}
+	if l.groups.entered("web") || !l.groups.entered("again") {
+		t.Error("this server has set up the cgroup of one of them, and not of the other")
+	}
+}
+
 func TestWhatCannotBeStartedIsFoundBefore(t *testing.T) {
 	l := launcher(t, newDesk())
 	good, bad := service("a"), service("b")

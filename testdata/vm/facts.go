@@ -31,6 +31,12 @@ var services = []fact{
 	{"orphans", orphans},
 	{"the clock is set", clock},
 	{"kill -9 of the server, fifty times", killServers},
+	{"out of memory under another server", func() error {
+		if err := os.WriteFile("/tmp/now", nil, 0o600); err != nil {
+			return err
+		}
+		return outOfMemoryOf("later")
+	}},
 	{"a full /run", fullRun},
 	{"no fork and no thread", noForks},
 	{"no server comes up", noServer},
@@ -185,9 +191,13 @@ func outOfMemory() error {
 	if _, err := zinit("start", "hog"); err != nil {
 		return err
 	}
+	return outOfMemoryOf("hog")
+}
+
+func outOfMemoryOf(name string) error {
 	return until(func() error {
 		list, err := all()
-		if hog := list["hog"]; err == nil && (hog.State.State != "failed" || !strings.Contains(hog.Reason, "out of memory")) {
+		if hog := list[name]; err == nil && (hog.State.State != "failed" || !strings.Contains(hog.Reason, "out of memory")) {
 			err = fmt.Errorf("%+v", hog)
 		}
 		return err
@@ -286,6 +296,9 @@ func replaced(what func(pid int) error) error {
 }
 
 func fullRun() error {
+	if err := unix.Mount("", "/run", "", unix.MS_REMOUNT|unix.MS_NOSUID|unix.MS_NODEV, "size=16m"); err != nil {
+		return err // to fill all that it may have takes an emulator long
+	}
 	f, err := os.Create("/run/filler")
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -106,8 +107,13 @@ func shell() {
 	<-term
 }
 
-// hog takes more memory than it may have.
+// hog takes more memory than it may have, and with a path as soon as that is there.
 func hog() {
+	if len(os.Args) > 2 {
+		for _, err := os.Stat(os.Args[2]); err != nil; _, err = os.Stat(os.Args[2]) {
+			<-time.After(300 * time.Millisecond)
+		}
+	}
 	for i := 0; ; i++ {
 		text := make([]byte, 1<<20)
 		for at := range text {
@@ -138,14 +144,14 @@ func crowd() {
 	serve()
 }
 
-// forks leaves five hundred processes behind, which end together a moment later.
+// forks leaves three hundred processes behind, which end together a moment later.
 func forks() {
 	var ends [2]int
 	if err := syscall.Pipe(ends[:]); err != nil {
 		return
 	}
 	var byte1 [8]byte
-	for range 500 {
+	for range 300 {
 		pid, _, errno := syscall.RawSyscall(syscall.SYS_FORK, 0, 0, 0)
 		if errno != 0 {
 			fmt.Println(errno)
