@@ -138,12 +138,13 @@ type Lifecycle struct {
 	HookTimeoutMs     *int64 `json:"hook_timeout_ms,omitempty" doc:"of each exec_ command; then it is killed"`
 	KillMode          string `json:"kill_mode,omitempty" doc:"group, mixed, process or cgroup"`
 	MaxRestarts       *int64 `json:"max_restarts,omitempty" doc:"quick ends in a row until it is given up; 0: never"`
-	Restart           string `json:"restart,omitempty" doc:"always, on-failure, on-success, on-abnormal or never"`
+	Restart           string `json:"restart,omitempty" doc:"always, on-failure, on-success, on-abnormal or never; in answers only what zinit 0.3.9 has"`
 	RestartDelayMaxMs *int64 `json:"restart_delay_max_ms,omitempty" doc:"the back-off doubles up to this"`
 	RestartDelayMs    *int64 `json:"restart_delay_ms,omitempty" doc:"the back-off begins with this"`
 	// RestartExplicit says that an "on-failure" is meant for a oneshot too, which
 	// is not retried otherwise.
 	RestartExplicit   bool   `json:"restart_explicit,omitempty" doc:"on-failure is meant for a oneshot, too"`
+	RestartPolicy     string `json:"restart_policy,omitempty" doc:"the policy, where zinit 0.3.9 has no word for it; it wins over restart"`
 	StabilityPeriodMs *int64 `json:"stability_period_ms,omitempty" doc:"after this the back-off begins anew"`
 	StartTimeoutMs    *int64 `json:"start_timeout_ms,omitempty" doc:"then the start has failed"`
 	StopSignal        string `json:"stop_signal,omitempty" doc:"by name or number"`

@@ -95,6 +95,8 @@ func carried(given, before tables) (groups []carriage) {
 		for _, key := range slices.Sorted(maps.Keys(before[sec.name])) {
 			k := sec.find(key)
 			switch {
+			case key == "restart_policy" && same(given, before, sec.name, "restart"):
+				rest.keys = append(rest.keys, key)
 			case k == nil || k.wire || !sec.ours && !k.ours:
 			case sec.name == "service" && ofType(key):
 				kind.keys = append(kind.keys, key)
@@ -109,6 +111,11 @@ func carried(given, before tables) (groups []carriage) {
 		}
 	}
 	return groups
+}
+
+// same reports that two descriptions say the same under a key.
+func same(a, b tables, table, key string) bool {
+	return a[table] != nil && string(a[table][key]) == string(b[table][key])
 }
 
 // ofType reports a key of [service] that says of which type it is, or goes with one.

@@ -112,3 +112,27 @@ tasks_max = 5
 		t.Error("a description without a command is taken")
 	}
 }
+
+// TestAPolicyThatTheOriginalHasNotIsReadByItsClients, and comes back as it was, unless
+// they change it.
+func TestAPolicyThatTheOriginalHasNotIsReadByItsClients(t *testing.T) {
+	for policy, shown := range map[string]string{"on-success": "always", "on-abnormal": "on-failure"} {
+		was := parsed(t, "[service]\nname = \"a\"\nexec = \"/bin/a\"\n[lifecycle]\nrestart = \""+policy+"\"\n")
+		text := string(ToJSON(was))
+		if !strings.Contains(text, `"restart":"`+shown+`"`) || !strings.Contains(text, `"restart_policy":"`+policy+`"`) {
+			t.Errorf("%s: %s", policy, text)
+		}
+		if back, _, err := FromJSON([]byte(text)); err != nil || back.Lifecycle.Restart != was.Lifecycle.Restart {
+			t.Errorf("%s: handed back: %+v, %v", policy, back, err)
+		}
+		older := asOriginal(t, was)
+		back, _, kept, _, err := Carry(encodeJSON(older), was)
+		if err != nil || back.Lifecycle.Restart != was.Lifecycle.Restart || strings.Join(kept, " ") != "lifecycle.restart_policy" {
+			t.Errorf("%s: from an older client: %+v, %v, kept %q", policy, back, err, kept)
+		}
+		older["lifecycle"]["restart"] = []byte(`"never"`)
+		if back, _, _, _, err := Carry(encodeJSON(older), was); err != nil || back.Lifecycle.Restart != RestartNever {
+			t.Errorf("%s: changed by an older client: %+v, %v", policy, back, err)
+		}
+	}
+}

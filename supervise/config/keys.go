@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 var (
 	statusWords    = [...]string{"start", "stop", "ignore"}
@@ -163,4 +166,19 @@ var dependencyKeys = [...]key{
 	{name: "awaits", kind: kindTexts, ours: true,
 		set: func(s *Service, v value) { s.Awaits = v.names() },
 		get: func(s *Service) any { return s.Awaits }},
+}
+
+// restartWord is the word of a policy.
+func restartWord(p RestartPolicy) string { return restartWords[slices.Index(restartPolicies[:], p)] }
+
+// originalRestart is the word of zinit 0.3.9 that comes nearest to a policy; foreign: it
+// means something else.
+func originalRestart(p RestartPolicy) (word string, foreign bool) {
+	switch p {
+	case RestartOnSuccess:
+		return restartWord(RestartAlways), true
+	case RestartOnAbnormal:
+		return restartWord(RestartOnFailure), true
+	}
+	return restartWord(p), false
 }

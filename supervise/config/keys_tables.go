@@ -2,14 +2,22 @@ package config
 
 import (
 	"math"
-	"slices"
 	"strings"
 )
 
 var lifecycleKeys = [...]key{
 	{name: "restart", kind: kindWord, words: restartWords[:], older: 3, set: setRestart, get: func(s *Service) any {
-		return restartWords[slices.Index(restartPolicies[:], s.Lifecycle.Restart)]
+		return restartWord(s.Lifecycle.Restart)
 	}},
+	// The clients of the original cannot read words that it does not have: restart is
+	// the nearest of its own on the wire, and this one is what is meant.
+	{name: "restart_policy", kind: kindWord, words: restartWords[:], wire: true, ours: true, set: setRestart,
+		get: func(s *Service) any {
+			if _, foreign := originalRestart(s.Lifecycle.Restart); !foreign {
+				return leftOut{}
+			}
+			return restartWord(s.Lifecycle.Restart)
+		}},
 	// The clients of the original send every default, so that an on-failure on
 	// the wire says nothing. This one says that it is meant.
 	{name: "restart_explicit", kind: kindFlag, wire: true, ours: true,

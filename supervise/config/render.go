@@ -90,6 +90,9 @@ func (sec *section) forWire(s, plain *Service, brief bool) map[string]any {
 		if v == (leftOut{}) || k.isSilent(s, plain) || brief && !k.required && k.isDefault(s, plain) {
 			continue
 		}
+		if word, foreign := originalRestart(s.Lifecycle.Restart); foreign && k.older > 0 {
+			v = word
+		}
 		switch list := v.(type) {
 		case []string:
 			v = append([]string{}, list...) // not null
