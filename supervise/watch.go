@@ -161,7 +161,8 @@ func (c *core) holdExit(r *record, e reap.Exited) {
 	switch {
 	case !r.watch.until.IsZero() || r.watch.hearing:
 		return
-	case e.Status.Success() && !e.Unknown && c.now.Before(r.watch.doubt) && r.coming():
+	case e.Status.Success() && !e.Unknown && c.now.Before(r.watch.doubt) && r.coming() && (e.Lingers || r.cfg.PidFile == ""):
+		// Where nobody is known to be left a pid file that never comes is not waited for.
 		c.findMain(r, r.m.Run())
 		return
 	case !r.coming() || r.m.Rules.Readiness != machine.ByNotice || c.Ears == nil:
