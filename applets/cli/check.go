@@ -113,7 +113,7 @@ func loadFiles(files []string) *config.Set {
 	set := &config.Set{}
 	owner := map[string]string{}
 	for _, file := range files {
-		svc, problems := config.LoadFile(file)
+		svc, _, problems := config.LoadEither(file)
 		set.Problems = append(set.Problems, problems...)
 		if svc == nil {
 			continue

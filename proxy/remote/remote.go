@@ -64,6 +64,8 @@ const (
 	page = 100
 	// patience is how long an answer is waited for.
 	patience = 5 * time.Second
+	// drainPatience is shorter: a shutdown waits for it, and who does not answer is ended.
+	drainPatience = time.Second
 )
 
 // Pair makes a channel: one end for New, and one for Serve in another process.
@@ -130,7 +132,11 @@ func (c *Client) ask(o order, files []*os.File) (answer, error) {
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	limit := patience
+	if o.Drain {
+		limit = drainPatience
+	}
+	if err := c.conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return answer{}, err
 	}
 	if _, _, err := c.conn.WriteMsgUnix(text, rights, nil); err != nil {

@@ -161,6 +161,27 @@ func nameKey(s *Service) string {
 // the file is an Error for root, and a Warning for everybody else.
 func LoadFile(path string) (*Service, []Problem) {
 	l := load(path, nil)
+	return l.onlyService()
+}
+
+// LoadEither loads one file as LoadFile does, be it that of a service or of a proxy.
+// Both are nil when one of the problems is an Error.
+func LoadEither(path string) (*Service, *Proxy, []Problem) {
+	l := load(path, nil)
+	if l.proxy != nil && l.proxy.Name == "" {
+		l.proxy = nil
+	}
+	return l.service, l.proxy, l.problems
+}
+
+// onlyService is for who wants a service: a proxy is none.
+func (l *loaded) onlyService() (*Service, []Problem) {
+	if l.proxy != nil && l.proxy.Name != "" {
+		l.problems = append(l.problems, Problem{
+			File: l.path, Key: "xinet", Severity: Error,
+			Message: "it describes a proxy and no service: put it into the configuration directory and reload, or use zinit xinet set",
+		})
+	}
 	return l.service, l.problems
 }
 

@@ -131,6 +131,24 @@ func TestTheFileOfAProxyIsNoServiceOfThatName(t *testing.T) {
 	}
 }
 
+func TestWhoWantsAServiceIsToldThatItIsAProxy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.toml")
+	if err := os.WriteFile(path, []byte(leastProxy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	svc, problems := LoadFile(path)
+	if svc != nil || len(problems) != 1 || problems[0].Severity != Error || !strings.Contains(problems[0].Message, "a proxy and no service") {
+		t.Errorf("%+v, %v", svc, problems)
+	}
+	if svc, problems = Parse(path, []byte(leastProxy)); svc != nil || len(problems) != 1 {
+		t.Errorf("%+v, %v", svc, problems)
+	}
+	svc, p, problems := LoadEither(path)
+	if svc != nil || p == nil || p.Name != "p" || len(problems) > 0 {
+		t.Errorf("%+v, %+v, %v", svc, p, problems)
+	}
+}
+
 func TestProxiesFromJSON(t *testing.T) {
 	const least = `"name":"p","backend":"127.0.0.1:1","service":"s"`
 	for text, want := range map[string]string{

@@ -23,7 +23,7 @@ const (
 // when there is an Error among the problems; problems are sorted by line.
 func Parse(path string, text []byte) (*Service, []Problem) {
 	l := parse(path, text)
-	return l.service, l.problems
+	return l.onlyService()
 }
 
 // file is one file on its way into a Service.
