@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -190,6 +192,30 @@ func TestContainerThatIsInterrupted(t *testing.T) {
 	b.ends(0)
 	if text := b.out.String(); text != "serving\nbye\n" {
 		t.Errorf("it wrote %q", text)
+	}
+}
+
+// TestContainerBelowAnInit: docker run --init -it IMAGE zinit-pid1 -c -- CMD. The terminal
+// is the init's then, and the command does without the control of it.
+func TestContainerBelowAnInit(t *testing.T) {
+	t.Parallel()
+	dir, bin := t.TempDir(), binDir(t)
+	if _, err := image(); err != nil {
+		t.Fatal(err)
+	}
+	_, path := terminal(t)
+	tty, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	cmd := exec.Command(filepath.Join(bin, "zinit-pid1"), "--config-dir", filepath.Join(dir, "services"),
+		"--socket", filepath.Join(dir, "z.sock"), "--", filepath.Join(bin, "app"), "exit", "42")
+	cmd.Env = append(os.Environ(), "ZINIT_CONTAINER=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 42 {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

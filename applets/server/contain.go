@@ -75,7 +75,8 @@ func lentStreams(e *env.Env, flags env.ServerFlags) *launch.Streams {
 	if !flags.Container || !ok || !also || !all {
 		return nil
 	}
-	return &launch.Streams{Stdin: in, Stdout: out, Stderr: errs}
+	// A keeper that is not process 1 has not got its terminal to give it away.
+	return &launch.Streams{Stdin: in, Stdout: out, Stderr: errs, Terminal: os.Getppid() == 1}
 }
 
 // containParts gives a supervisor what it needs in a container, and the time that a

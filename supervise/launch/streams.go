@@ -11,7 +11,11 @@ import (
 )
 
 // Streams are those that a container was started with. They stay the caller's.
-type Streams struct{ Stdin, Stdout, Stderr *os.File }
+type Streams struct {
+	Stdin, Stdout, Stderr *os.File
+	// Terminal says that Stdin, if it is one, is to be had as a controlling terminal.
+	Terminal bool
+}
 
 // lend gives a main service the streams of its container, as if it were alone in it,
 // but for what its file says: what it reads, and which way the lines go that it writes.
@@ -20,7 +24,7 @@ func (s *Streams) lend(svc *config.Service, spec *reap.Spec) (err error) {
 		if spec.Stdin, err = again(s.Stdin); err != nil {
 			return err
 		}
-		spec.TTY = isTerminal(s.Stdin)
+		spec.TTY = s.Terminal && isTerminal(s.Stdin)
 	}
 	if svc.Stdin == config.StdinTTY || svc.Logging.Chosen || svc.Logging.File != "" {
 		return nil

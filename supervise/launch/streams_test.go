@@ -32,7 +32,7 @@ func TestAMainServiceHasTheStreamsOfItsContainer(t *testing.T) {
 		t.Cleanup(func() { f.Close() })
 		return f
 	}
-	lent := &Streams{named("in"), named("out"), named("errs")}
+	lent := &Streams{named("in"), named("out"), named("errs"), true}
 	cases := []struct {
 		name    string
 		service config.Service
