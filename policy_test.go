@@ -57,6 +57,7 @@ var arrows = map[string]string{
 	"sock":        "golang.org/x/sys/unix",
 	// A program that containers of tests run.
 	"testdata/container/app": "",
+	"sock/zinit":             "sock supervise/config/words supervise/config/yaml",
 	"sock/legacy":            "supervise/config/words",
 }
 

@@ -41,6 +41,10 @@ func ParseSignal(text string) (syscall.Signal, error) {
 		word = "ABRT"
 	case "POLL":
 		word = "IO"
+	case "CLD":
+		word = "CHLD"
+	case "UNUSED":
+		word = "SYS"
 	}
 	if word != "" {
 		for n, name := range signalNames {
