@@ -28,7 +28,7 @@ func (s *server) release(_ context.Context, c *sock.Call) (any, error) {
 	if err := c.Params(&p); err != nil {
 		return nil, err
 	}
-	if s.proxies != nil && s.proxies.elsewhere(p.Service) {
+	if s.proxies != nil && s.proxies.needed(p.Service) {
 		return sock.ReleaseResult{}, nil
 	}
 	stopped, err := s.sup.Release(p.Service)

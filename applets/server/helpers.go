@@ -244,10 +244,12 @@ func (h *helpers) statusLocked() (map[string]proxy.Status, error) {
 	return all, failed
 }
 
-// servingLocked counts the connections of a service in the processes that take no new
-// ones.
+// servingLocked counts the connections of a service in all processes.
 func (h *helpers) servingLocked(service string) (n int) {
-	for _, o := range h.old {
+	for _, o := range append(slices.Clone(h.old), h.now) {
+		if o == nil {
+			continue
+		}
 		if one, err := o.client.Serving(service); err == nil {
 			n += one
 		}

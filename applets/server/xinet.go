@@ -314,9 +314,9 @@ func (x *proxies) status() (map[string]proxy.Status, error) {
 	return x.statusLocked()
 }
 
-// elsewhere reports that a process which was replaced still has connections of a
-// service. The present one knows its own.
-func (x *proxies) elsewhere(service string) bool {
+// needed reports that a connection waits for a service or uses it. Who asks to release
+// it may be another process than that which has the connection, or one has come since.
+func (x *proxies) needed(service string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.servingLocked(service) > 0

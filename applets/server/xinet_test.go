@@ -283,7 +283,7 @@ func TestAProxyIsSetReplacedAndRemoved(t *testing.T) {
 	if y.holds("xsocket/") != 0 || y.holds("xinet/") != 0 || y.holds("xinet-retired/") != 1 {
 		t.Errorf("the keeper holds too much")
 	}
-	if !x.elsewhere("s") {
+	if !x.needed("s") {
 		t.Error("a connection that goes on is not seen")
 	}
 	for _, c := range []net.Conn{c, other, third, last} {
@@ -333,23 +333,28 @@ func TestAProcessOfAnotherProgramIsReplaced(t *testing.T) {
 	next := y.open()
 	next.sync(list)
 	y.talks(c)
-	y.talks(y.dial("a"))
-	y.talks(y.dial("b"))
+	for _, name := range []string{"a", "b"} {
+		other := y.dial(name)
+		y.talks(other)
+		other.Close()
+	}
 	if got := y.did(); got != "spawn @xinet0/1, spawn @xinet1/1" {
 		t.Errorf("did %s", got)
 	}
-	if !next.elsewhere("s") {
+	if !next.needed("s") {
 		t.Error("the connection of the old process is not seen")
 	}
 	// A third server knows which of them takes connections.
 	third := y.open()
 	third.sync(list)
-	y.talks(y.dial("a"))
+	last := y.dial("a")
+	y.talks(last)
+	last.Close()
 	if got := y.did(); got != "" {
 		t.Errorf("did %s", got)
 	}
 	c.Close()
-	y.await("the old process has ended", func() bool { return !third.elsewhere("s") && y.holds("xinet-retired/") == 0 })
+	y.await("the old process has ended", func() bool { return !third.needed("s") && y.holds("xinet-retired/") == 0 })
 }
 
 func TestAProcessThatDiesIsReplaced(t *testing.T) {
