@@ -33,7 +33,7 @@ readonly linux_flags='-s -w -E zinit/applets/pid1.entry'
 readonly plain_flags='-s -w'
 # Nothing is inlined in these packages, nor are there gaps before functions: that is
 # half a megabyte which makes nothing of ours quicker.
-readonly rare=(crypto/... encoding/asn1 go.yaml.in/... log/... math/big net/...
+readonly rare=(crypto/... encoding/asn1 fmt go.yaml.in/... log/... math/big net/...
 	regexp/... vendor/... zinit/applets/cli zinit/applets/initramfs zinit/supervise/config/...)
 
 help() {

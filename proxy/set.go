@@ -3,8 +3,7 @@ package proxy
 import (
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
+	"sort"
 	"sync"
 	"time"
 )
@@ -106,7 +105,7 @@ func (s *Set) Status() []Status {
 	for _, p := range s.proxies {
 		list = append(list, p.status())
 	}
-	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
 	return list
 }
 
