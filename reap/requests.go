@@ -186,6 +186,7 @@ func (k *Keeper) serverReady(s *session) {
 	pid := s.pid
 	s.mu.Unlock()
 	if first {
+		k.calm.stir() // to hand everything over to it was a burst
 		k.notice(ServerReady{pid})
 	}
 }
