@@ -68,6 +68,15 @@ func (s *stage) put() {
 	}
 }
 
+// again begins anew with an idle timeout, when all else is as the test wants it.
+func (s *stage) again(idle time.Duration) {
+	s.t.Helper()
+	s.set.Delete("p")
+	s.set = NewSet(s, slog.New(slog.DiscardHandler))
+	s.cfg.IdleTimeout = idle
+	s.put()
+}
+
 // Activate implements Services.
 func (s *stage) Activate(ctx context.Context, service string) error {
 	s.mu.Lock()
@@ -319,10 +328,11 @@ func TestAServiceThatRestsIsReleased(t *testing.T) {
 }
 
 func TestFault51WhoComesDuringTheIdleStopIsServedByTheNextStart(t *testing.T) {
-	s := newStage(t, func(c *Config) { c.IdleTimeout = 10 * time.Millisecond })
+	s := newStage(t, nil)
 	s.mu.Lock()
 	s.releasing = make(chan chan struct{})
 	s.mu.Unlock()
+	s.again(10 * time.Millisecond)
 	for range 5 {
 		gate := <-s.releasing // it is being stopped
 		c := s.dial()
@@ -341,11 +351,12 @@ func TestFault51WhoComesDuringTheIdleStopIsServedByTheNextStart(t *testing.T) {
 }
 
 func TestWhatIsKeptUpIsAskedAboutAgain(t *testing.T) {
-	s := newStage(t, func(c *Config) { c.IdleTimeout = 5 * time.Millisecond })
+	s := newStage(t, nil)
 	s.mu.Lock()
 	s.kept = true
 	s.mu.Unlock()
 	s.up()
+	s.again(5 * time.Millisecond)
 	s.await("it was asked three times", func() bool { return s.count(&s.releases) >= 3 })
 	s.echo(s.dial())
 	if n := s.count(&s.starts); n != 0 {
