@@ -115,8 +115,8 @@ func convertVerb() verb {
 		},
 		apart:   "to replace",
 		summary: "write files of zinit 0.2 and systemd as TOML",
-		help: `FILE is YAML of zinit 0.2 (NAME.yaml) or a service unit of systemd
-(NAME.service); of a DIR all of these. The TOML goes to stdout, without what is
+		help: `FILE is YAML of zinit 0.2 (NAME.yaml), a service unit of systemd
+(NAME.service), or TOML of sideros-start; of a DIR all of the first two. The TOML goes to stdout, without what is
 the default. What has no equal is dropped, and a warning says so. No file that
 is there is overwritten. Needs no server.
 `,

@@ -29,6 +29,7 @@
 //	     -> keys.go, keys_tables.go: one row per key, each with its setter
 //	     -> check.go, combine.go: what must be there, what must agree
 //
+// Files of sideros-start are TOML, too: sideros.go moves their keys to where ours are.
 // Files of zinit 0.2 (legacy.go) and units of systemd (unit.go) are other ways in;
 // convert.go is the way to TOML.
 //

@@ -152,6 +152,9 @@ func newHealth() *Health {
 // service reads the tables of a file that could be decoded.
 func (f *file) service(root *tomlTable) *Service {
 	s := Default()
+	if !f.wire {
+		f.sideros(root)
+	}
 	tables := f.tables(root)
 	switch {
 	case tables["service"] != nil:
