@@ -116,9 +116,9 @@ func convertVerb() verb {
 		apart:   "to replace",
 		summary: "write files of zinit 0.2 and systemd as TOML",
 		help: `FILE is YAML of zinit 0.2 (NAME.yaml), a service unit of systemd
-(NAME.service), or TOML of sideros-start; of a DIR all of the first two. The TOML goes to stdout, without what is
-the default. What has no equal is dropped, and a warning says so. No file that
-is there is overwritten. Needs no server.
+(NAME.service), or TOML of sideros-start; of a DIR all of the first two. The
+TOML goes to stdout, without what is the default. What has no equal is dropped,
+and a warning says so. No file that is there is overwritten. Needs no server.
 `,
 		example: "zinit convert /etc/zinit/redis.yaml\nzinit convert --replace /etc/zinit\nzinit convert --to /etc/zinit/services /lib/systemd/system/ssh.service",
 		run:     convert,
