@@ -59,5 +59,7 @@ func words() []word {
 		{WordNotInit, "process 1 is not the keeper: the machine is not ours to end"},
 		{WordExists, "there is a service of that name already"},
 		{WordPersist, "a file of the configuration could not be written or removed"},
+		{WordProxyNotFound, "there is no proxy of that name"},
+		{WordInvalidProxy, "an address of a proxy, or something else of it, cannot be used"},
 	}
 }
