@@ -145,7 +145,6 @@ func TestXinetOutlivesServersAndUpgrades(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := in.xinets()
-	server = in.serverPID()
 	if err := syscall.Kill(in.keeperPID(), syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,8 @@ func words() []word {
 		{WordNoProc, "processes cannot be looked at: /proc is missing"},
 		{WordNotInit, "process 1 is not the keeper: the machine is not ours to end"},
 		{WordExists, "there is a service of that name already"},
+		{WordProxyNotFound, "there is no proxy of that name"},
+		{WordInvalidProxy, "an address of the proxy cannot be used, or something else of it is wrong"},
 		{WordPersist, "a file of the configuration could not be written or removed"},
 		{WordProxyNotFound, "there is no proxy of that name"},
 		{WordInvalidProxy, "an address of a proxy, or something else of it, cannot be used"},
