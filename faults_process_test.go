@@ -39,16 +39,21 @@ func ofUser(uid int) []process {
 }
 
 // explode starts a service with a fork bomb, of a user that has nothing else, and
-// returns when it has gone off.
+// returns when it has gone off. A bomb may come to its end by itself, where none of it
+// can fork any more; what is started beside it does not.
 func explode(t *testing.T, in *instance, uid int) {
 	t.Helper()
 	in.cue("fuse")
 	t.Cleanup(func() { os.Remove(in.path("fuse")) })
 	program := in.path("bomb")
 	executable(t, program, fmt.Appendf(nil, bomb, in.path("fuse")))
-	in.write("bomb", file("bomb", "sh -c 'setsid sh "+program+" & exec sleep 100000'", fmt.Sprintf("user = %d", uid),
+	in.write("bomb", file("bomb", "sh -c 'setsid sleep 100000 & setsid sh "+program+" & exec sleep 100000'", fmt.Sprintf("user = %d", uid),
 		noRestart, "stop_timeout_ms = 200", "[rlimits]", fmt.Sprintf("nproc = %d", bombMost), "[limits]", "tasks_max = 200"))
 	in.write("calm", file("calm", quiet))
+	in.until("the end of an earlier one", func() (string, bool) {
+		left := ofUser(uid)
+		return fmt.Sprint(left), len(left) == 0
+	})
 	in.launch()
 	in.waitState("bomb calm", "running")
 	in.until("an explosion", func() (string, bool) {

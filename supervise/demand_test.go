@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"zinit/reap"
+	"zinit/reap/reaptest"
 )
 
 // activates has somebody need a service for a second.
@@ -77,14 +78,17 @@ func TestThatItWasStartedByHandOutlivesTheServer(t *testing.T) {
 }
 
 func TestWhatCannotComeUpIsRefusedWithTheReason(t *testing.T) {
-	inHouse(t, []string{"bad exec=/missing restart=never status=stop", "lost requires=nobody", "slow"}, func(h *house) {
+	inHouse(t, []string{"bad exec=/missing restart=never status=stop", "lost requires=nobody", "slow", "idle status=stop"}, func(h *house) {
 		h.refused(h.activates("nobody"), NotFound, "service not found: nobody")
 		_, err := h.s.Release("nobody")
 		h.refused(err, NotFound, "service not found: nobody")
 		err = h.activates("bad")
 		h.refused(err, Unusable, "bad: it does not come up (failed: spawn error: /missing: no such file): zinit why bad and zinit logs bad tell more")
+		h.k.odds("slow", reaptest.Odds{Deaf: 100}) // or everything is over before the next call
+		h.ok(h.s.Restart("slow"))
+		h.pass(50 * ms)
 		h.s.Shutdown()
-		h.refused(h.activates("slow"), ShuttingDown, "slow: zinit is shutting down: start it after the next boot")
+		h.refused(h.activates("idle"), ShuttingDown, "idle: zinit is shutting down: start it after the next boot")
 	})
 }
 

@@ -32,9 +32,11 @@ func TestWhatIsRemovedGoesWhenItIsDown(t *testing.T) {
 		h.pass(50 * ms)
 		h.is("slow stopping (stop asked for), stays running, needs failed (missing dependency 'quick')")
 		h.timersAre("")
-		if n := h.s.core.going; n != 1 {
-			t.Errorf("%d are going", n)
-		}
+		h.s.ask(func(c *core) {
+			if c.going != 1 {
+				t.Errorf("%d are going", c.going)
+			}
+		})
 		h.pass(2 * time.Second)
 		h.is("stays running, needs failed (missing dependency 'quick')")
 	})

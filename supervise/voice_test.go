@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,17 +31,36 @@ func (*oneLine) Drain(string, func()) {}
 
 // A slowVoice says what is left to say a second after it is asked for it.
 type slowVoice struct {
-	say  func()
-	asks int
+	mu   sync.Mutex
+	say  func() // guarded by mu
+	asks int    // guarded by mu
+}
+
+func (v *slowVoice) says(what func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.say = what
+}
+
+// asked is how often it was.
+func (v *slowVoice) asked() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asks
 }
 
 func (*slowVoice) Open(*config.Service, uint64) (Voice, error) { return Voice{}, nil }
 func (*slowVoice) Close(string)                                {}
 func (v *slowVoice) Drain(_ string, done func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.asks++
 	time.AfterFunc(time.Second, func() {
-		if v.say != nil {
-			v.say()
+		v.mu.Lock()
+		say := v.say
+		v.mu.Unlock()
+		if say != nil {
+			say()
 		}
 		done()
 	})
@@ -55,22 +75,22 @@ func TestNobodyIsBlamedBeforeHeIsHeard(t *testing.T) {
 		h.s.core.Ears = voice
 		h.boot(services(t, "web notify watchdog=5s restart=never"), h.k.inventory())
 		defer h.close()
-		voice.say = func() { h.s.Notify("web", Notice{Ready: true}) }
+		voice.says(func() { h.s.Notify("web", Notice{Ready: true}) })
 		h.pass(30500 * ms)
 		h.is("web starting")
 		h.pass(time.Second)
 		h.is("web running")
-		voice.say = func() { h.s.Notify("web", Notice{Alive: true}) }
+		voice.says(func() { h.s.Notify("web", Notice{Alive: true}) })
 		h.pass(6 * time.Second)
 		h.is("web running")
-		voice.say = nil
+		voice.says(nil)
 		h.pass(5 * time.Second)
 		h.is("web running")
 		h.k.take()
 		h.pass(time.Second)
 		h.did("ABRT web")
-		if voice.asks != 3 { // its end is no surprise any more
-			t.Errorf("it was asked %d times", voice.asks)
+		if n := voice.asked(); n != 3 { // its end is no surprise any more
+			t.Errorf("it was asked %d times", n)
 		}
 	})
 }
@@ -91,7 +111,7 @@ func TestLastWordsComeBeforeTheEnd(t *testing.T) {
 				h.pass(10 * ms)
 				heir := 0
 				h.k.with(func(s *reaptest.Sim) { heir = s.Fork("web") })
-				voice.say = func() { h.s.Notify("web", Notice{MainPID: heir}) }
+				voice.says(func() { h.s.Notify("web", Notice{MainPID: heir}) })
 				if another {
 					h.s.Leave()
 					<-h.s.Done()
@@ -105,10 +125,10 @@ func TestLastWordsComeBeforeTheEnd(t *testing.T) {
 				h.is("web running")
 				h.pass(200 * ms)
 				h.is("web running")
-				if v := h.s.Snapshot().Find("web"); v.Pid != heir || v.Run != 1 || voice.asks != 1 {
-					t.Errorf("its pid is %d in run %d, the heir is %d; asked %d times", v.Pid, v.Run, heir, voice.asks)
+				if v := h.s.Snapshot().Find("web"); v.Pid != heir || v.Run != 1 || voice.asked() != 1 {
+					t.Errorf("its pid is %d in run %d, the heir is %d; asked %d times", v.Pid, v.Run, heir, voice.asked())
 				}
-				voice.say = nil
+				voice.says(nil)
 				h.k.ends(t, "web", reap.ExitCode(3))
 				h.pass(900 * ms)
 				h.is("web running")

@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"zinit/sock"
@@ -16,26 +17,41 @@ import (
 )
 
 // toy has one service, which starts and stops at once.
-type toy struct{ state, target string }
+type toy struct {
+	mu            sync.Mutex
+	state, target string // guarded by mu
+}
 
-func (b *toy) List() (map[string]string, error) { return map[string]string{"redis": b.state}, nil }
+func (b *toy) List() (map[string]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return map[string]string{"redis": b.state}, nil
+}
 
 func (b *toy) Status(name string) (legacy.Status, error) {
 	if name != "redis" {
 		return legacy.Status{}, legacy.Unknown(name)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	pid := map[string]int{legacy.StateRunning: 812}[b.state]
 	return legacy.Status{Name: name, PID: pid, State: b.state, Target: b.target, After: map[string]string{}}, nil
 }
 
 func (b *toy) Start(context.Context, string) error {
-	b.state, b.target = legacy.StateRunning, legacy.TargetUp
+	b.become(legacy.StateRunning, legacy.TargetUp)
 	return nil
 }
 
 func (b *toy) Stop(context.Context, string) error {
-	b.state, b.target = legacy.Signaled(812, "SIGTERM"), legacy.TargetDown
+	b.become(legacy.Signaled(812, "SIGTERM"), legacy.TargetDown)
 	return nil
+}
+
+func (b *toy) become(state, target string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state, b.target = state, target
 }
 
 func (b *toy) Monitor(ctx context.Context, name string) error    { return b.Start(ctx, name) }
