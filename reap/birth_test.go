@@ -65,7 +65,22 @@ var birth = scenario{before: func() error {
 	return nil
 }}
 
-func wellBorn(pid int) error {
+// wellBorn waits for it: who has forked goes on when the new program has its memory,
+// and the kernel takes the old one's signal handlers away a moment later.
+func wellBorn(pid int) (err error) {
+	for late := time.After(patience); ; {
+		if err = isWellBorn(pid); err == nil {
+			return nil
+		}
+		select {
+		case <-late:
+			return err
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func isWellBorn(pid int) error {
 	for _, field := range []string{"SigBlk", "SigIgn", "SigCgt"} {
 		if strings.Trim(statusLine(pid, field), "0") != "" {
 			return fmt.Errorf("%s is %s", field, statusLine(pid, field))
