@@ -39,6 +39,10 @@ func run(what string, args []string) int {
 		return result(err)
 	case "orphans": // orphans N leaves N children to process 1 and waits until they are reaped
 		return orphans(number(args))
+	case "crowd": // crowd N leaves N dead children to process 1 for each SIGUSR1
+		return crowd(number(args))
+	case "last": // last CODE ends with it on SIGUSR1
+		return last(number(args))
 	case "leave":
 		return result(start("exit", "0"))
 	case "terminal": // shows what a terminal is good for
