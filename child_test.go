@@ -16,6 +16,8 @@ const childVar = "ZINIT_CHILD"
 // code. Add to it what a test needs.
 var children = map[string]func() int{
 	"echo": echo,
+	// See the tests of sockets that services are given.
+	"given": given,
 	// Ends at the first TERM, with code 0.
 	"serve": func() int {
 		term := make(chan os.Signal, 1)

@@ -51,7 +51,7 @@ func documentedKeys(t *testing.T) (rows [][3]string) {
 // keyCases are the keys that need something to run.
 func keyCases(t *testing.T, in *instance) map[string]keyCase {
 	port := strconv.Itoa(freePorts(t, 1)[0])
-	other := strconv.Itoa(freePorts(t, 1)[0])
+	other, third := strconv.Itoa(freePorts(t, 1)[0]), strconv.Itoa(freePorts(t, 1)[0])
 	master, tty := terminal(t)
 	t.Cleanup(func() { master.Close() }) // nobody closes it before
 	notify := acts(t, "tell", "READY=1", "serve")
@@ -76,6 +76,9 @@ func keyCases(t *testing.T, in *instance) map[string]keyCase {
 		"service.tty":                  {replace: []string{"/dev/tty1", tty}},
 		"service.requires_limits":      {beside: "[limits]\ntasks_max = 5\n[service]", may: "a limit cannot be put in force"},
 		"lifecycle.restart":            {},
+		"socket.listen":                {replace: []string{`127.0.0.1:8081", "unix:`, "127.0.0.1:" + third + `", "unix:` + in.dir}},
+		"socket.user":                  {root: true},
+		"socket.group":                 {root: true},
 		"rlimits.nofile":               hard, "rlimits.nice": hard, "rlimits.rtprio": hard, "rlimits.memlock": hard,
 		"rlimits.core": hard, "rlimits.msgqueue": hard, "rlimits.sigpending": hard, "rlimits.stack": hard, "rlimits.nproc": hard,
 	}
@@ -97,6 +100,7 @@ func keyFile(in *instance, table, key, example, address string, c keyCase) strin
 	head := map[string][]string{
 		"health": {`type = "http"`, `target = "http://` + address + `/204"`},
 		"timer":  {`on_calendar = "@daily"`},
+		"socket": {fmt.Sprintf("listen = %q", "unix:"+in.path("run/"+key))},
 	}[table]
 	if key != "expect_status" {
 		for i := range head {
@@ -187,7 +191,7 @@ func TestTheExampleOfEachDocumentedKeyRuns(t *testing.T) {
 			continue
 		}
 		text := keyFile(in, row[0], row[1], row[2], address, c)
-		if row[1] == "name" {
+		if row[1] == "name" && row[0] != "socket" {
 			name = regexp.MustCompile(`name = "(.*)"`).FindStringSubmatch(row[2])[1]
 		}
 		in.write(name+".toml", text)

@@ -188,20 +188,22 @@ func (l *Listener) own(owner Owner) error {
 }
 
 // Own gives the socket's file, if it has one, the mode and the owner of its Address.
-func (l *Listener) Own(owner Owner) error {
-	path := l.Address.File()
+func (l *Listener) Own(owner Owner) error { return own(l.Address, owner) }
+
+func own(a address.Address, owner Owner) error {
+	path := a.File()
 	if path == "" {
 		return nil
 	}
 	if owner == nil {
 		owner = numbers
 	}
-	uid, gid, err := owner(l.Address.User, l.Address.Group)
+	uid, gid, err := owner(a.User, a.Group)
 	if err == nil && (uid != -1 || gid != -1) {
 		err = os.Lchown(path, uid, gid)
 	}
 	if err == nil {
-		err = os.Chmod(path, fs.FileMode(mode(l.Address)))
+		err = os.Chmod(path, fs.FileMode(mode(a)))
 	}
 	return err
 }

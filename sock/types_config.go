@@ -18,6 +18,7 @@ type ServiceConfig struct {
 	// "SOFT:HARD".
 	Rlimits map[string]Scalar `json:"rlimits,omitempty" doc:"for each process, by name: a number, unlimited, or SOFT:HARD"`
 	Service Service           `json:"service"`
+	Socket  *Socket           `json:"socket,omitempty" doc:"what is listened on for it"`
 	Timer   *Timer            `json:"timer,omitempty" doc:"when it is started by itself"`
 }
 
@@ -121,6 +122,16 @@ type Timer struct {
 	OnBoot     string `json:"on_boot,omitempty" doc:"a duration: once, so long after the start of zinit"`
 	OnCalendar string `json:"on_calendar,omitempty" doc:"five fields as cron has them, or @daily"`
 	Persistent bool   `json:"persistent,omitempty" doc:"a missed start is made up for"`
+}
+
+// Socket is the part of a ServiceConfig about sockets that it is given.
+type Socket struct {
+	Backlog int64  `json:"backlog,omitempty" doc:"connections that wait to be accepted"`
+	Group   string `json:"group,omitempty" doc:"of socket files: a name or number"`
+	Listen  Names  `json:"listen" doc:"addresses, such as tcp:HOST:PORT and unix:/PATH"`
+	Mode    string `json:"mode,omitempty" doc:"of socket files, octal"`
+	Name    Names  `json:"name,omitempty" doc:"one for all of them, or one for each"`
+	User    string `json:"user,omitempty" doc:"of socket files: a name or number"`
 }
 
 // Dependencies is the part of a ServiceConfig that orders services.

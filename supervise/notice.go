@@ -33,7 +33,7 @@ type Notice struct {
 // says comes back by Supervisor.Notify. No method blocks. nil: nobody listens.
 type Ears interface {
 	// Open is called before the main process of a run is spawned, of services that
-	// say when they are ready or that they are alive.
+	// say when they are ready or that they are alive, or that are given sockets.
 	Open(s *config.Service, run uint64) (Voice, error)
 	// Drain passes on all that a service has said by now, and calls done exactly once
 	// after that, from any goroutine and not before it has returned.
@@ -42,7 +42,7 @@ type Ears interface {
 	Close(service string)
 }
 
-// A Voice is what one run is given to speak with.
+// A Voice is what one run is given to speak with, to its supervisor and to others.
 type Voice struct {
 	Env   []string   // variables on top of the service's
 	Files []*os.File // descriptors from 3 on; the caller of Open closes them when the order is given
@@ -50,7 +50,7 @@ type Voice struct {
 
 // openEars prepares a run that is about to be spawned.
 func (c *core) openEars(r *record, run uint64) (v Voice, err error) {
-	if !speaks(r.cfg) {
+	if !hasVoice(r.cfg) {
 		return Voice{}, nil
 	}
 	if c.Ears != nil {
@@ -63,6 +63,9 @@ func (c *core) openEars(r *record, run uint64) (v Voice, err error) {
 	}
 	return v, nil
 }
+
+// hasVoice reports a service whose main process is given more than its output.
+func hasVoice(s *config.Service) bool { return speaks(s) || s.Socket != nil }
 
 // speaks reports a service that says when it is ready.
 func speaks(s *config.Service) bool { return s.Type == config.TypeNotify || s.NotifyFD > 0 }

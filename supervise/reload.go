@@ -276,7 +276,7 @@ func (c *core) sweep() {
 		c.touch(r)
 		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last, r.hook.last)
 		c.Keeper.Ack(r.name, uint64(r.m.Last))
-		if speaks(r.cfg) && c.Ears != nil {
+		if hasVoice(r.cfg) && c.Ears != nil {
 			c.later(func() { c.Ears.Close(r.name) })
 		}
 		if r.hook.last > 0 {

@@ -175,7 +175,11 @@ func (e *ears) openLine(s *config.Service, run uint64) (v supervise.Voice, err e
 	l := &tongue{notify.NewLine(r), name, run}
 	e.lines[s.Name] = l
 	e.mu.Unlock()
-	for fd := 3; fd < s.NotifyFD; fd++ {
+	first := 3
+	if s.Socket != nil {
+		first += len(s.Socket.Listen) // see voices
+	}
+	for fd := first; fd < s.NotifyFD; fd++ {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if err != nil {
 			closeFiles(append(v.Files, r, w))

@@ -3,10 +3,11 @@ package server
 import (
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
-	"zinit/proxy/remote"
 
+	"zinit/proxy/remote"
 	"zinit/reap"
 	"zinit/reap/cgroup"
 	"zinit/supervise"
@@ -60,6 +61,32 @@ func (s *server) newProxies(keeper *reap.Client, launcher *launch.Launcher, inv 
 	x.adoptHelpers(inv)
 	x.adoptSockets(inv.Kept)
 	return x
+}
+
+// newSockets opens the sockets that services are given, before any of them starts, or
+// carries on with those of an earlier server.
+func (s *server) newSockets(set *config.Set, keeper *reap.Client, launcher *launch.Launcher, inv reap.Inventory) *sockets {
+	x := newSockets(keeper, func(user, group string) (int, int, error) {
+		return launcher.Owner(config.Identity{User: user, Group: group})
+	}, s.log)
+	x.adopt(inv.Kept)
+	lives := used(inv.Children)
+	x.sync(set.Services, func(service string) bool { return lives[service] })
+	return x
+}
+
+// provide has services be given sockets as they are configured now.
+func (s *server) provide(set *config.Set, only string) {
+	if s.sockets == nil {
+		return
+	}
+	lives := func(service string) bool { return s.mainPid(service) != 0 }
+	if only == "" {
+		s.sockets.sync(set.Services, lives)
+	} else if i := slices.IndexFunc(set.Services, func(svc *config.Service) bool { return svc.Name == only }); i >= 0 {
+		s.sockets.provide(set.Services[i], lives(only))
+	}
+	s.sup.Remember() // which ends in a turn of the loop, and so what the keeper is to hold leaves
 }
 
 // pidFileWait is shorter than the supervisor waits for an answer.

@@ -97,27 +97,30 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	launcher := newLauncher(keeper, lentStreams(e, flags), log)
 	s.gauge, s.brood = launcher, newBrood(inv.Children)
 	ears := s.newEars(place, keeper, launcher)
+	s.sockets = s.newSockets(set, keeper, launcher, inv)
 	parts := supervise.Parts{
 		Keeper: launcher, Logs: store, Prober: prober{},
 		OOM: launcher.OOM, Examine: launcher.Examine, Unfit: launcher.Unfit, Forget: launcher.Forget,
-		Cleaner: launcher, Finder: s.newFinder(launcher), Gate: s.newGate(launcher, log), Ears: ears,
+		Cleaner: launcher, Finder: s.newFinder(launcher), Gate: s.newGate(launcher, log), Ears: voices{ears, s.sockets},
 		Stamps: newStamps(flags.ConfigDir, os.Geteuid(), os.Getenv, log),
 		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: log,
 		Draining: func() {
 			s.manager.stopping()
 			s.proxies.stop()
+			s.sockets.stop()
 			keeper.Release(watchName)
 			hurry(store)
 		},
 	}
 	memory.parts(&parts)
 	s.proxies = s.newProxies(keeper, launcher, inv)
-	parts.Heard = func(ev reap.Event) { s.brood.heard(ev); s.proxies.heard(ev) }
+	parts.Heard = func(ev reap.Event) { s.brood.heard(ev); s.proxies.heard(ev); s.sockets.heard(ev) }
 	containParts(flags, keeper, &parts)
 	if flags.Pid1Mode {
 		shell := s.newEmergency(launcher, inv)
 		parts.Critical = shell.critical
-		parts.Heard = func(ev reap.Event) { s.brood.heard(ev); s.proxies.heard(ev); shell.heard(ev) }
+		others := parts.Heard
+		parts.Heard = func(ev reap.Event) { others(ev); shell.heard(ev) }
 	}
 	clockSet, unwatch, err := wallclock.Watch()
 	if err != nil {
@@ -142,6 +145,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	log.Info("started", "config_dir", flags.ConfigDir, "socket", flags.Socket, "services", len(set.Services), "pid", os.Getpid())
 	err = s.sup.Run(set, inv, func() {
 		s.proxies.sync(set.Proxies)
+		s.sockets.watch(s.sup.Activate)
 		// Not before: who asks early waits, instead of hearing of no services.
 		go serve()
 		keeper.Ready()
@@ -161,6 +165,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		return nil
 	}
 	s.proxies.stop() // which may be under way
+	s.sockets.stop()
 	s.leaveNothing()
 	messages.end(log)
 	if ln != nil {

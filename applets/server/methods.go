@@ -39,6 +39,7 @@ type server struct {
 	tellInit func(syscall.Signal) error // nil: process 1 is no keeper of ours
 
 	proxies *proxies
+	sockets *sockets // that services are given
 	manager notifier // that the keeper was started by, if it wants to know
 
 	// turn is taken by who changes the configuration: it has one place, from the

@@ -79,6 +79,7 @@ func (s *server) reread(ctx context.Context, p sock.ReloadParams) (result sock.R
 			if s.proxies != nil && p.Name == "" {
 				s.proxies.sync(set.Proxies)
 			}
+			s.provide(set, p.Name)
 			s.log.Info("reloaded", "added", len(ch.Added), "removed", len(ch.Removed), "changed", len(ch.Changed))
 			go s.saveCompiled()
 		}

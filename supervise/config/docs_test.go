@@ -49,6 +49,7 @@ var needed = map[string][]string{
 	"rlimits":      {"[service]", `name = "a"`, `exec = "b"`, "[rlimits]"},
 	"limits":       {"[service]", `name = "a"`, `exec = "b"`, "[limits]"},
 	"timer":        {"[service]", `name = "a"`, `exec = "b"`, "[timer]", `on_calendar = "@daily"`},
+	"socket":       {"[service]", `name = "a"`, `exec = "b"`, "[socket]", `listen = "tcp:127.0.0.1:80"`},
 }
 
 // companions is what some keys mean nothing without.
@@ -69,8 +70,10 @@ var companions = map[string]string{
 // under the same key, and beside what the key needs.
 func with(section, key, line string) string {
 	var lines []string
+	own := false
 	for _, l := range needed[section] {
-		if !strings.HasPrefix(l, key+" =") {
+		own = own || l == "["+section+"]"
+		if !own || !strings.HasPrefix(l, key+" =") {
 			lines = append(lines, l)
 		}
 	}

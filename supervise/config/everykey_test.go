@@ -3,6 +3,8 @@ package config
 import (
 	"testing"
 	"time"
+
+	"zinit/proxy/address"
 )
 
 func calendar(t testing.TB, text string) *Calendar {
@@ -74,6 +76,12 @@ func everyKey(t testing.TB) *Service {
 		Timer: &Timer{
 			Every: 90 * time.Minute, OnBoot: 2 * time.Minute, Jitter: 30 * time.Second, Persistent: true,
 			Calendar: calendar(t, "*/10 8-18 * * mon-fri"),
+		},
+		Socket: &Socket{
+			Listen: []address.Address{
+				{Network: address.TCP, Host: "::1", Port: 8080}, {Network: address.Unix, Path: "/run/app.sock", Mode: 0o600, User: "5", Group: "g"},
+			},
+			Names: []string{"http", "local"}, Mode: 0o666, User: "www-data", Group: "33", Backlog: 64,
 		},
 	}
 }

@@ -1,5 +1,7 @@
 package config
 
+import "zinit/proxy/address"
+
 // One function per struct lists all its fields, in the order in which they are written.
 
 func (f *cached) fields(c *coder) {
@@ -44,6 +46,7 @@ func (s *Service) fields(c *coder) {
 	maybe(c, &s.Health, func(c *coder, h *Health) { h.fields(c) })
 	s.Logging.fields(c)
 	maybe(c, &s.Timer, func(c *coder, t *Timer) { t.fields(c) })
+	maybe(c, &s.Socket, func(c *coder, t *Socket) { t.fields(c) })
 }
 
 func (s *Service) head(c *coder) {
@@ -191,4 +194,21 @@ func (k *Calendar) fields(c *coder) {
 	num(c, &k.months)
 	num(c, &k.weekdays)
 	yes(c, &k.eitherDay)
+}
+
+func (t *Socket) fields(c *coder) {
+	list(c, &t.Listen, func(c *coder, a *address.Address) {
+		str(c, &a.Network)
+		str(c, &a.Host)
+		num(c, &a.Port)
+		str(c, &a.Path)
+		num(c, &a.Mode)
+		str(c, &a.User)
+		str(c, &a.Group)
+	})
+	strs(c, &t.Names)
+	num(c, &t.Mode)
+	str(c, &t.User)
+	str(c, &t.Group)
+	num(c, &t.Backlog)
 }

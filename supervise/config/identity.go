@@ -191,8 +191,7 @@ func getUmask(s *Service) any {
 	if s.Setup.Umask == nil {
 		return nil
 	}
-	text := strconv.FormatUint(uint64(*s.Setup.Umask), 8)
-	return strings.Repeat("0", max(0, 4-len(text))) + text
+	return octal(*s.Setup.Umask)
 }
 
 // within takes a number that may be negative.

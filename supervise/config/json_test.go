@@ -171,14 +171,14 @@ func TestAllThatIsNotAllowedIsReportedAtOnce(t *testing.T) {
 }
 
 func TestUnknownKeysBecomeWarnings(t *testing.T) {
-	s, warnings, err := FromJSON([]byte(`{"persist":true,"target":5,"socket":{},"config":{"a":null},
+	s, warnings, err := FromJSON([]byte(`{"persist":true,"target":5,"config":{"a":null},
 		"service":{"name":"a","exec":"b","commad":"x","stdni":"null"},
 		"lifecycle":{"stop_timeuot_ms":1},"dependencies":{"after":["a","c","c"]},"logging":{"forward":"x"}}`))
 	if s == nil || err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		"persist: is no part of a service", "target: is no part of a service", "config: is no part", "socket: this version has no [socket] yet",
+		"persist: is no part of a service", "target: is no part of a service", "config: is no part",
 		"service.commad: commad is not a key of [service]", "service.stdni: stdni is not a key of [service]: did you mean stdin?",
 		"lifecycle.stop_timeuot_ms: stop_timeuot_ms is not a key of [lifecycle]: did you mean stop_timeout_ms?",
 		"dependencies.after: names c twice", "dependencies.after: names the service itself", "logging.forward: has no effect",

@@ -20,7 +20,7 @@ func (s *Service) Same(o *Service) bool {
 // plainService says of every key what a service says that does not mention it.
 func plainService() *Service {
 	s := Default()
-	s.Health, s.Timer = newHealth(), &Timer{}
+	s.Health, s.Timer, s.Socket = newHealth(), &Timer{}, &Socket{}
 	return s
 }
 

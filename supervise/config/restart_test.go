@@ -15,7 +15,7 @@ const (
 		Requires After Wants Conflicts Awaits Health Logging Timer
 		Lifecycle.Restart Lifecycle.RestartExplicit Lifecycle.RestartDelay Lifecycle.RestartDelayMax Lifecycle.MaxRestarts
 		Lifecycle.StabilityPeriod Lifecycle.StartTimeout Lifecycle.StopTimeout Lifecycle.StopSignal Lifecycle.HookTimeout`
-	atStart = `Target Type Command.Argv Command.Shell Command.ShellWhy Dir Env EnvFiles InheritEnv Stdin TTY NotifyFD Watchdog PidFile
+	atStart = `Target Type Command.Argv Command.Shell Command.ShellWhy Dir Env EnvFiles InheritEnv Stdin TTY NotifyFD Watchdog PidFile Socket
 		RemainAfterExit Identity.User Identity.Group Identity.Groups
 		Setup.Umask Setup.Nice Setup.OOMScoreAdj Setup.Capabilities Setup.NoNewPrivs Setup.Rlimits
 		Hooks.StartPre Hooks.StartPost Limits.MemoryMax Limits.MemoryHigh Limits.MemoryMaxPercent Limits.MemoryHighPercent

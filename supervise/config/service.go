@@ -52,7 +52,8 @@ type Service struct {
 	Lifecycle Lifecycle
 	Health    *Health // nil: no health check
 	Logging   Logging
-	Timer     *Timer // nil: nothing starts it by itself
+	Timer     *Timer  // nil: nothing starts it by itself
+	Socket    *Socket // nil: it opens its own
 }
 
 // Oneshot reports that the service does its work and ends.

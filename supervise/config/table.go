@@ -87,6 +87,7 @@ var sections = [...]section{
 	{name: "rlimits", ours: true, keys: rlimitKeys[:]},
 	{name: "limits", ours: true, keys: limitKeys[:]},
 	{name: "timer", ours: true, keys: timerKeys[:]},
+	{name: "socket", ours: true, keys: socketKeys[:]},
 }
 
 // concerns tells whether the section has something to say about s.
@@ -102,6 +103,8 @@ func (sec *section) concerns(s *Service) bool {
 		return s.Limits != Limits{}
 	case "timer":
 		return s.Timer != nil
+	case "socket":
+		return s.Socket != nil
 	}
 	return !s.Target || sec.target
 }
@@ -134,7 +137,7 @@ var planned = [...]struct {
 	refuse      bool
 }{
 	{"service", "resource_limits", true},
-	{"socket", "", false},
+	{"socket", "accept max_connections", true},
 }
 
 // isPlanned tells whether a later version has the key (or, for "", the table),

@@ -181,6 +181,8 @@ func (f *file) service(root *tomlTable) *Service {
 				s.Health = newHealth()
 			case "timer":
 				s.Timer = &Timer{}
+			case "socket":
+				s.Socket = &Socket{}
 			}
 			f.section(s, sec, t)
 		}
