@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,7 @@ func BenchmarkContainer(b *testing.B) {
 	for _, peer := range [][]string{{"tini", "sleep", "60"}, {"dumb-init", "sleep", "60"}, {"s6-svscan", b.TempDir()}} {
 		boxPeer(b, peer)
 	}
+	boxFloor(b)
 }
 
 // boxRuns compares whole runs of a container whose command ends at once, in turns.
@@ -171,6 +173,40 @@ func boxPeer(b *testing.B, argv []string) {
 		<-time.After(5 * time.Millisecond)
 	}
 	b.Errorf("%s does not run", argv[0])
+}
+
+// boxFloor is what Go itself takes: a program of the packages of zinit that only waits,
+// at once, and when it has collected garbage and given memory back.
+func boxFloor(b *testing.B) {
+	waiter := filepath.Join(b.TempDir(), "waiter")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", waiter, "./testdata/bench/waiter")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, text)
+	}
+	syscall.Sync() // pages of a file that is not written yet count as dirty
+	for _, args := range [][]string{nil, {"give-back"}} {
+		cmd := exec.Command(waiter, args...)
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			b.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 16)); err != nil {
+			b.Error(err)
+		}
+		fmt.Printf("a program of the same packages that waits %v: %s\n", args, memoryOf(b, cmd.Process.Pid))
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			b.Error(err)
+		}
+	}
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -57,8 +57,10 @@ var arrows = map[string]string{
 	"sock":        "golang.org/x/sys/unix",
 	// A program that containers of tests run.
 	"testdata/container/app": "",
-	"sock/zinit":             "sock supervise/config/words supervise/config/yaml",
-	"sock/legacy":            "supervise/config/words",
+	// A program of the same size that only waits, for a benchmark.
+	"testdata/bench/waiter": "applets reap",
+	"sock/zinit":            "sock supervise/config/words supervise/config/yaml",
+	"sock/legacy":           "supervise/config/words",
 }
 
 // goFiles calls f for every Go file of the module.

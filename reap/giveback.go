@@ -16,20 +16,26 @@ import (
 // kernel read around those that were used. What is needed again is faulted in
 // again, from the page cache, in microseconds. Without /proc only the heap goes.
 func GiveBack() {
+	// To list them takes heap, too, and where the collector is off that stayed.
+	list := ownCleanMappings()
 	debug.FreeOSMemory()
-	exe, err := os.Readlink("/proc/self/exe")
-	if err != nil {
-		return
-	}
-	maps, err := os.Open("/proc/self/smaps")
-	if err != nil {
-		return
-	}
-	defer maps.Close()
-	for _, m := range cleanMappings(maps, exe) {
+	for _, m := range list {
 		// A hint; a kernel that refuses keeps the pages.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
 	}
+}
+
+func ownCleanMappings() []mapping {
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return nil
+	}
+	maps, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return nil
+	}
+	defer maps.Close()
+	return cleanMappings(maps, exe)
 }
 
 type mapping struct{ from, to uintptr }
