@@ -16,10 +16,11 @@ import (
 // library. A package that is not listed may import nothing of ours.
 var arrows = map[string]string{
 	".":                 "applets applets/env",
-	"applets":           "applets/env applets/initramfs applets/pid1 applets/power applets/prep applets/server applets/cli applets/xinet proxy/remote",
+	"applets":           "applets/env applets/initramfs applets/pid1 applets/power applets/prep applets/server applets/cli applets/sideros applets/xinet proxy/remote",
 	"applets/env":       "",
 	"applets/pid1":      "applets/env applets/pid1/host reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
 	"applets/pid1/host": "golang.org/x/sys/unix",
+	"applets/sideros":   "applets/env applets/cli applets/pid1 supervise/config",
 	"applets/power":     "applets/env sock golang.org/x/sys/unix",
 	"applets/initramfs": "applets/env",
 	// What it is ordered to do is reap's to describe; it knows nothing else.

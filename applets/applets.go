@@ -89,7 +89,7 @@ func find(all []Applet, argv []string, p place) (Applet, []string, bool) {
 	case p == ofContainer && !known(name), p == ofContainer && name == "zinit" && !hasCommand(rest):
 		name = "zinit-pid1"
 	}
-	if p == ofMachine && name != "init" && name != "zinit-server" {
+	if p == ofMachine && name != "init" && name != "start" && name != "zinit-server" {
 		name = "zinit-pid1"
 	}
 	args := append([]string{name}, rest...)

@@ -38,6 +38,8 @@ func TestDispatch(t *testing.T) {
 
 		{ofMachine, "/sbin/init quiet splash", "init quiet splash"},
 		{ofMachine, "/init", "init"},
+		{ofMachine, "/sbin/start init", "start init"},
+		{ordinary, "start start web", "start start web"},
 		{ofMachine, "/zinit list", "zinit-pid1 list"},
 		{ofMachine, "/bogus", "zinit-pid1"},
 		{ofMachine, "zinit-server -c /c", "zinit-server -c /c"},

@@ -3,6 +3,6 @@
 //
 // It owns the list of applets, from which the dispatch, the overview and the links
 // of --install all come. It promises that process 1 of a machine is always
-// zinit-pid1, whatever the name and the words. It refuses to know what an applet
+// the keeper, whatever the name and the words. It refuses to know what an applet
 // does.
 package applets

@@ -10,6 +10,7 @@ import (
 	"zinit/applets/power"
 	"zinit/applets/prep"
 	"zinit/applets/server"
+	"zinit/applets/sideros"
 	"zinit/applets/xinet"
 	"zinit/proxy/remote"
 )
@@ -21,6 +22,7 @@ func list() []Applet {
 		{Name: "zinit-server", Summary: "run services from a directory of files", Main: pid1.Standalone},
 		{Name: "zinit-pid1", Summary: "the same as process 1 of a machine or container", Main: pid1.Main},
 		{Name: "init", Summary: "zinit-pid1 with the flags of zinit 0.2", Main: initMain},
+		{Name: "start", Summary: "the program of sideros-start: start init, and its command line", Main: sideros.Main},
 		{Name: "zinit-initramfs", Summary: "write an image that a kernel boots", Main: writeInitramfs},
 		{Name: "xinet", Summary: "start a service for whoever connects, and carry the connections", Main: xinet.Main},
 		{Name: "poweroff", Summary: "end a machine whose process 1 is zinit", Init: true, Main: power.Main},

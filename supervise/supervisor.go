@@ -22,6 +22,8 @@ type Options struct {
 	// Hangup is called, on a goroutine of its own, when a reload is asked for by
 	// signal; nil: such signals are ignored.
 	Hangup func()
+	// Report is the same for an account of all services in the log.
+	Report func()
 }
 
 // A Supervisor is the loop and its front: its methods may be called from any
@@ -126,6 +128,9 @@ func (s *Supervisor) keeperLost(batch []reap.Event) bool {
 		case reap.Signaled:
 			if e.Signal == syscall.SIGHUP && s.opt.Hangup != nil {
 				go s.opt.Hangup()
+			}
+			if e.Signal == syscall.SIGUSR2 && s.opt.Report != nil {
+				go s.opt.Report()
 			}
 		}
 		s.core.keeperEvent(ev)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -142,7 +143,7 @@ func (s *session) program(server int) (string, error) {
 // when a server that runs that has lived through its probation, or the keeper went
 // back to the program from before, which may be nil.
 func (s *session) replace(keeper, old int, target, name string, before os.FileInfo, limit time.Duration) (sock.Ping, error) {
-	if err := s.host.kill(keeper, syscall.SIGUSR1); err != nil {
+	if err := s.host.kill(keeper, s.host.replaces(old)); err != nil {
 		return sock.Ping{}, fmt.Errorf("cannot signal the keeper (pid %d): %s: run zinit upgrade as its user", keeper, bareReason(err))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -172,6 +173,16 @@ func (s *session) replace(keeper, old int, target, name string, before os.FileIn
 			return now, fmt.Errorf("no server of %s has proved itself within %s", name, limit)
 		}
 	}
+}
+
+// replaces is the signal by which a keeper replaces its server: the command line of the
+// server tells whether SIGUSR1 means something else.
+func (h host) replaces(server int) syscall.Signal {
+	line, err := os.ReadFile(h.path(server, "cmdline"))
+	if err == nil && slices.Contains(strings.Split(string(line), "\x00"), env.ReportFlag) {
+		return env.ReplaceSignal
+	}
+	return syscall.SIGUSR1
 }
 
 // meet asks whoever answers now who it is, over a connection of its own.

@@ -30,4 +30,7 @@ const (
 	DefaultConfig = "/etc/zinit/services"
 	LegacyConfig  = "/etc/zinit" // files *.yaml of zinit 0.2, beside DefaultConfig
 	DefaultSocket = "/run/zinit.sock"
+	// Where sideros-start has its services and its global file.
+	SiderosServices = "/etc/sideros/services"
+	SiderosFile     = "/etc/sideros/start.toml"
 )

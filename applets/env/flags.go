@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -27,6 +28,13 @@ type ServerFlags struct {
 	// Container says that the machine is not ours, whatever the kernel shows.
 	Container bool
 
+	// LogFile gets the server's own log instead of standard error, when it can be written.
+	LogFile string
+
+	// ReportOnUsr1 has SIGUSR1 write the states of all services to the log. What that
+	// does otherwise, ReplaceSignal does.
+	ReportOnUsr1 bool
+
 	// StopTimeout bounds a whole shutdown; zero: nobody has said how long it may take.
 	StopTimeout time.Duration
 
@@ -37,6 +45,13 @@ type ServerFlags struct {
 	// Help and Version ask for a text instead of a server.
 	Help, Version bool
 }
+
+// ReplaceSignal has a keeper replace its server, as SIGUSR1 does unless that means
+// something else.
+const ReplaceSignal = syscall.Signal(34 + 8)
+
+// ReportFlag sets ReportOnUsr1; on the command line of a server it tells who looks there.
+const ReportFlag = "--report-on-usr1"
 
 // LogLevels lists the levels that --log-level takes, most talkative first.
 func LogLevels() []string { return []string{"trace", "debug", "info", "warn", "error"} }
@@ -167,6 +182,10 @@ func (d Dialect) table() []serverFlag {
 		container,
 		{[]string{"--stop-timeout"}, "TIME", "bound of a whole shutdown, as 8s or 1m30s (in a container 8s)",
 			func(f *ServerFlags, v string) (err error) { f.StopTimeout, err = stopTimeout(v); return err }},
+		{[]string{"--log-file"}, "PATH", "append the server's own log to it",
+			func(f *ServerFlags, v string) (err error) { f.LogFile, err = filepath.Abs(v); return err }},
+		{[]string{ReportFlag}, "", "SIGUSR1 logs the states of all services",
+			func(f *ServerFlags, _ string) error { f.ReportOnUsr1 = true; return nil }},
 		{[]string{"--pid1-mode"}, "", "load the system directory too, as under process 1",
 			func(f *ServerFlags, _ string) error { f.Pid1Mode = true; return nil }},
 		{[]string{"--single"}, "", "for repair: start what is of the system, and a shell on the console",
@@ -243,6 +262,12 @@ func (f ServerFlags) Args() []string {
 	}
 	if f.Container {
 		args = append(args, "--container")
+	}
+	if f.LogFile != "" {
+		args = append(args, "--log-file="+f.LogFile)
+	}
+	if f.ReportOnUsr1 {
+		args = append(args, ReportFlag)
 	}
 	if f.StopTimeout != 0 {
 		args = append(args, "--stop-timeout="+f.StopTimeout.String())

@@ -61,6 +61,18 @@ func (e *Env) SocketCandidates(flag string) []string {
 	return list
 }
 
+// StartFile is the global file of sideros-start: ZINIT_START_FILE, or
+// /etc/sideros/start.toml.
+func (e *Env) StartFile() string {
+	if path := e.Getenv("ZINIT_START_FILE"); path != "" {
+		return path
+	}
+	return SiderosFile
+}
+
+// SocketIn is the socket of a server whose runtime directory sideros-start was told.
+func SocketIn(runtime string) string { return filepath.Join(runtime, "zinit.sock") }
+
 // LogLevel is the flag's value when it is not empty, then ZINIT_LOG_LEVEL, then
 // RUST_LOG (an alias kept for users of the original), then the other one.
 func (e *Env) LogLevel(flag, other string) string {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zinit/applets/env"
 	"zinit/reap"
 )
 
@@ -22,6 +23,7 @@ type keeper struct {
 	argv   []string // of the server
 	// contained: what runs here is a container, whoever its process 1 is.
 	contained bool
+	reports   bool     // SIGUSR1 asks for a report
 	births    chan any // how the start that is under way ended: started or notStarted
 
 	applet     []string // the name under which this program was found, and its arguments
@@ -206,6 +208,14 @@ func (k *keeper) signalServer(sig syscall.Signal) {
 func (k *keeper) signalled(sig os.Signal) {
 	s, ok := sig.(syscall.Signal)
 	if !ok {
+		return
+	}
+	switch {
+	case s == env.ReplaceSignal:
+		s = unix.SIGUSR1
+	case s == unix.SIGUSR1 && k.reports:
+		// Between keeper and server SIGUSR1 means to leave.
+		k.reap.Tell(unix.SIGUSR2)
 		return
 	}
 	goal, ends := goalOf(s, k.life.role)

@@ -150,6 +150,7 @@ func newKeeper(l life, flags env.ServerFlags, console *console, signals <-chan o
 		binary:     thisBinary(),
 		argv:       append([]string{"zinit-child"}, flags.Args()...),
 		contained:  flags.Container,
+		reports:    flags.ReportOnUsr1,
 		births:     make(chan any, 1),
 		rehearsals: make(chan rehearsal, 1),
 	}

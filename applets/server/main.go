@@ -45,9 +45,13 @@ func Main(e *env.Env) int {
 		fmt.Fprintf(e.Stderr, "zinit-server: %v\n", err)
 		return env.ExitUsage
 	}
-	out := logline.NewPatient(e.Stderr)
+	to, opened := logTo(e, flags)
+	out := logline.NewPatient(to)
 	defer out.Flush()
-	log := logline.New(out, flags.LogLevel, isTerminal(e.Stderr) && e.Getenv("NO_COLOR") == "")
+	log := logline.New(out, flags.LogLevel, isTerminal(to) && e.Getenv("NO_COLOR") == "")
+	if opened != nil {
+		log.Warn("the log goes to standard error", "error", opened)
+	}
 	if err := run(e, flags, log); err != nil {
 		log.Error("cannot go on: " + err.Error())
 		return env.ExitFailed
@@ -128,7 +132,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	} else {
 		defer unwatch()
 	}
-	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup, ClockSet: clockSet})
+	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup, Report: s.report, ClockSet: clockSet})
 	watchLogs(store, inv.Kept[watchName], keeper, s.stirred, log)
 	messages := s.openOutlets(e, inv.Kept, keeper)
 	defer s.leaveOnSignal()()

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Start is the global file of sideros-start, start.toml. What it does not say is empty.
+type Start struct {
+	Hostname    string
+	ServicesDir string // absolute
+	RuntimeDir  string // absolute
+	LogLevel    string // trace, debug, info, warn or error
+	LogFile     string // absolute; empty: where the server's log goes anyway
+}
+
+// startKey is one key of start.toml.
+type startKey struct {
+	table, key string
+	set        func(s *Start, text string) (wrong string)
+}
+
+// startKeys are the keys of start.toml.
+func startKeys() []startKey {
+	path := func(at func(*Start) *string) func(*Start, string) string {
+		return func(s *Start, text string) string {
+			if !filepath.IsAbs(text) {
+				return "must be an absolute path"
+			}
+			*at(s) = filepath.Clean(text)
+			return ""
+		}
+	}
+	return []startKey{
+		{"init", "hostname", func(s *Start, text string) string {
+			if text == "" || len(text) > 64 || strings.ContainsAny(text, " \t\r\n/\x00") {
+				return "must be a name of at most 64 characters"
+			}
+			s.Hostname = text
+			return ""
+		}},
+		{"init", "services_dir", path(func(s *Start) *string { return &s.ServicesDir })},
+		{"init", "runtime_dir", path(func(s *Start) *string { return &s.RuntimeDir })},
+		{"logging", "level", func(s *Start, text string) string {
+			if !slices.Contains([]string{"trace", "debug", "info", "warn", "error"}, text) {
+				return "must be trace, debug, info, warn or error"
+			}
+			s.LogLevel = text
+			return ""
+		}},
+		{"logging", "output", func(s *Start, text string) string {
+			file, isFile := strings.CutPrefix(text, "file:")
+			switch {
+			case text == "journal":
+				file = ""
+			case !isFile || !filepath.IsAbs(file):
+				return `must be "journal", or "file:" and an absolute path`
+			}
+			s.LogFile = file
+			return ""
+		}},
+	}
+}
+
+// LoadStart reads the global file of sideros-start. One that does not exist says
+// nothing, and is no problem. What is wrong is left out and reported: a machine that
+// starts has to make the best of it.
+func LoadStart(path string) (Start, []Problem) {
+	var s Start
+	f := &file{path: path, lines: map[string]int{}}
+	text, st, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, []Problem{{File: path, Severity: Error, Message: err.Error()}}
+	}
+	if why := distrust(path, st); why != "" {
+		f.report(distrusted(), 0, "", "%s", why)
+		if f.failed {
+			return s, f.problems()
+		}
+	}
+	g, bad := newGuard(text)
+	if g == nil {
+		f.add(bad...)
+		return s, f.problems()
+	}
+	g.run()
+	f.add(g.findings...)
+	if g.fatal {
+		return s, f.problems()
+	}
+	root, wrong := g.decode()
+	if wrong != nil {
+		f.add(*wrong)
+		return s, f.problems()
+	}
+	f.start(&s, root)
+	return s, f.problems()
+}
+
+// start reads what was decoded.
+func (f *file) start(s *Start, root *tomlTable) {
+	keys := startKeys()
+	for _, e := range root.entries {
+		t, ok := e.value.(*tomlTable)
+		if !ok || e.key != "init" && e.key != "logging" && e.key != "defaults" {
+			f.report(Warning, e.line, e.key, "has no effect: the tables are [init], [logging] and [defaults], remove it")
+			continue
+		}
+		for _, k := range t.entries {
+			f.startKey(s, keys, e.key, k)
+		}
+	}
+}
+
+func (f *file) startKey(s *Start, keys []startKey, table string, e tomlEntry) {
+	full := table + "." + e.key
+	i := slices.IndexFunc(keys, func(k startKey) bool { return k.table == table && k.key == e.key })
+	if i < 0 {
+		why := "is not a key of that table: remove it"
+		if table == "defaults" {
+			why = "has no effect: say it in the files of the services"
+		}
+		f.report(Warning, e.line, full, "%s", why)
+		return
+	}
+	text, ok := e.value.(string)
+	if !ok {
+		f.report(Error, e.line, full, "must be a text in quotes, not %s", describe(e.value))
+		return
+	}
+	if wrong := keys[i].set(s, text); wrong != "" {
+		f.report(Error, e.line, full, "%s, not %q", wrong, text)
+	}
+}
