@@ -191,4 +191,10 @@ func TestWhoComesToItsSocketStartsAService(t *testing.T) {
 			return fmt.Sprint(string(text), err), string(text) == want
 		})
 	}
+	in.shutdown()
+	for name, there := range map[string]bool{"web.sock": false, "log.sock": false, "pipe.fifo": true} {
+		if _, err := os.Lstat(at(name)); (err == nil) != there {
+			t.Errorf("%s is there after the end: %v", name, !there)
+		}
+	}
 }

@@ -34,6 +34,7 @@ type demand struct {
 // guarded by the mutex of the sockets.
 type calls struct {
 	busy, again bool
+	bad         bool      // it has ended badly while it was busy
 	began       time.Time // the last start
 	failures    int       // in a row, each soon after a start
 	since       time.Time // of the starts that are counted
@@ -91,12 +92,15 @@ func (x *sockets) came(service string, o *outfit) {
 	err := x.demand.activate(context.Background(), service)
 	x.mu.Lock()
 	o.busy = false
+	again, bad := o.again, o.bad
+	o.again, o.bad = false, false
 	if err != nil {
-		o.again = false
 		x.log.Warn("who has come to its socket waits: "+err.Error(), "service", service)
+	}
+	switch {
+	case err != nil || bad:
 		x.failedLocked(service, o)
-	} else if o.again {
-		o.again = false
+	case again:
 		x.armLocked(service)
 	}
 }
@@ -135,7 +139,9 @@ func (x *sockets) heard(ev reap.Event) {
 	o := x.of[key]
 	switch {
 	case o == nil:
-	case !well && !o.busy && time.Since(o.began) < startsWithin:
+	case !well && o.busy:
+		o.bad = true
+	case !well && time.Since(o.began) < startsWithin:
 		x.failedLocked(key, o)
 	case o.starts >= startsAtOnce && time.Since(o.since) < startsWithin:
 		x.pauseLocked(key, o, startsWithin)
