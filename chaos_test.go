@@ -23,7 +23,7 @@ const (
 )
 
 // chaosShort is how long it takes among the other tests.
-const chaosShort = 20 * time.Second
+const chaosShort = time.Minute
 
 // TestChaos has services write, crash, restart, start and stop while the server is
 // killed, stopped and replaced at random moments, and looks whether anything was

@@ -200,6 +200,7 @@ func TestFault60TheServerGoesOnWithoutItsRuntimeDirectory(t *testing.T) {
 		"talks": file("talks", `sh -c "while :; do date +%N; sleep 0.02; done"`, "[logging]", fmt.Sprintf("file = %q", "/dev/null")),
 	})
 	d := in.observed("a", "still")
+	in.write("told", file("told", acts(t, "await", in.path("go"), "tell", "READY=1", "serve"), `type = "notify"`))
 	in.launch()
 	in.lived("a", d, 1)
 	if _, err := in.dial().Monitor(shortly(t), described("brief", quiet)); err != nil {
@@ -228,6 +229,12 @@ func TestFault60TheServerGoesOnWithoutItsRuntimeDirectory(t *testing.T) {
 			return fmt.Sprint(err), err == nil
 		})
 	}
+	in.until("the notify socket to be made again", func() (string, bool) {
+		names, err := os.ReadDir(filepath.Join(dir, "notify"))
+		return fmt.Sprint(names, err), len(names) == 1
+	})
+	in.cue("go")
+	in.waitState("told", "running")
 	check = in.untouched("a", "talks", "brief")
 	in.killServer()
 	check()

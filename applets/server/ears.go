@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strconv"
@@ -121,6 +122,21 @@ func (e *ears) listenLocked(service string, uid, gid int) (*mouth, error) {
 	e.sockets[service] = m
 	go e.hear(service, sock)
 	return m, nil
+}
+
+// listenAgain makes the sockets whose files are gone again: a service goes on with the
+// path that it was given. One whose owner is not known is made at its next start.
+func (e *ears) listenAgain() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for service, m := range e.sockets {
+		if _, err := os.Lstat(m.Path()); !errors.Is(err, fs.ErrNotExist) || m.Path()[0] == '@' || m.uid == anyone {
+			continue
+		}
+		if _, err := e.listenLocked(service, m.uid, m.gid); err != nil {
+			e.log.Warn("what it says is not heard until it is restarted", "service", service, "error", err)
+		}
+	}
 }
 
 // hear passes on what comes by a socket until it is closed.

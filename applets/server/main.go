@@ -100,12 +100,12 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	s.logs = store
 	launcher := newLauncher(keeper, lentStreams(e, flags), log)
 	s.gauge, s.brood = launcher, newBrood(inv.Children)
-	ears := s.newEars(place, keeper, launcher)
+	s.ears = s.newEars(place, keeper, launcher)
 	s.sockets = s.newSockets(set, keeper, launcher, inv)
 	parts := supervise.Parts{
 		Keeper: launcher, Logs: store, Prober: prober{},
 		OOM: launcher.OOM, Examine: launcher.Examine, Unfit: launcher.Unfit, Forget: launcher.Forget,
-		Cleaner: launcher, Finder: s.newFinder(launcher), Gate: s.newGate(launcher, log), Ears: voices{ears, s.sockets},
+		Cleaner: launcher, Finder: s.newFinder(launcher), Gate: s.newGate(launcher, log), Ears: voices{s.ears, s.sockets},
 		Stamps: newStamps(flags.ConfigDir, os.Geteuid(), os.Getenv, log),
 		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: log,
 		Draining: func() {
@@ -157,7 +157,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		// One after the other, so that there is a processor left for whoever asks: pipes
 		// and sockets hold what is in them.
 		go func() {
-			ears.adopt(inv.Kept) // first: ends are waiting for what was said before
+			s.ears.adopt(inv.Kept) // first: ends are waiting for what was said before
 			store.Adopted()
 			launcher.Tidy(used(inv.Children))
 			s.saveCompiled()

@@ -40,6 +40,7 @@ type server struct {
 
 	proxies *proxies
 	sockets *sockets // that services are given
+	ears    *ears    // that hear what services say
 	manager notifier // that the keeper was started by, if it wants to know
 
 	// turn is taken by who changes the configuration: it has one place, from the
