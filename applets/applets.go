@@ -80,6 +80,9 @@ func find(all []Applet, argv []string, p place) (Applet, []string, bool) {
 	if len(argv) > 1 {
 		rest = argv[1:]
 	}
+	if name == "zinit" && len(rest) > 1 && (rest[0] == "-d" || rest[0] == "--debug") && rest[1] == "init" {
+		rest = append([]string{rest[1], rest[0]}, rest[2:]...) // zinit 0.2 has the flag in front
+	}
 	known := func(name string) bool {
 		return slices.ContainsFunc(all, func(a Applet) bool { return a.Name == name })
 	}

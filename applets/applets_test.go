@@ -24,6 +24,8 @@ func TestDispatch(t *testing.T) {
 		{ordinary, "zinit server -c /c", "zinit-server -c /c"},
 		{ordinary, "zinit pid1 -c", "zinit-pid1 -c"},
 		{ordinary, "zinit init -c /c", "init -c /c"},
+		{ordinary, "zinit -d init -c /c", "init -d -c /c"},
+		{ordinary, "zinit -d list", "zinit -d list"},
 		{ordinary, "zinit zinit-server -V", "zinit-server -V"},
 		{ordinary, "zinit zinit-child", "zinit-child"},
 		{ordinary, "zinit zinit-bogus", ""},

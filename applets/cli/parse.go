@@ -33,6 +33,7 @@ func everywhere() []flag {
 		{"color", "", "WHEN", "auto, always or never"},
 		{"help", "h", "", "show help"},
 		{"version", "V", "", "show the version"},
+		{"debug", "d", "", "accepted for zinit 0.2, where it is for init"},
 		jsonFlag,
 	}
 }

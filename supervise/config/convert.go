@@ -84,6 +84,11 @@ func WriteNew(dir, name string, text []byte) (path string, err error) {
 // it fails old is as it was, and there is no new one. As with [Save] the error is the
 // reason alone.
 func Supersede(old, name string, text []byte) (path, kept string, err error) {
+	path = filepath.Join(filepath.Dir(old), name+".toml")
+	if filepath.Clean(old) == path {
+		kept, err = supersedeSame(path, text)
+		return path, kept, err
+	}
 	path, err = WriteNew(filepath.Dir(old), name, text)
 	if err != nil {
 		return path, "", err
@@ -104,4 +109,32 @@ func Supersede(old, name string, text []byte) (path, kept string, err error) {
 		return path, "", fmt.Errorf("cannot rename %s: %w", old, err)
 	}
 	return path, kept, syncDir(filepath.Dir(old))
+}
+
+// supersedeSame replaces the text of a file whose name stays, in one step.
+func supersedeSame(path string, text []byte) (kept string, err error) {
+	f, err := createBeside(filepath.Dir(path), nil)
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(f.Name()) // it has another name by then, or must not stay
+	if err := fill(f, text); err != nil {
+		return "", err
+	}
+	for i := range maxKept {
+		if kept = path + "~"; i > 0 {
+			kept = fmt.Sprintf("%s~%d~", path, i)
+		}
+		if err = os.Link(path, kept); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	if err != nil {
+		return "", reason(err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		_ = os.Remove(kept) // it is the file at path still
+		return "", reason(err)
+	}
+	return kept, syncDir(filepath.Dir(path))
 }
