@@ -61,7 +61,5 @@ func words() []word {
 		{WordProxyNotFound, "there is no proxy of that name"},
 		{WordInvalidProxy, "an address of the proxy cannot be used, or something else of it is wrong"},
 		{WordPersist, "a file of the configuration could not be written or removed"},
-		{WordProxyNotFound, "there is no proxy of that name"},
-		{WordInvalidProxy, "an address of a proxy, or something else of it, cannot be used"},
 	}
 }
