@@ -123,8 +123,8 @@ func TestFault19WithoutCgroupsTheTruthIsTold(t *testing.T) {
 	}
 	main := in.pid("bomb")
 	check := in.untouched("calm")
-	if out := in.must("stop", "bomb"); !strings.Contains(out, "Warning: bomb: ") || !strings.Contains(out, "have left their session live on, perhaps some of it (") {
-		t.Errorf("the stop says\n%s", out)
+	if out := in.must("stop", "--wait", "bomb"); !strings.Contains(out, "Warning: bomb: ") || !strings.Contains(out, "have left their session live on, perhaps some of it (") {
+		t.Errorf("the stop says\n%s\n%v", out, ofUser(uid))
 	}
 	in.waitState("bomb", "exited")
 	if p, ok := processOf(main); ok && p.state != "Z" {
