@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -78,10 +79,16 @@ func (f *file) kind(s *Service) {
 	}
 	for _, o := range onlyOf {
 		line := f.lines["service."+o.key]
-		if line == 0 || s.Type == o.kind || sectionNamed("service").find(o.key).isDefault(s, plainService()) {
+		if line == 0 || s.Type == o.kind {
 			continue
 		}
-		f.report(Error, line, "service."+o.key, "goes with type %s, and this is %s: write type = %s, or remove it",
+		severity := Error
+		if sectionNamed("service").find(o.key).isDefault(s, plainService()) {
+			if severity = Warning; f.wire { // clients send what they were told
+				continue
+			}
+		}
+		f.report(severity, line, "service."+o.key, "goes with type %s, and this is %s: write type = %s, or remove it",
 			typeWords[o.kind], typeWords[s.Type], inQuotes(typeWords[o.kind]))
 	}
 	if s.Oneshot() && s.Lifecycle.Restart == RestartOnSuccess {
@@ -150,6 +157,9 @@ func (f *file) sinks(s *Service) {
 				f.report(Warning, line, "logging."+key, "has no effect: %s", why)
 			}
 		}
+	}
+	if l.File != "" && !filepath.IsAbs(l.File) {
+		f.report(Warning, f.lines["logging.file"], "logging.file", "is a relative path: the file lies where the server was started, write an absolute one")
 	}
 	switch {
 	case l.File == "":
