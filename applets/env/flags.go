@@ -48,7 +48,7 @@ type ServerFlags struct {
 
 // ReplaceSignal has a keeper replace its server, as SIGUSR1 does unless that means
 // something else.
-const ReplaceSignal = syscall.Signal(34 + 8)
+const ReplaceSignal = syscall.Signal(34 + 9)
 
 // ReportFlag sets ReportOnUsr1; on the command line of a server it tells who looks there.
 const ReportFlag = "--report-on-usr1"

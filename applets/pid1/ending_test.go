@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"zinit/applets/env"
 )
 
 func TestSignalsAskForAnEnd(t *testing.T) {
@@ -27,6 +29,9 @@ func TestSignalsAskForAnEnd(t *testing.T) {
 		if g, ok := goalOf(sig, standalone); ok != (sig == unix.SIGTERM || sig == unix.SIGINT) || g != exit {
 			t.Errorf("standalone, signal %d: %v %v", sig, g, ok)
 		}
+	}
+	if g, ok := goalOf(env.ReplaceSignal, machine); ok {
+		t.Errorf("the signal that has the server replaced is the one for %v, too", g)
 	}
 	for g := exit; g <= switchRoot; g++ {
 		if g.String() == "" {
