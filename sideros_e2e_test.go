@@ -86,7 +86,7 @@ func TestTheProgramStart(t *testing.T) {
 	if in.serverPID() != server {
 		t.Error("the server is another one")
 	}
-	signal(34 + 8)
+	signal(34 + 9)
 	in.until("the next server", func() (string, bool) { return "", in.serverPID() != server })
 	start(0, "shutdown")
 	if code := in.exit(); code != 0 {
