@@ -99,6 +99,19 @@ func (s *session) readService(file string) (json.RawMessage, error) {
 	} else {
 		service, problems = config.LoadFile(file)
 	}
+	wrong := s.wrongOf(problems)
+	switch {
+	case service == nil:
+		return nil, fmt.Errorf("cannot add %s%s", file, wrong)
+	case service.Target:
+		return nil, fmt.Errorf("cannot add %s: it describes a target: put it beside the other files and run zinit reload", file)
+	}
+	return json.RawMessage(config.ToJSON(service)), nil
+}
+
+// wrongOf warns of what is doubtful about a file and returns what is wrong with it, each
+// on a line of its own.
+func (s *session) wrongOf(problems []config.Problem) string {
 	var wrong strings.Builder
 	for _, p := range problems {
 		if p.Severity == config.Warning {
@@ -108,13 +121,7 @@ func (s *session) readService(file string) (json.RawMessage, error) {
 		}
 		wrong.WriteString("\n  " + p.String())
 	}
-	switch {
-	case service == nil:
-		return nil, fmt.Errorf("cannot add %s%s", file, wrong.String())
-	case service.Target:
-		return nil, fmt.Errorf("cannot add %s: it describes a target: put it beside the other files and run zinit reload", file)
-	}
-	return json.RawMessage(config.ToJSON(service)), nil
+	return wrong.String()
 }
 
 // describing is the flags that describe a service.

@@ -68,17 +68,9 @@ func foreignFiles(places []string) ([]string, error) {
 // converted is a file as TOML. What of it is lost is told.
 func (s *session) converted(file string) (*config.Service, []byte, error) {
 	svc, problems := config.LoadFile(file)
-	var wrong strings.Builder
-	for _, p := range problems {
-		if p.Severity == config.Warning {
-			p.Severity = config.Error // that word is in front already
-			s.warn(p.String())
-			continue
-		}
-		wrong.WriteString("\n  " + p.String())
-	}
+	wrong := s.wrongOf(problems)
 	if svc == nil {
-		return nil, nil, fmt.Errorf("cannot convert %s%s", file, wrong.String())
+		return nil, nil, fmt.Errorf("cannot convert %s%s", file, wrong)
 	}
 	text, err := config.Brief(svc)
 	if err != nil {

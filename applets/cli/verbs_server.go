@@ -1,5 +1,11 @@
 package cli
 
+// endsTheMachine is the help of the verbs that do.
+const endsTheMachine = `Process 1 is told to, when it has proved to be the zinit whose server answers:
+it then stops everything within a known time. Otherwise only that server and
+its services are stopped, as by zinit shutdown.
+`
+
 // aboutServer is the verbs that concern the server or need none.
 func aboutServer() []verb {
 	return []verb{
@@ -34,30 +40,21 @@ off; in a container the container ends.
 		{
 			name:    "poweroff",
 			summary: "stop all services and power off the machine",
-			help: `Process 1 is told to, when it has proved to be the zinit whose server answers:
-it then stops everything within a known time. Otherwise only that server and
-its services are stopped, as by zinit shutdown.
-`,
+			help:    endsTheMachine,
 			example: "zinit poweroff",
 			run:     poweroff,
 		},
 		{
 			name:    "reboot",
 			summary: "stop all services and start the machine anew",
-			help: `Process 1 is told to, when it has proved to be the zinit whose server answers:
-it then stops everything within a known time. Otherwise only that server and
-its services are stopped, as by zinit shutdown.
-`,
+			help:    endsTheMachine,
 			example: "zinit reboot",
 			run:     reboot,
 		},
 		{
 			name:    "halt",
 			summary: "stop all services and leave the machine on",
-			help: `Process 1 is told to, when it has proved to be the zinit whose server answers:
-it then stops everything within a known time. Otherwise only that server and
-its services are stopped, as by zinit shutdown.
-`,
+			help:    endsTheMachine,
 			example: "zinit halt",
 			run:     halt,
 		},
