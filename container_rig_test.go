@@ -99,6 +99,20 @@ func makeBox(t testing.TB, args ...string) *box {
 	return &box{t: t, dir: dir, args: args, env: []string{"PATH=/bin", "HOME=/"}}
 }
 
+// startOnTerminal gives the container a terminal of its own. shown is what that shows.
+func (b *box) startOnTerminal(t *testing.T) (master *os.File, shown *record) {
+	t.Helper()
+	master, path := terminal(t)
+	slave, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.tty = slave
+	b.start()
+	slave.Close()
+	return master, newRecord(master)
+}
+
 // start runs the container.
 func (b *box) start() *box {
 	b.t.Helper()

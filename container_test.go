@@ -130,15 +130,7 @@ func TestContainerCommandBesideServices(t *testing.T) {
 func TestContainerOnATerminal(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, "zinit-pid1", "--container", "--log-level", "info", "--", "app", "terminal")
-	master, path := terminal(t)
-	slave, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.tty = slave
-	b.start()
-	slave.Close()
-	shown := newRecord(master)
+	master, shown := b.startOnTerminal(t)
 	defer func() {
 		if t.Failed() {
 			t.Logf("the terminal shows\n%s", shown)
@@ -169,15 +161,7 @@ func TestContainerOnATerminal(t *testing.T) {
 func TestContainerThatIsInterrupted(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, "zinit")
-	master, path := terminal(t)
-	slave, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.tty = slave
-	b.start()
-	slave.Close()
-	shown := newRecord(master)
+	master, shown := b.startOnTerminal(t)
 	b.says(shown, "web |\x1b[0m serving", "db |\x1b[0m serving")
 	if _, err := master.WriteString("\x03"); err != nil {
 		t.Fatal(err)
