@@ -32,6 +32,18 @@ func allDescriptors(pid int) (list []string) {
 	return list
 }
 
+// keeperDescriptors are those of the keeper without the one that tells when cgroups
+// are empty: the keeper opens that when it has to wait for one, and keeps it.
+func (c *chaos) keeperDescriptors() []string {
+	list := allDescriptors(c.keeperPID())
+	for i, d := range list {
+		if strings.HasSuffix(d, " anon_inode:inotify") {
+			return slices.Delete(list, i, i+1) // a second one is too many
+		}
+	}
+	return list
+}
+
 // rest waits until nothing happens any more and looks at what is left.
 func (c *chaos) rest() {
 	c.t.Helper()
@@ -54,7 +66,7 @@ func (c *chaos) rest() {
 		return
 	}
 	c.until("as few descriptors in the keeper as before", func() (string, bool) {
-		now := allDescriptors(c.keeperPID())
+		now := c.keeperDescriptors()
 		return fmt.Sprintf("%d were\n%s\nand %d are\n%s", len(c.before), strings.Join(c.before, "\n"), len(now), strings.Join(now, "\n")), len(now) <= len(c.before)
 	})
 	c.until("what a server needs at rest", func() (string, bool) {

@@ -202,7 +202,7 @@ func (c *chaos) begin() {
 	}
 	c.watch()
 	c.killer.kill("kill -9")
-	c.before = allDescriptors(c.keeperPID())
+	c.before = c.keeperDescriptors()
 	lives := c.haveLived(0)
 	c.zinit(append([]string{"start"}, rest...)...)
 	for _, name := range rest {

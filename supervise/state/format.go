@@ -80,6 +80,16 @@ func parseRecord(b []byte, sums *crc32.Table) (record, bool) {
 	return r, true
 }
 
+// torn reports whether b is the beginning of a record that is longer.
+func torn(b []byte) bool {
+	if len(b) < headSize {
+		return bytes.HasPrefix(b, mark[:]) || bytes.HasPrefix(mark[:], b)
+	}
+	keySize := int(binary.LittleEndian.Uint16(b[14:]))
+	valueSize := int(binary.LittleEndian.Uint32(b[16:]) &^ deleted)
+	return bytes.HasPrefix(b, mark[:]) && keySize <= MaxKey && valueSize <= MaxValue && len(b) < headSize+keySize+valueSize
+}
+
 // A Report says how much of a file could be read.
 type Report struct {
 	Records int // that were read
@@ -87,6 +97,9 @@ type Report struct {
 	// how many bytes were of no use.
 	Lost    uint64
 	Skipped int
+	// Torn is how many bytes there are of a last record whose writer was killed before
+	// all of it was there. Nothing was done yet on the strength of it.
+	Torn int
 	// Foreign says that nothing in the file looks like ours: it counts as empty.
 	Foreign bool
 }
@@ -105,6 +118,10 @@ func parse(text []byte, each func(record)) (last uint64, report Report) {
 		if !ok {
 			// The next mark may begin a sound record.
 			next := bytes.Index(rest[1:], mark[:])
+			if next < 0 && torn(rest) {
+				report.Torn = len(rest)
+				break
+			}
 			if next < 0 {
 				report.Skipped += len(rest)
 				break

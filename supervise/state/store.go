@@ -109,7 +109,7 @@ func (s *Store) adopt(f *os.File) (Report, error) {
 		if err == nil {
 			s.number, report = parse(text, s.take)
 		}
-		if err == nil && len(text) >= len(magic) && !report.Damaged() {
+		if err == nil && len(text) >= len(magic) && !report.Damaged() && report.Torn == 0 {
 			s.f, s.size, s.text = f, int64(len(text)), text
 			return report, nil
 		}
