@@ -33,8 +33,10 @@ readonly linux_flags='-s -w -E zinit/applets/pid1.entry'
 readonly plain_flags='-s -w'
 # Nothing is inlined in these packages, nor are there gaps before functions: that is
 # half a megabyte which makes nothing of ours quicker.
-readonly rare=(crypto/... encoding/asn1 fmt go.yaml.in/... log/... math/big net/...
-	regexp/... vendor/... zinit/applets/cli zinit/applets/initramfs zinit/supervise/config/...)
+readonly rare=(compress/... crypto/... encoding/asn1 fmt github.com/... go.yaml.in/... log/...
+	math/big net/... regexp/... text/... time vendor/... zinit/applets/... zinit/proxy/address
+	zinit/proxy/remote zinit/proxy/rules zinit/sock/legacy zinit/sock/zinit
+	zinit/supervise/config/... zinit/supervise/launch)
 
 help() {
 	cat <<'EOF'
