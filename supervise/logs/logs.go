@@ -231,10 +231,10 @@ func (l *Logs) Start(service string, number uint64) {
 
 func (l *Logs) start(service string, number uint64) {
 	sources, snk := l.sources(service, number)
-	each(sources, (*pump.Source).Start)
 	if snk != nil {
-		snk.reopen()
+		snk.reopen() // ahead of the first byte that this run writes
 	}
+	each(sources, (*pump.Source).Start)
 }
 
 // Discard says that the process of the run never existed: its pipes are closed.
