@@ -273,6 +273,7 @@ func (c *core) looked(r *record, o *Obstacle, err error) {
 	if waits && o != nil && g.old {
 		g.until = time.Time{}
 		c.lookAround(r)
+		c.conclude()
 		return
 	}
 	g.over()
