@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,6 +67,10 @@ func TestTheProgramStart(t *testing.T) {
 	start(1, "new", "talker", "true")
 
 	server := in.serverPID()
+	// By this zinit upgrade knows which signal replaces it.
+	if line, err := os.ReadFile("/proc/" + strconv.Itoa(server) + "/cmdline"); err != nil || !strings.Contains(string(line), "\x00--report-on-usr1\x00") {
+		t.Errorf("%q %v", line, err)
+	}
 	logged := func(text string) {
 		t.Helper()
 		in.until(text+" in the log", func() (string, bool) {

@@ -56,9 +56,9 @@ func TestMethodsOfTheLastReleasesOfZinit02(t *testing.T) {
 func TestTheLogOverTheMethodsOfZinit02(t *testing.T) {
 	h := newStoredHouse(t, map[string]string{"a.yaml": "exec: /play say=one,\n", "b.yaml": "exec: /play say=other,\n"})
 	h.wait("a b", "running")
-	reply := ""
+	reply, one := "", h.dial() // whose deadline bounds all of it
 	for !strings.Contains(reply, "one") {
-		reply = h.dial().ask(`{"jsonrpc":"2.0","id":1,"method":"stream_currentLogs","params":["a"]}`)
+		reply = one.ask(`{"jsonrpc":"2.0","id":1,"method":"stream_currentLogs","params":["a"]}`)
 	}
 	if want := `"result":["[-] a: ------------ [start] ------------","[+] a: one"]`; !strings.Contains(reply, want) {
 		t.Errorf("%s, want %s", reply, want)

@@ -32,12 +32,12 @@ type Set struct {
 // be read, or when we run as root and others could write to it; what is wrong with
 // one entry is a Problem in the Set. When several files hold a service of the same
 // name none of them is loaded.
-func LoadDir(dir string) (*Set, error) { return loadDir(dir, nil, isServiceFile) }
+func LoadDir(dir string) (*Set, error) { return loadDir(dir, nil, Defaults{}, isServiceFile) }
 
 // isServiceFile tells whether a file of that name describes a service.
 func isServiceFile(name string) bool { return strings.HasSuffix(name, ".toml") || isYAML(name) }
 
-func loadDir(dir string, cache *Cache, is func(name string) bool) (*Set, error) {
+func loadDir(dir string, cache *Cache, given Defaults, is func(name string) bool) (*Set, error) {
 	paths, st, err := filesOf(dir, is)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read configuration directory %s: %w", dir, reason(err))
@@ -46,7 +46,7 @@ func loadDir(dir string, cache *Cache, is func(name string) bool) (*Set, error) 
 	if why != "" && distrusted() == Error {
 		return nil, fmt.Errorf("cannot trust configuration directory %s: %w", dir, untrusted(why))
 	}
-	set := gather(loadAll(paths, cache))
+	set := gather(loadAll(paths, cache, given))
 	if why != "" {
 		set.Problems = slices.Insert(set.Problems, 0, Problem{File: dir, Severity: Warning, Message: why})
 	}
@@ -89,14 +89,14 @@ type loaded struct {
 }
 
 // loadAll loads files side by side: the decoder is what takes the time.
-func loadAll(paths []string, cache *Cache) []loaded {
+func loadAll(paths []string, cache *Cache, given Defaults) []loaded {
 	all := make([]loaded, len(paths))
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(4, runtime.GOMAXPROCS(0), len(paths)) {
 		workers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(paths)); i = next.Add(1) - 1 {
-				all[i] = load(paths[i], cache)
+				all[i] = load(paths[i], cache, given)
 			}
 		})
 	}
@@ -160,14 +160,13 @@ func nameKey(s *Service) string {
 // Error. It never blocks on what is no regular file. That others could write to
 // the file is an Error for root, and a Warning for everybody else.
 func LoadFile(path string) (*Service, []Problem) {
-	l := load(path, nil)
-	return l.onlyService()
+	return Defaults{}.LoadFile(path)
 }
 
 // LoadEither loads one file as LoadFile does, be it that of a service or of a proxy.
 // Both are nil when one of the problems is an Error.
 func LoadEither(path string) (*Service, *Proxy, []Problem) {
-	l := load(path, nil)
+	l := load(path, nil, Defaults{})
 	if l.proxy != nil && l.proxy.Name == "" {
 		l.proxy = nil
 	}
@@ -185,7 +184,7 @@ func (l *loaded) onlyService() (*Service, []Problem) {
 	return l.service, l.problems
 }
 
-func load(path string, cache *Cache) loaded {
+func load(path string, cache *Cache, given Defaults) loaded {
 	if l, ok := cache.find(path); ok {
 		return l
 	}
@@ -198,7 +197,7 @@ func load(path string, cache *Cache) loaded {
 		}
 		return loaded{path: path, problems: []Problem{problem}}
 	}
-	l := parse(path, text)
+	l := parse(path, text, given)
 	if why := distrust(path, st); why != "" {
 		p := Problem{File: path, Service: l.name(), Severity: distrusted(), Message: why}
 		if p.Severity == Error {

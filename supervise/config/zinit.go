@@ -22,13 +22,14 @@ const (
 // service that does not tell its own. The service is nil
 // when there is an Error among the problems; problems are sorted by line.
 func Parse(path string, text []byte) (*Service, []Problem) {
-	l := parse(path, text)
+	l := parse(path, text, Defaults{})
 	return l.onlyService()
 }
 
 // file is one file on its way into a Service.
 type file struct {
 	path       string
+	given      Defaults // for what it does not say
 	findings   []finding
 	refused    []string       // keys that the guard left out
 	lines      map[string]int // of the keys that are given, and of the tables
@@ -45,8 +46,8 @@ type file struct {
 	hooks        []pending
 }
 
-func parse(path string, text []byte) loaded {
-	f := &file{path: path, name: baseName(path), lines: make(map[string]int, 16)}
+func parse(path string, text []byte, given Defaults) loaded {
+	f := &file{path: path, given: given, name: baseName(path), lines: make(map[string]int, 16)}
 	read := f.read
 	switch {
 	case isYAML(path):
@@ -186,6 +187,9 @@ func (f *file) service(root *tomlTable) *Service {
 			}
 			f.section(s, sec, t)
 		}
+	}
+	if !s.Target {
+		f.given.apply(&s.Lifecycle, func(key string) bool { return f.lines["lifecycle."+key] > 0 })
 	}
 	f.check(s, tables)
 	return s

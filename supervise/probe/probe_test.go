@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait of the tests; nothing takes that long.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // eventually waits for a fact that nothing announces.
 func eventually(t *testing.T, what string, fact func() (string, bool)) {
