@@ -12,7 +12,7 @@ func TestFilesOfZinit02Run(t *testing.T) {
 	t.Parallel()
 	in := newInstance(t, nil)
 	script(t, in.path("works"), "echo \"$*|$MODE|$PWD\"; exec sleep 1000")
-	in.write("db.yaml", "exec: "+in.path("works")+" $HOME '*  *'\nenv: {MODE: 5}\ntest: test -e "+in.path("ready")+"\n")
+	in.write("db.yaml", "exec: "+in.path("works")+" $HOME '*  *'\nenv: {MODE: 5}\ntest: sh -c 'echo looking; test -e "+in.path("ready")+"'\n")
 	in.write("once.yaml", "exec: sh -c 'exit 0'\noneshot: true\nlog: none\n")
 	in.write("web.yaml", "exec: sleep 1000\nafter:\n- db\n- once\n- toml\n")
 	in.write("late.yaml", "exec: sleep 1000\nafter: [nobody]\n")
@@ -27,6 +27,13 @@ func TestFilesOfZinit02Run(t *testing.T) {
 	}
 	if out, code := in.zinit("check", in.config); code != 1 || !strings.Contains(out, "bad.yaml:2: oneshot: must be true or false, not 'yes'") {
 		t.Error(code, out)
+	}
+	in.until("what the test printed", func() (string, bool) {
+		out := in.must("log", "-s")
+		return out, strings.Contains(out, "[-] db/test: ------------ [start] ------------\n[+] db/test: looking\n")
+	})
+	if out := in.must("log", "-s", "db"); strings.Contains(out, "looking") {
+		t.Errorf("what the test printed is in the log of the service:\n%s", out)
 	}
 	if err := os.WriteFile(in.path("ready"), nil, 0o644); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,6 +31,16 @@ func (d Defaults) apply(l *Lifecycle, said func(key string) bool) {
 	} else {
 		l.RestartDelayMax = max(l.RestartDelay, l.RestartDelayMax)
 	}
+}
+
+// with is a text and the defaults that hold for it: both say whether anything changes.
+func (d Defaults) with(text []byte) []byte {
+	if d == (Defaults{}) {
+		return text
+	}
+	c := coder{}
+	d.fields(&c)
+	return append(c.buf, text...)
 }
 
 // Said is what the table [lifecycle] of a service has that says no less, by its keys:
@@ -76,14 +87,10 @@ func loadDefaults(path string) (Defaults, []Problem) {
 }
 
 // ofDefaults is the problems with the table [defaults], or the others.
-func ofDefaults(problems []Problem, wanted bool) (some []Problem) {
-	for _, p := range problems {
-		if table, _, _ := strings.Cut(p.Key, "."); (table == "defaults") == wanted {
-			p.Service = "" // it is that of no service
-			some = append(some, p)
-		}
-	}
-	return some
+func ofDefaults(problems []Problem, wanted bool) []Problem {
+	return slices.DeleteFunc(problems, func(p Problem) bool {
+		return (p.Key == "defaults" || strings.HasPrefix(p.Key, "defaults.")) != wanted
+	})
 }
 
 // DefaultsIn is what holds for the files of a directory: those of the user's have the

@@ -158,7 +158,7 @@ func TestDefaultsHoldForWhatFilesDoNotSay(t *testing.T) {
 	if want := d.Start + `:3: defaults.stop_timeout: must be a duration such as "5s" or "1m30s", of at most 24 days, not "soon"`; wrong != want {
 		t.Errorf("%s\nwant %s", wrong, want)
 	}
-	if _, problems := LoadStart(d.Start); problems != nil {
+	if _, problems := LoadStart(d.Start); len(problems) > 0 {
 		t.Errorf("it is said twice: %v", problems)
 	}
 }

@@ -59,7 +59,7 @@ func parse(path string, text []byte, given Defaults) loaded {
 	if f.failed || s == nil {
 		s = nil
 	} else {
-		s.Source, s.Digest = path, sha256.Sum256(text)
+		s.Source, s.Digest = path, sha256.Sum256(given.with(text))
 	}
 	if f.found != nil && f.failed {
 		f.found = &Proxy{} // a file of a proxy, but not a good one
