@@ -203,9 +203,9 @@ func (s *server) end(wire *sock.Server) {
 }
 
 // The server's memory: small at rest, with room for a burst of work (the
-// parser of a small file asks for 400 kB, uses a few of them and drops all; a
-// collection after every tenth file would take longer than the files). The limit
-// is in address space; a twentieth of it becomes memory.
+// parser asks for 400 kB each time, for a few small files, uses a part and drops all;
+// a collection after every tenth time would take longer than the files). The limit
+// is in address space; a part of it becomes memory.
 const (
 	restPercent = 50
 	burstLimit  = 256 << 20
