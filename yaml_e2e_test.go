@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -50,7 +52,12 @@ func TestFilesOfZinit02Run(t *testing.T) {
 // TestTheCommandLineOfZinit02Runs as scripts for it have it.
 func TestTheCommandLineOfZinit02Runs(t *testing.T) {
 	t.Parallel()
-	in := startServer(t, map[string]string{"redis.yaml": "exec: sh -c 'echo ready; exec sleep 1000'\nafter: [once]\n", "once.yaml": "exec: sh -c 'exit 0'\noneshot: true\n"})
+	in := newInstance(t, map[string]string{"redis.yaml": "exec: sh -c 'echo ready; exec sleep 1000'\nafter: [once]\n", "once.yaml": "exec: sh -c 'exit 0'\noneshot: true\n"})
+	program := filepath.Join(binDir(t), "zinit")
+	in.alter = func(cmd *exec.Cmd) {
+		cmd.Path, cmd.Args = program, []string{"zinit", "-d", "init", "-c", in.config, "-b", "100", "-s", in.socket}
+	}
+	in.launch()
 	in.must("wait", "redis", "--timeout", "30s")
 	if out := in.must("list", "--legacy"); out != "---\nonce: Success\nredis: Running\n" {
 		t.Error(out)
@@ -60,6 +67,12 @@ func TestTheCommandLineOfZinit02Runs(t *testing.T) {
 	}
 	if out, code := in.zinit("monitor", "redis"); code != 1 || !strings.Contains(out, `service "redis" already monitored`) {
 		t.Error(code, out)
+	}
+	if out, code := in.zinit("monitor", "nosuch"); code != 1 || !strings.Contains(out, "failed to load service config: there is no file of nosuch, or it is wrong: zinit check tells") {
+		t.Error(code, out)
+	}
+	if out := in.must("-V"); !strings.HasPrefix(out, "zinit ") || len(strings.Split(out, " ")) != 2 {
+		t.Errorf("the version is %q", out)
 	}
 	in.until("what it printed", func() (string, bool) {
 		out := in.must("log", "-s", "redis")
