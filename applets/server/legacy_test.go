@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,6 +83,32 @@ func TestClientsOfZinit02(t *testing.T) {
 	h.answers("kill redis SIGTERM", `{"state":"error","body":"service \"redis\" is down"}`)
 	h.answers("start redis", nothing)
 	h.wait("redis", "running")
+}
+
+func TestTheEndOverTheLineProtocol(t *testing.T) {
+	h := emptyHouse(t)
+	told := make(chan syscall.Signal, 2)
+	h.s.tellInit = func(sig syscall.Signal) error { told <- sig; return nil }
+	mkdir(t, h.s.dirs.User)
+	h.write("deaf.yaml", "exec: /play deaf\n")
+	h.open(h.s.firstConfig())
+	h.wait("deaf", "running")
+	h.answers("reboot and more words", nothing)
+	if sig := <-told; sig != syscall.SIGINT {
+		t.Errorf("a reboot is signal %d to process 1", sig)
+	}
+	h.answers("kill deaf SIGHUP", nothing)
+	h.answers("shutdown and more words", nothing) // it does not wait for who is deaf
+	eventually(t, "the end has begun", func() (string, bool) { return "", h.s.sup.Snapshot().Draining })
+	h.write("late.yaml", "exec: /play\n")
+	const ending = `{"state":"error","body":"zinit is shutting down"}`
+	h.answers("start deaf", ending)
+	h.answers("monitor late", ending)
+	h.answers("monitor deaf", `{"state":"error","body":"service \"deaf\" already monitored"}`)
+	h.answers("start nosuch", noSuch)
+	if st := h.command("status deaf"); !strings.Contains(st, `"state":"Running"`) {
+		t.Error(st)
+	}
 }
 
 func TestMonitorAndForget(t *testing.T) {
