@@ -107,23 +107,27 @@ func readStart(path string) (Start, []Problem) {
 			return s, f.problems()
 		}
 	}
+	f.startText(&s, text)
+	return s, f.problems()
+}
+
+func (f *file) startText(s *Start, text []byte) {
 	g, bad := newGuard(text)
 	if g == nil {
 		f.add(bad...)
-		return s, f.problems()
+		return
 	}
 	g.run()
 	f.add(g.findings...)
 	if g.fatal {
-		return s, f.problems()
+		return
 	}
 	root, wrong := g.decode()
 	if wrong != nil {
 		f.add(*wrong)
-		return s, f.problems()
+		return
 	}
-	f.start(&s, root)
-	return s, f.problems()
+	f.start(s, root)
 }
 
 // start reads what was decoded.

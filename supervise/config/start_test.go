@@ -58,6 +58,36 @@ output = "file:/var/log/start.log"
 	}
 }
 
+// Whatever the file says, what is taken from it can be used.
+func FuzzStart(f *testing.F) {
+	f.Add(siderosExample)
+	f.Add("[init]\nhostname = 5\nruntime_dir = \"/a/../b\"\n[logging]\noutput = \"file:/x\"\n")
+	f.Add("[[defaults]]\nstop_timeout = \"99999d\"\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		var s Start
+		in := &file{path: "start.toml", lines: map[string]int{}}
+		in.startText(&s, []byte(text))
+		for _, path := range []string{s.ServicesDir, s.RuntimeDir, s.LogFile} {
+			if path != "" && !filepath.IsAbs(path) {
+				t.Errorf("%q is no absolute path", path)
+			}
+		}
+		for _, d := range []time.Duration{s.Defaults.RestartDelay, s.Defaults.StopTimeout, s.Defaults.StartTimeout} {
+			if d != 0 && (d < time.Millisecond || d > maxMillis*time.Millisecond) {
+				t.Errorf("a time of %s", d)
+			}
+		}
+		if len(s.Hostname) > 64 {
+			t.Errorf("a name of %d bytes", len(s.Hostname))
+		}
+		l := Default().Lifecycle
+		s.Defaults.apply(&l, func(string) bool { return false })
+		if l.RestartDelay > l.RestartDelayMax || l.StopTimeout <= 0 || l.StartTimeout <= 0 {
+			t.Errorf("%+v", l)
+		}
+	})
+}
+
 // siderosExample is the example of the documentation of sideros-start.
 const siderosExample = `
 [init]
