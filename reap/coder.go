@@ -66,20 +66,31 @@ func (c *coder) strs(v *[]string) {
 	if c.bad || n == 0 {
 		return
 	}
-	// One copy for all of them: they live and go together.
-	text, list := string(c.buf), make([]string, n)
-	for i := range list {
-		var size uint64
-		if c.num(&size); size > uint64(len(c.buf)) {
-			c.bad = true
-		}
-		if c.bad {
+	whole := c.buf
+	for range n {
+		if c.skip(); c.bad {
 			return
 		}
-		start := len(text) - len(c.buf)
-		list[i], c.buf = text[start:start+int(size)], c.buf[size:]
+	}
+	// One copy for all of them: they live and go together.
+	text, list := string(whole[:len(whole)-len(c.buf)]), make([]string, n)
+	for i := range list {
+		size, begins := binary.Uvarint(whole)
+		whole, text = whole[begins+int(size):], text[begins:]
+		list[i], text = text[:size], text[size:]
 	}
 	*v = list
+}
+
+// skip passes over a string.
+func (c *coder) skip() {
+	var size uint64
+	if c.num(&size); size > uint64(len(c.buf)) {
+		c.bad = true
+	}
+	if !c.bad {
+		c.buf = c.buf[size:]
+	}
 }
 
 func (c *coder) flag(v *bool) {

@@ -2,11 +2,10 @@ package reap
 
 import (
 	"bufio"
-	"fmt"
+	"bytes"
 	"io"
 	"os"
 	"runtime/debug"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +18,10 @@ func GiveBack() {
 	// To list them takes heap, too, and where the collector is off that stayed.
 	list := ownCleanMappings()
 	debug.FreeOSMemory()
+	giveBackFiles(list)
+}
+
+func giveBackFiles(list []mapping) {
 	for _, m := range list {
 		// A hint; a kernel that refuses keeps the pages.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
@@ -48,19 +51,47 @@ func cleanMappings(smaps io.Reader, exe string) []mapping {
 	var list []mapping
 	var current mapping
 	ours := false
-	lines := bufio.NewScanner(smaps)
+	lines := bufio.NewScanner(smaps) // its bytes are not kept: this is for having less memory
 	for lines.Scan() {
-		line := lines.Text()
-		var m mapping
-		var mode string
-		if n, _ := fmt.Sscanf(line, "%x-%x %4s", &m.from, &m.to, &mode); n == 3 {
+		line := lines.Bytes()
+		if m, mode, ok := parseMapping(line); ok {
 			current = m
-			ours = strings.HasSuffix(line, " "+exe) && len(mode) == 4 && mode[1] != 'w'
+			ours = len(line) > len(exe) && string(line[len(line)-len(exe):]) == exe &&
+				line[len(line)-len(exe)-1] == ' ' && mode[1] != 'w'
 			continue
 		}
-		if pages, ok := strings.CutPrefix(line, "Anonymous:"); ok && ours && strings.TrimSpace(pages) == "0 kB" {
+		if pages, ok := bytes.CutPrefix(line, []byte("Anonymous:")); ok && ours && string(bytes.TrimSpace(pages)) == "0 kB" {
 			list = append(list, current)
 		}
 	}
 	return list
+}
+
+// parseMapping reads the beginning of a line "FROM-TO MODE ...", which no other line
+// of smaps has.
+func parseMapping(line []byte) (m mapping, mode []byte, ok bool) {
+	from, rest := hexadecimal(line)
+	if from == 0 || len(rest) == 0 || rest[0] != '-' {
+		return m, nil, false
+	}
+	to, rest := hexadecimal(rest[1:])
+	if to == 0 || len(rest) < 5 || rest[0] != ' ' {
+		return m, nil, false
+	}
+	return mapping{from, to}, rest[1:5], true
+}
+
+// hexadecimal reads the number that a text begins with; 0 if there is none.
+func hexadecimal(text []byte) (n uintptr, rest []byte) {
+	for i, b := range text {
+		switch {
+		case b >= '0' && b <= '9':
+			n = n<<4 + uintptr(b-'0')
+		case b >= 'a' && b <= 'f':
+			n = n<<4 + uintptr(b-'a') + 10
+		default:
+			return n, text[i:]
+		}
+	}
+	return n, nil
 }

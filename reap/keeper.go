@@ -119,7 +119,7 @@ func newKeeper(log func(format string, args ...any), h *Heritage) (*Keeper, erro
 		self:      []string{"/proc/self/exe"},
 		prepTime:  prepTime,
 	}
-	k.recv = &receiver{gate: &k.gate}
+	k.recv = (&receiver{gate: &k.gate}).lasting()
 	k.table = NewTable(Hooks{Born: k.born, Unborn: k.unborn, Watched: k.watched, Ended: k.ended, GroupGone: k.groupGone, Settled: k.settled})
 	if h != nil {
 		k.inherit(h)
@@ -304,6 +304,7 @@ func (k *Keeper) tellLocked(m message) {
 func (k *Keeper) settled() {
 	notify(k.changed)
 	k.current().flush()
+	k.calm.tidy()
 	k.calm.stir()
 }
 
@@ -311,34 +312,4 @@ func (k *Keeper) current() *session {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.session
-}
-
-// A calm collects garbage and gives memory back to the kernel some time after
-// something happened, and only while nothing forks: to stop the world the collector
-// waits for every fork under way, so that one exec that hangs would stop the whole
-// process. Between bursts nobody is woken up. The memory limit bounds a burst.
-type calm struct {
-	forks *sync.RWMutex
-	armed atomic.Bool
-}
-
-const (
-	calmAfter   = 5 * time.Second
-	memoryLimit = 32 << 20
-)
-
-func (c *calm) stir() {
-	if c.armed.CompareAndSwap(false, true) {
-		time.AfterFunc(calmAfter, c.check)
-	}
-}
-
-func (c *calm) check() {
-	c.armed.Store(false)
-	if !c.forks.TryLock() {
-		c.stir()
-		return
-	}
-	defer c.forks.Unlock()
-	GiveBack()
 }

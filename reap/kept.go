@@ -67,7 +67,7 @@ func newKept(log func(format string, args ...any), begin estate) (k *Kept, priva
 	h := &holder{
 		estate:  begin,
 		control: theirs,
-		recv:    &receiver{flags: unix.MSG_DONTWAIT},
+		recv:    (&receiver{flags: unix.MSG_DONTWAIT}).lasting(),
 		errands: k.errands,
 		drained: k.drained,
 		// In this thread the number of the log's descriptor may mean another file.

@@ -26,6 +26,7 @@ func (k *Keeper) receive(s *session) (more bool) {
 func (k *Keeper) dispatch(s *session, data []byte, files []int) {
 	in := intake{files: files}
 	defer in.close()
+	k.calm.leave(1)
 	ok := decodePacket(data, func(m message) {
 		switch m := m.(type) {
 		case *spawnMessage:
@@ -96,6 +97,7 @@ func (k *Keeper) carriedOut(waiting int) {
 	if waiting%8 == 0 {
 		k.current().flush()
 	}
+	k.calm.leave(1)
 	k.calm.stir()
 }
 
@@ -186,7 +188,8 @@ func (k *Keeper) serverReady(s *session) {
 	pid := s.pid
 	s.mu.Unlock()
 	if first {
-		k.calm.stir() // to hand everything over to it was a burst
+		k.calm.leave(worthwhile) // to hand everything over to it was a burst
+		k.calm.stir()
 		k.notice(ServerReady{pid})
 	}
 }

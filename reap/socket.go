@@ -66,19 +66,47 @@ type receiver struct {
 	// gate, when there is one, is held from when a packet has left the socket, or will
 	// never come; the caller opens it when it has carried the packet out.
 	gate *sync.Mutex
-	buf  [recvBuffer]byte
+	buf  []byte // made when it is needed
 	oob  [2048]byte
+	// mapped says that buf is pages of its own; those that a packet has filled go back
+	// to the kernel before the next is waited for.
+	mapped bool
+	filled int
 }
+
+// lasting gives a receiver that is kept for ever a buffer that costs next to nothing
+// while nothing comes.
+func (r *receiver) lasting() *receiver {
+	if pages, err := unix.Mmap(-1, 0, recvBuffer, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON); err == nil {
+		r.buf, r.mapped = pages, true
+	}
+	return r
+}
+
+// rest empties the buffer, or makes it.
+func (r *receiver) rest() {
+	switch {
+	case r.buf == nil:
+		r.buf = make([]byte, recvBuffer)
+	case r.mapped && r.filled > keptPages:
+		// A hint; a kernel that refuses keeps the pages.
+		_ = unix.Madvise(r.buf, unix.MADV_DONTNEED)
+	}
+	r.filled = 0
+}
+
+// keptPages is how much of a buffer is not worth a system call.
+const keptPages = 8 << 10
 
 // recvmsg waits for a packet.
 func (r *receiver) recvmsg() (n, oobn, flags int, err error) {
 	if r.raw == nil {
-		n, oobn, flags, _, err = unix.Recvmsg(r.fd, r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC|r.flags)
+		n, oobn, flags, _, err = unix.Recvmsg(r.fd, r.buf, r.oob[:], unix.MSG_CMSG_CLOEXEC|r.flags)
 		return n, oobn, flags, err
 	}
 	lost := r.raw.Read(func(fd uintptr) bool {
 		r.closeGate()
-		n, oobn, flags, _, err = unix.Recvmsg(int(fd), r.buf[:], r.oob[:], unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		n, oobn, flags, _, err = unix.Recvmsg(int(fd), r.buf, r.oob[:], unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 		if err == unix.EAGAIN {
 			r.openGate()
 			return false
@@ -119,6 +147,7 @@ func pollable(fd int, name string) (*os.File, syscall.RawConn, error) {
 // descriptors belong to the caller. lost says that the kernel could not install
 // all of them (the descriptor table is full).
 func (r *receiver) next() (data []byte, files []int, lost bool, err error) {
+	r.rest()
 	for {
 		n, oobn, flags, err := r.recvmsg()
 		switch {
@@ -132,6 +161,7 @@ func (r *receiver) next() (data []byte, files []int, lost bool, err error) {
 		case n == 0 && oobn == 0:
 			return nil, nil, false, errClosed
 		}
+		r.filled = n
 		files = parseRights(r.oob[:oobn])
 		return r.buf[:n], files, flags&unix.MSG_CTRUNC != 0, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,18 +85,23 @@ func StartTime(pid int) (uint64, error) {
 // Origin is the parent of a process and its start time (see StartTime), both of
 // the same moment.
 func Origin(pid int) (parent int, start uint64, err error) {
-	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer unix.Close(fd)
+	// All of it on the stack: it is asked for each orphan.
 	var buf [1024]byte
-	n, err := unix.Read(fd, buf[:])
-	if err != nil {
-		return 0, 0, err
+	path := append(strconv.AppendInt(append(buf[:0], "/proc/"...), int64(pid), 10), "/stat\x00"...)
+	fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, atCwd, uintptr(unsafe.Pointer(&path[0])), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return 0, 0, errno
+	}
+	n, _, errno := unix.Syscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+	_, _, _ = unix.Syscall(unix.SYS_CLOSE, fd, 0, 0) // nothing was written
+	if errno != 0 {
+		return 0, 0, errno
 	}
 	return parseStat(buf[:n])
 }
+
+// atCwd is AT_FDCWD, which a constant of type uintptr cannot be.
+const atCwd = ^uintptr(99)
 
 // parseStat finds fields 4 and 22; the name in field 2 may hold anything, so the
 // fields count from the last parenthesis.
