@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zinit/applets/env"
 	"zinit/reap"
 )
 
@@ -209,21 +210,23 @@ func (k *keeper) signalled(sig os.Signal) {
 	if !ok {
 		return
 	}
-	switch meaningOf(s, k.life.role, k.reports) {
-	case anEnd:
-		if goal, _ := goalOf(s, k.life.role); goal == switchRoot && !k.takeOrder() {
-			return
-		}
-	case anotherServer:
+	switch {
+	case s == env.ReplaceSignal:
 		s = unix.SIGUSR1
-	case anotherKeeper:
-		k.feed(replaceWanted{})
-		return
-	case aReport:
+	case s == unix.SIGUSR1 && k.reports:
 		// Between keeper and server SIGUSR1 means to leave.
 		k.reap.Tell(unix.SIGUSR2)
 		return
-	case aReload:
+	}
+	goal, ends := goalOf(s, k.life.role)
+	switch {
+	case ends && goal == switchRoot && !k.takeOrder():
+		return
+	case ends, s == unix.SIGUSR1:
+	case s == unix.SIGUSR2:
+		k.feed(replaceWanted{})
+		return
+	case s == unix.SIGHUP:
 		if k.reap.OwnHangup() {
 			return
 		}
