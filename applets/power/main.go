@@ -58,12 +58,13 @@ func command(e *env.Env, m machine) int {
 	return tell(e, err)
 }
 
-const telinitUsage = `usage: %s 0|1|6|q
+const telinitUsage = `usage: %s 0|1|s|2|3|4|5|6|q
 
-  0      power off
-  6      reboot
-  1, s   stop what is not of the system, as for maintenance
-  q      read the configuration again
+  0       power off
+  6       reboot
+  1, s    stop what is not of the system, then give the console a shell
+  2 to 5  start everything again, and end that shell
+  q       read the configuration again
 `
 
 // Telinit is the applet telinit, and init where that is not process 1 and has one of
@@ -75,7 +76,7 @@ func IsTelinit(args []string) bool { return len(args) == 2 && levels(args[1]) }
 
 func levels(word string) bool {
 	switch word {
-	case "0", "1", "6", "s", "S", "q", "Q":
+	case "0", "1", "2", "3", "4", "5", "6", "s", "S", "q", "Q":
 		return true
 	}
 	return false
@@ -95,9 +96,11 @@ func telinit(e *env.Env, m machine) int {
 	case "6":
 		return tell(e, m.end(wayReboot))
 	case "q", "Q":
-		return tell(e, m.ask(sock.MethodReload, nil))
+		return tell(e, m.ask(sock.MethodReload, nil, nil))
+	case "1", "s", "S":
+		return tell(e, m.repair())
 	}
-	return tell(e, m.ask(sock.MethodStopAll, nil))
+	return tell(e, m.repaired())
 }
 
 func say(e *env.Env, text string) int {

@@ -23,18 +23,39 @@ import (
 // A fake is a machine that notes what is done to it.
 type fake struct {
 	done   []string
-	answer error // of the server
-	other  bool  // process 1 is another init
+	answer error    // of the server
+	has    []string // its services; those that are up are stopped together
+	other  bool     // process 1 is another init
 }
 
 func (f *fake) machine() machine {
 	note := func(what string) { f.done = append(f.done, what) }
 	return machine{
-		ask:    func(method string, _ any) error { note(method); return f.answer },
+		ask:    f.ask,
 		init:   func() (bool, string) { return !f.other, "/lib/systemd/systemd" },
 		signal: func(sig syscall.Signal) error { note("signal " + strconv.Itoa(int(sig))); return nil },
 		force:  func(cmd uint32) error { note("force " + strconv.FormatUint(uint64(cmd), 16)); return unix.EPERM },
 	}
+}
+
+func (f *fake) ask(method string, params, result any) error {
+	name := ""
+	switch p := params.(type) {
+	case sock.StartParams:
+		name = p.Name
+	case sock.NameParams:
+		name = p.Name
+	case sock.WaitParams:
+		name = p.State + " " + strings.Join(p.Names, ",")
+	}
+	f.done = append(f.done, strings.TrimSpace(method+" "+name))
+	if r, ok := result.(*sock.StoppedResult); ok {
+		r.Stopped = f.has
+	}
+	if f.has != nil && (method == sock.MethodStart || method == sock.MethodStop) && !slices.Contains(f.has, name) {
+		return sock.UnknownService(name)
+	}
+	return f.answer
 }
 
 func surroundings(args string) (e *env.Env, stderr *bytes.Buffer) {
@@ -77,13 +98,21 @@ func TestTheMachineIsEndedByWhomItBelongsTo(t *testing.T) {
 
 func TestRunlevels(t *testing.T) {
 	for args, want := range map[string]string{
-		"telinit 0": "system.poweroff", "telinit 6": "system.reboot", "telinit 1": "service.stop_all", "init S": "service.stop_all", "telinit q": "service.reload",
+		"telinit 0": "system.poweroff", "telinit 6": "system.reboot", "telinit q": "service.reload",
+		"telinit 1": "service.stop_all, service.wait down web,rescue, service.start single, service.start rescue",
+		"init S":    "service.stop_all, service.wait down web,rescue, service.start single, service.start rescue",
+		"telinit 3": "service.start_all, service.stop single, service.stop rescue, service.stop rescue-shell",
 	} {
-		f := fake{}
+		f := fake{has: []string{"web", "rescue"}}
 		e, stderr := surroundings(args)
-		if code := telinit(e, f.machine()); code != 0 || strings.Join(f.done, " ") != want {
+		if code := telinit(e, f.machine()); code != 0 || strings.Join(f.done, ", ") != want {
 			t.Errorf("%s: %v, code %d, %s", args, f.done, code, stderr)
 		}
+	}
+	f := fake{has: []string{"web"}}
+	e, stderr := surroundings("telinit 1")
+	if code := telinit(e, f.machine()); code != env.ExitFailed || !strings.Contains(stderr.String(), "all is stopped, and there is no shell") {
+		t.Errorf("no shell: code %d, %s", code, stderr)
 	}
 	for _, args := range []string{"telinit", "telinit 7", "telinit 0 0"} {
 		f := fake{}

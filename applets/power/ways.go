@@ -37,7 +37,7 @@ const askTime = 10 * time.Second
 
 // A machine is what is to be ended; tests have one of their own.
 type machine struct {
-	ask    func(method string, params any) error
+	ask    func(method string, params, result any) error
 	init   func() (ours bool, name string) // process 1
 	signal func(syscall.Signal) error      // to process 1
 	force  func(cmd uint32) error          // returns only when the kernel refuses
@@ -48,7 +48,7 @@ var errNoServer = errors.New("no zinit server answers")
 
 func thisMachine(e *env.Env) machine {
 	return machine{
-		ask:    func(method string, params any) error { return askServer(e, method, params) },
+		ask:    func(method string, params, result any) error { return askServer(e, method, params, result) },
 		init:   initIsOurs,
 		signal: func(sig syscall.Signal) error { return unix.Kill(1, sig) },
 		force: func(cmd uint32) error {
@@ -58,7 +58,7 @@ func thisMachine(e *env.Env) machine {
 	}
 }
 
-func askServer(e *env.Env, method string, params any) error {
+func askServer(e *env.Env, method string, params, result any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	reason := errNoServer
@@ -67,7 +67,7 @@ func askServer(e *env.Env, method string, params any) error {
 		if err != nil {
 			continue
 		}
-		err = client.Call(ctx, method, params, nil)
+		err = client.Call(ctx, method, params, result)
 		client.Close()
 		var refused *sock.Error
 		if err == nil || errors.As(err, &refused) {
@@ -96,7 +96,7 @@ func initIsOurs() (ours bool, name string) {
 
 // end ends the machine in order.
 func (m machine) end(w way) error {
-	err := m.ask(w.method, nil)
+	err := m.ask(w.method, nil, nil)
 	if err == nil {
 		return nil
 	}

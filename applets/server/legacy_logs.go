@@ -23,8 +23,7 @@ func (s legacyServer) Logs(ctx context.Context, w io.Writer, follow bool) error 
 		}
 		return err
 	}
-	begin := func() error { return nil }
-	return s.followLegacy(ctx, "", legacyRing, begin, func(batch sock.LogBatch) error { return s.writeLines(w, batch) })
+	return s.followLegacy(ctx, "", legacyRing, func(batch sock.LogBatch) error { return s.writeLines(w, batch) })
 }
 
 // oldLines are the last lines of a service, or of all that zinit 0.2 would show.
@@ -37,18 +36,12 @@ func (s *server) oldLines(ctx context.Context, name string) ([]sock.FollowedLine
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		sources := []string{v.Name}
-		if test, ok := supervise.TestLog(v.Config); ok && name == "" {
-			sources = append(sources, test)
+		lines, err := s.logs.Read(v.Name, logs.Query{Lines: legacyRing})
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the log of %s: %w", v.Name, err)
 		}
-		for _, source := range sources {
-			lines, err := s.logs.Read(source, logs.Query{Lines: legacyRing})
-			if err != nil {
-				return nil, fmt.Errorf("cannot read the log of %s: %w", source, err)
-			}
-			for _, l := range lines {
-				all = append(all, wireLine(source, l))
-			}
+		for _, l := range lines {
+			all = append(all, wireLine(v.Name, l))
 		}
 		all = lastOf(all, legacyRing)
 	}
@@ -66,17 +59,14 @@ func inLegacyLog(v *supervise.View) bool {
 }
 
 // followLegacy tells the last lines, so many of each service, and then each one that
-// comes from when begin is called on.
-func (s *server) followLegacy(ctx context.Context, name string, last int64, begin func() error, send func(sock.LogBatch) error) error {
-	t := telling{s: s, send: send, p: sock.LogsFollowParams{Lines: last}, followers: map[string]*logs.Follower{}, tests: name == ""}
+// comes.
+func (s *server) followLegacy(ctx context.Context, name string, last int64, send func(sock.LogBatch) error) error {
+	t := telling{s: s, send: send, p: sock.LogsFollowParams{Lines: last}, followers: map[string]*logs.Follower{}}
 	if name != "" {
 		t.p.Names = []string{name}
 	}
 	defer t.close()
 	if _, err := t.open(); err != nil {
-		return err
-	}
-	if err := begin(); err != nil {
 		return err
 	}
 	if len(t.names) > 1 {

@@ -19,12 +19,26 @@ func (s *server) power() sock.Table {
 		return sock.Method{Name: method, Access: sock.Change, Result: sock.OK{}, Summary: summary,
 			Handle: func(context.Context, *sock.Call) (any, error) { return s.endMachine(what, sig) }}
 	}
+	kexec := row(sock.MethodKexec, "Kexec", realTime3+3, "The same, and starts the kernel that was loaded for that; refused where none was.")
+	kexec.Handle = func(context.Context, *sock.Call) (any, error) { return s.endInKernel(kexecLoaded) }
 	return sock.Table{
 		row(sock.MethodPoweroff, "Poweroff", syscall.SIGTERM, "Has process 1 stop all services in order and power the machine off; refused where that is not the keeper."),
 		row(sock.MethodReboot, "Reboot", syscall.SIGINT, "The same, and starts the machine anew."),
 		row(sock.MethodHalt, "Halt", realTime3, "The same, and leaves the machine on."),
-		row(sock.MethodKexec, "Kexec", realTime3+3, "The same, and starts the kernel that was loaded for that."),
+		kexec,
 	}
+}
+
+// kexecLoaded tells whether there is a kernel to start: 0 or 1.
+const kexecLoaded = "/sys/kernel/kexec_loaded"
+
+// endInKernel ends the machine for the kernel that was loaded. Process 1 would find out
+// that there is none only when everything is stopped.
+func (s *server) endInKernel(loaded string) (any, error) {
+	if text, err := os.ReadFile(loaded); err == nil && len(text) > 0 && text[0] == '0' && s.tellInit != nil {
+		return nil, sock.Refuse(sock.WordUnusable, "no kernel is loaded: load one with kexec -l, or reboot")
+	}
+	return s.endMachine("Kexec", realTime3+3)
 }
 
 // endMachine asks process 1 to.

@@ -2,6 +2,9 @@ package server
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -38,16 +41,25 @@ func TestTheMachineIsEndedOverTheWire(t *testing.T) {
 		t.Errorf("zinit 0.3.9 says something else: %v", err)
 	}
 	s.tellInit = func(sig syscall.Signal) error { got = append(got, sig); return nil }
+	loaded := filepath.Join(t.TempDir(), "kexec_loaded")
+	for _, text := range []string{"0\n", "1\n"} {
+		if err := os.WriteFile(loaded, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.endInKernel(loaded); isWord(err, sock.WordUnusable) != (text == "0\n") {
+			t.Errorf("kexec with %q: %v", text, err)
+		}
+	}
 	for _, m := range s.power() {
+		if m.Name == sock.MethodKexec {
+			continue // that was the first
+		}
 		if _, err := m.Handle(t.Context(), nil); err != nil {
 			t.Errorf("%s: %v", m.Name, err)
 		}
 	}
-	want := map[string]syscall.Signal{sock.MethodPoweroff: 15, sock.MethodReboot: 2, sock.MethodHalt: 37, sock.MethodKexec: 40}
-	for i, m := range s.power() {
-		if got[i] != want[m.Name] {
-			t.Errorf("%s sends %d", m.Name, got[i])
-		}
+	if want := []syscall.Signal{40, 15, 2, 37}; !slices.Equal(got, want) {
+		t.Errorf("sent %v, want %v", got, want)
 	}
 	s.tellInit = func(syscall.Signal) error { return syscall.EPERM }
 	if _, err := s.endMachine("Halt", 37); !isWord(err, sock.WordNotInit) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 
 	"zinit/supervise/config"
@@ -11,9 +12,11 @@ import (
 const rescueName = "rescue-shell"
 
 // rescue makes of a configuration that of a machine under repair: what is not wanted
-// there is left down until somebody starts it, and a shell is on the console.
+// there is left down until somebody starts it, and a shell is on the console. On any
+// other machine that shell is down, for whoever wants to begin a repair later.
 func (s *server) rescue(set *config.Set) {
 	if !s.flags.Single && !s.flags.Emergency {
+		s.offerRescue(set, fileExists)
 		return
 	}
 	for i, svc := range set.Services {
@@ -29,6 +32,17 @@ func (s *server) rescue(set *config.Set) {
 	}
 }
 
+// offerRescue adds the shell as a service that is down, on a machine that has one.
+func (s *server) offerRescue(set *config.Set, exists func(path string) bool) {
+	named := func(svc *config.Service) bool { return svc.Name == rescueName }
+	if !s.flags.Pid1Mode || s.flags.Container || slices.ContainsFunc(set.Services, named) || (&emergency{exists: exists}).find() == nil {
+		return
+	}
+	shell := rescueShell(s.log, exists)
+	shell.Status = config.StatusStop
+	set.Services = append(set.Services, shell)
+}
+
 // rescueShell is nil, and says so, where there is none.
 func rescueShell(log *slog.Logger, exists func(path string) bool) *config.Service {
 	argv := (&emergency{exists: exists}).find()
@@ -38,7 +52,7 @@ func rescueShell(log *slog.Logger, exists func(path string) bool) *config.Servic
 	}
 	svc := config.Default()
 	svc.Name, svc.Class = rescueName, config.ClassSystem
-	svc.Description = "a shell on the console; zinit start-all brings the others up"
+	svc.Description = "a shell on the console; telinit 3 brings the others up"
 	svc.Exec, svc.Command.Argv = strings.Join(argv, " "), argv
 	svc.TTY, svc.Stdin, svc.Dir = consolePath, config.StdinTTY, "/"
 	svc.Lifecycle.Restart, svc.Lifecycle.MaxRestarts = config.RestartAlways, 0

@@ -57,3 +57,32 @@ func TestTheShellOfARepairIsTheOneThatIsThere(t *testing.T) {
 		t.Errorf("%+v, said %s", svc, &said)
 	}
 }
+
+// TestAMachineHasAShellForARepair: down until somebody wants it, unless there is a
+// service of that name. A container has none.
+func TestAMachineHasAShellForARepair(t *testing.T) {
+	own := config.Default()
+	own.Name = rescueName
+	for name, c := range map[string]struct {
+		flags env.ServerFlags
+		set   []*config.Service
+		shell bool // there is one in the system
+		want  int
+	}{
+		"a machine":       {env.ServerFlags{Pid1Mode: true}, nil, true, 1},
+		"without a shell": {env.ServerFlags{Pid1Mode: true}, nil, false, 0},
+		"with its own":    {env.ServerFlags{Pid1Mode: true}, []*config.Service{own}, true, 1},
+		"a container":     {env.ServerFlags{Pid1Mode: true, Container: true}, nil, true, 0},
+		"no process 1":    {env.ServerFlags{}, nil, true, 0},
+	} {
+		s := &server{flags: c.flags, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		set := &config.Set{Services: c.set}
+		s.offerRescue(set, func(path string) bool { return c.shell })
+		if len(set.Services) != c.want {
+			t.Errorf("%s: %d services", name, len(set.Services))
+		}
+		if c.want == 1 && c.set == nil && (set.Services[0].Status != config.StatusStop || set.Services[0].Class != config.ClassSystem) {
+			t.Errorf("%s: %+v", name, set.Services[0])
+		}
+	}
+}

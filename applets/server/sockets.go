@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"zinit/applets/server/ears"
 	"zinit/proxy"
 	"zinit/proxy/address"
 	"zinit/supervise"
@@ -19,7 +18,7 @@ import (
 // sockets are what services are given to listen on. They are opened here and held by
 // the keeper, so that they outlive the runs of a service and every server.
 type sockets struct {
-	keeper releaser
+	keeper keeping
 	owner  proxy.Owner
 	log    *slog.Logger
 	// demand has a service up because somebody has come.
@@ -46,7 +45,7 @@ type heldFor struct {
 // the file, and the address.
 const outfitPrefix = "socket/"
 
-func newSockets(keeper releaser, owner proxy.Owner, log *slog.Logger) *sockets {
+func newSockets(keeper keeping, owner proxy.Owner, log *slog.Logger) *sockets {
 	return &sockets{keeper: keeper, owner: owner, log: log, of: map[string]*outfit{}}
 }
 
@@ -272,7 +271,7 @@ func (x *sockets) stop() {
 // voices are ears that also give services their sockets, which come first among the
 // descriptors.
 type voices struct {
-	*ears.Ears
+	*ears
 	sockets *sockets
 }
 
@@ -286,7 +285,7 @@ func (v voices) Open(s *config.Service, run uint64) (all supervise.Voice, err er
 	if s.Type != config.TypeNotify && s.NotifyFD == 0 {
 		return all, nil
 	}
-	more, err := v.Ears.Open(s, run)
+	more, err := v.ears.Open(s, run)
 	if err != nil {
 		closeFiles(all.Files)
 		return supervise.Voice{}, err
@@ -299,12 +298,5 @@ func (v voices) Open(s *config.Service, run uint64) (all supervise.Voice, err er
 // Close implements supervise.Ears.
 func (v voices) Close(service string) {
 	v.sockets.forget(service)
-	v.Ears.Close(service)
-}
-
-// closeFiles closes what was opened in vain.
-func closeFiles(list []*os.File) {
-	for _, f := range list {
-		f.Close()
-	}
+	v.ears.Close(service)
 }
