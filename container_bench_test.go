@@ -39,17 +39,19 @@ func boxRuns(b *testing.B) {
 		name string
 		args []string
 		took []time.Duration
-	}{{name: "no process 1"}, {name: "tini", args: []string{"tini"}}, {name: "zinit", args: []string{"zinit", "--"}}}
-	tini, err := exec.LookPath("tini-static")
+	}{{name: "no process 1"}, {name: "tini-static", args: []string{"tini-static"}}, {name: "dumb-init", args: []string{"dumb-init"}},
+		{name: "zinit", args: []string{"zinit", "--"}}}
 	for range boxRounds {
 		for i := range ways {
 			way := &ways[i]
-			if way.name == "tini" && err != nil {
-				continue
+			bind := map[string]string{}
+			if i > 0 && way.name != "zinit" {
+				if bind = withLibraries(way.name); bind == nil {
+					continue
+				}
 			}
 			box := newBox(b, append(slices.Clone(way.args), "app", "exit", "0")...)
-			box.services = map[string]string{}
-			box.bind = map[string]string{"/bin/tini": tini}
+			box.services, box.bind = map[string]string{}, bind
 			box.start().ends(0)
 			way.took = append(way.took, time.Since(box.begun))
 		}
@@ -57,9 +59,28 @@ func boxRuns(b *testing.B) {
 	for _, way := range ways {
 		if len(way.took) > 0 {
 			slices.Sort(way.took)
-			fmt.Printf("container: a command that ends at once, %-13s %6.1f ms\n", way.name+":", millis(way.took[len(way.took)/2]))
+			median := way.took[len(way.took)/2]
+			fmt.Printf("container: a command that ends at once, %-13s %6.1f ms, %.2fx\n", way.name+":", millis(median),
+				float64(median)/float64(ways[0].took[len(ways[0].took)/2]))
 		}
 	}
+}
+
+// withLibraries are the files that a program of this machine needs in a container, by
+// where they are there; nil where it is not installed.
+func withLibraries(name string) map[string]string {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil
+	}
+	files := map[string]string{"/bin/" + name: path}
+	text, _ := exec.Command("ldd", path).Output() // it fails for what is static, and needs nothing
+	for word := range strings.FieldsSeq(string(text)) {
+		if filepath.IsAbs(word) {
+			files[word] = word
+		}
+	}
+	return files
 }
 
 // boxStop is from the signal until the engine has seen the end of 100 services that

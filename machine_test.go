@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,11 +31,12 @@ func kernels() []string {
 
 // A vm is a machine that is to be booted.
 type vm struct {
-	files  map[string]string // services
-	system map[string]string // those of the system
-	append string            // to the kernel's command line
-	add    []string          // files, as zinit-initramfs has them
-	args   []string          // of the emulator
+	files  map[string]string               // services
+	system map[string]string               // those of the system
+	append string                          // to the kernel's command line
+	add    []string                        // files, as zinit-initramfs has them
+	args   []string                        // of the emulator
+	says   func(line string) (enough bool) // is called with each line of the console; nil: nobody is
 }
 
 // boot runs a machine to its end and returns what it said on its console.
@@ -53,6 +55,13 @@ func (m vm) command(t *testing.T) *exec.Cmd {
 	if err != nil {
 		t.Skip("needs qemu-system-x86_64 (of the package qemu-system-x86): ", err)
 	}
+	return exec.Command(qemu, append([]string{"-accel", "tcg", "-m", "512", "-nographic", "-nic", "none", "-no-reboot", "-kernel", kernel(t),
+		"-initrd", m.image(t), "-append", "console=ttyS0 panic=-1 quiet " + m.append}, m.args...)...)
+}
+
+// kernel is one to boot.
+func kernel(t *testing.T) string {
+	t.Helper()
 	var kernel string
 	for _, pattern := range kernels() {
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
@@ -62,6 +71,12 @@ func (m vm) command(t *testing.T) *exec.Cmd {
 	if kernel == "" {
 		t.Skipf("needs a kernel for amd64 at %s: ./build.sh test puts one there", strings.Join(kernels(), " or "))
 	}
+	return kernel
+}
+
+// image writes the file that the machine boots.
+func (m vm) image(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	image := filepath.Join(dir, "image")
 	probe := filepath.Join(dir, "vm")
@@ -89,8 +104,7 @@ func (m vm) command(t *testing.T) *exec.Cmd {
 	if out, err := write.CombinedOutput(); err != nil {
 		t.Fatalf("cannot write the image: %v\n%s", err, out)
 	}
-	return exec.Command(qemu, append([]string{"-accel", "tcg", "-m", "512", "-nographic", "-nic", "none", "-no-reboot", "-kernel", kernel,
-		"-initrd", image, "-append", "console=ttyS0 panic=-1 quiet " + m.append}, m.args...)...)
+	return image
 }
 
 // run reads the console until the machine ends, or says that it does nothing more.
@@ -112,6 +126,9 @@ func (m vm) run(t *testing.T, qemu *exec.Cmd) string {
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "System halted") {
 			qemu.Process.Kill() // the machine stays on
+		}
+		if m.says != nil && m.says(strings.TrimSpace(lines.Text())) {
+			qemu.Process.Kill()
 		}
 	}
 	err = qemu.Wait()
@@ -166,8 +183,49 @@ func TestMachineKeepsUpItsServices(t *testing.T) {
 		name := fmt.Sprintf("s%02d", i)
 		files[name] = file(name, "vm serve", "[dependencies]", `after = ["first"]`)
 	}
-	console := vm{files: files, append: "hostname=box zinit.log=error"}.boot(t)
-	judge(t, console, "reboot: Restarting system")
+	monitor := filepath.Join(t.TempDir(), "monitor")
+	m := vm{files: files, append: "hostname=box zinit.log=error", args: []string{"-monitor", "unix:" + monitor + ",server=on,wait=off"}}
+	m.says = func(line string) bool {
+		if line != "press" {
+			return false
+		}
+		keyboard, err := net.Dial("unix", monitor)
+		if err == nil {
+			t.Cleanup(func() { keyboard.Close() })
+			_, err = io.WriteString(keyboard, "sendkey ctrl-alt-delete\n")
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return err != nil
+	}
+	judge(t, m.boot(t), "reboot: Restarting system")
+}
+
+// A machine goes on with another kernel, which is told of a console that it has not:
+// what it says goes to the line that would be the console. Its first process is named
+// start, and has the name of the machine from its file. It is powered off in the end: were it reset, or failed the kernel, then the first would begin again.
+func TestMachineGoesOnWithoutAConsole(t *testing.T) {
+	t.Parallel()
+	start := filepath.Join(t.TempDir(), "start.toml")
+	if err := os.WriteFile(start, []byte("[init]\nhostname = \"named\"\nservices_dir = \"/etc/zinit/services\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mute := vm{files: map[string]string{"s00": file("s00", "vm serve"), "mute": file("mute", "vm mute")}, add: []string{start + ":/etc/sideros/start.toml"}}
+	m := vm{append: "zinit.log=error", args: []string{"-action", "reboot=reset"},
+		files: map[string]string{"s00": file("s00", "vm serve"), "other": file("other", "vm other")},
+		add:   []string{kernel(t) + ":/boot/kernel", mute.image(t) + ":/boot/image"}}
+	first := 0
+	m.says = func(line string) bool {
+		if strings.HasPrefix(line, "ok another kernel") {
+			first++
+		}
+		return first > 1 // and so on
+	}
+	judge(t, m.boot(t), "ok power off without a console")
+	if first != 1 {
+		t.Errorf("the first kernel went on with another one %d times", first)
+	}
 }
 
 // Fault 15: the server is stopped when the machine is to be powered off. The machine
@@ -192,6 +250,7 @@ func TestFault15AMachineIsPoweredOffWithoutAServer(t *testing.T) {
 
 func TestMachineIsHalted(t *testing.T) {
 	t.Parallel()
-	m := vm{append: "zinit.log=error", files: map[string]string{"halts": file("halts", "vm halts")}}
+	m := vm{append: "zinit.log=error", files: map[string]string{"s00": file("s00", "vm serve")},
+		system: map[string]string{"halts": file("halts", "vm halts")}}
 	judge(t, m.boot(t), "reboot: System halted")
 }

@@ -282,10 +282,7 @@ func (c *core) sweep() {
 		if r.hook.last > 0 {
 			c.Keeper.Ack(r.name+hookSuffix, r.hook.last)
 		}
-		c.later(func() {
-			c.Logs.Remove(r.name)
-			c.Logs.Remove(r.name + testSuffix)
-		})
+		c.later(func() { c.Logs.Remove(r.name) })
 		if c.Forget != nil {
 			c.Forget(r.name)
 		}

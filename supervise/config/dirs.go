@@ -13,7 +13,6 @@ type Dirs struct {
 	User      string
 	Legacy    string // only its files *.yaml count
 	Ephemeral string // for services that a reboot is to forget
-	Start     string // the file start.toml whose [defaults] hold for User; "": none
 	Cache     *Cache // nil: all files are read
 }
 
@@ -24,10 +23,9 @@ type Dirs struct {
 // as its File, and no Service. An error is returned only when neither the
 // system's nor the user's gave anything.
 func LoadDirs(d Dirs) (*Set, error) {
-	given, wrong := loadDefaults(d.Start)
-	d.Cache.begin(given)
-	system, systemErr := d.load(d.System, Defaults{}, isServiceFile)
-	user, userErr := d.load(d.User, given, isServiceFile)
+	d.Cache.begin()
+	system, systemErr := d.load(d.System, isServiceFile)
+	user, userErr := d.load(d.User, isServiceFile)
 	none := systemErr != nil || d.System == ""
 	if errors.Is(systemErr, fs.ErrNotExist) {
 		systemErr = nil
@@ -35,11 +33,11 @@ func LoadDirs(d Dirs) (*Set, error) {
 	if userErr != nil && none {
 		return nil, errors.Join(systemErr, userErr)
 	}
-	legacy, legacyErr := d.load(d.Legacy, Defaults{}, isYAML)
+	legacy, legacyErr := d.load(d.Legacy, isYAML)
 	if errors.Is(legacyErr, fs.ErrNotExist) {
 		legacyErr = nil
 	}
-	ephemeral, ephemeralErr := d.load(d.Ephemeral, Defaults{}, isServiceFile)
+	ephemeral, ephemeralErr := d.load(d.Ephemeral, isServiceFile)
 	if errors.Is(ephemeralErr, fs.ErrNotExist) {
 		ephemeralErr = nil
 	}
@@ -51,7 +49,7 @@ func LoadDirs(d Dirs) (*Set, error) {
 	if systemErr == nil && userErr == nil && legacyErr == nil && ephemeralErr == nil {
 		d.Cache.end()
 	}
-	set := &Set{Problems: wrong}
+	set := &Set{}
 	taken := map[string]string{}
 	set.take(d.System, system, systemErr, taken, "")
 	set.take(d.User, user, userErr, taken, "system service ")
@@ -61,11 +59,11 @@ func LoadDirs(d Dirs) (*Set, error) {
 }
 
 // load loads a directory that may be none. The Set is never nil.
-func (d Dirs) load(dir string, given Defaults, is func(name string) bool) (*Set, error) {
+func (d Dirs) load(dir string, is func(name string) bool) (*Set, error) {
 	if dir == "" {
 		return &Set{}, nil
 	}
-	set, err := loadDir(dir, d.Cache, given, is)
+	set, err := loadDir(dir, d.Cache, is)
 	if err != nil {
 		return &Set{}, err
 	}

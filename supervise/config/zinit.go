@@ -22,16 +22,13 @@ const (
 // service that does not tell its own. The service is nil
 // when there is an Error among the problems; problems are sorted by line.
 func Parse(path string, text []byte) (*Service, []Problem) {
-	l := parse(path, text, Defaults{})
+	l := parse(path, text)
 	return l.onlyService()
 }
 
 // file is one file on its way into a Service.
 type file struct {
 	path       string
-	given      Defaults // for what it does not say
-	text       []byte
-	guard      *guard // nil: it is no TOML, or nothing can be done with it
 	findings   []finding
 	refused    []string       // keys that the guard left out
 	lines      map[string]int // of the keys that are given, and of the tables
@@ -48,48 +45,35 @@ type file struct {
 	hooks        []pending
 }
 
-func parse(path string, text []byte, given Defaults) loaded {
-	return newFile(path, text, given).parse()
-}
-
-// newFile takes in a text as far as that goes without the decoder.
-func newFile(path string, text []byte, given Defaults) *file {
-	f := &file{path: path, given: given, text: text, name: baseName(path), lines: make(map[string]int, 16)}
-	if !isYAML(path) && !isUnit(path) {
-		f.examine()
-	}
-	return f
-}
-
-func (f *file) parse() loaded {
-	var s *Service
+func parse(path string, text []byte) loaded {
+	f := &file{path: path, name: baseName(path), lines: make(map[string]int, 16)}
+	read := f.read
 	switch {
-	case isYAML(f.path):
-		s = f.readLegacy(f.text)
-	case isUnit(f.path):
-		s = f.readUnit(f.text)
-	case f.guard != nil:
-		s = f.read()
+	case isYAML(path):
+		read = f.readLegacy
+	case isUnit(path):
+		read = f.readUnit
 	}
+	s := read(text)
 	if f.failed || s == nil {
 		s = nil
 	} else {
-		s.Source, s.Digest = f.path, sha256.Sum256(f.given.with(f.text))
+		s.Source, s.Digest = path, sha256.Sum256(text)
 	}
 	if f.found != nil && f.failed {
 		f.found = &Proxy{} // a file of a proxy, but not a good one
 	}
-	return loaded{path: f.path, service: s, proxy: f.found, nameLine: f.nameLine(), problems: f.problems()}
+	return loaded{path: path, service: s, proxy: f.found, nameLine: f.nameLine(), problems: f.problems()}
 }
 
 func (f *file) nameLine() int { return max(f.lines["service.name"], f.lines["target.name"]) }
 
-// examine has the guard look at the text.
-func (f *file) examine() {
-	g, bad := newGuard(f.text)
+// read does the whole work; it returns nil where nothing can be done further.
+func (f *file) read(text []byte) *Service {
+	g, bad := newGuard(text)
 	if g == nil {
 		f.add(bad...)
-		return
+		return nil
 	}
 	g.run()
 	f.add(g.findings...)
@@ -97,15 +81,10 @@ func (f *file) examine() {
 	if CheckName(g.name) == nil {
 		f.name = g.name
 	}
-	if !g.fatal {
-		f.guard = g
+	if g.fatal {
+		return nil
 	}
-}
-
-// read takes what the guard has let through; it returns nil where nothing can be done
-// further.
-func (f *file) read() *Service {
-	root, wrong := f.guard.decode()
+	root, wrong := g.decode()
 	if wrong != nil {
 		f.add(*wrong)
 		return nil
@@ -207,9 +186,6 @@ func (f *file) service(root *tomlTable) *Service {
 			}
 			f.section(s, sec, t)
 		}
-	}
-	if !s.Target {
-		f.given.apply(&s.Lifecycle, func(key string) bool { return f.lines["lifecycle."+key] > 0 })
 	}
 	f.check(s, tables)
 	return s

@@ -55,13 +55,16 @@ func until(look func() error) (err error) {
 }
 
 // zinit runs the command line.
-func zinit(args ...string) (string, error) {
+func zinit(args ...string) (string, error) { return output("zinit", args...) }
+
+// output runs a program of the binary by its name and returns what it says.
+func output(name string, args ...string) (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err
 	}
 	defer r.Close()
-	p, err := os.StartProcess("/bin/zinit", append([]string{"zinit"}, args...), &os.ProcAttr{
+	p, err := os.StartProcess("/bin/"+name, append([]string{name}, args...), &os.ProcAttr{
 		Env: os.Environ(), Files: []*os.File{nil, w, w},
 	})
 	w.Close()
@@ -71,7 +74,7 @@ func zinit(args ...string) (string, error) {
 	text, _ := io.ReadAll(r)
 	state, err := p.Wait()
 	if err == nil && !state.Success() {
-		err = fmt.Errorf("zinit %s: %v: %s", strings.Join(args, " "), state, text)
+		err = fmt.Errorf("%s %s: %v: %s", name, strings.Join(args, " "), state, text)
 	}
 	return string(text), err
 }

@@ -38,7 +38,8 @@ var moved = []fact{
 		}
 		return nil
 	}},
-	{"reboot", func() error { _, err := zinit("reboot"); return err }},
+	// The test does so when it is told; see there.
+	{"somebody presses control, alt and delete", func() error { tell("press"); return nil }},
 }
 
 // single is what holds when the kernel's command line says single: a server that does
@@ -92,8 +93,92 @@ func stray() error {
 	return os.WriteFile("/sys/fs/cgroup/cgroup.procs", []byte(strconv.Itoa(p.Pid)), 0)
 }
 
+// other is what holds on a machine that goes on with another kernel.
+var other = []fact{
+	{"a service", func() error { _, err := zinit("wait", "s00"); return err }},
+	{"no kernel for kexec", func() error {
+		text, err := output("reboot", "--kexec")
+		if err == nil || !strings.Contains(text+err.Error(), "no kernel is loaded") {
+			return fmt.Errorf("%v %s", err, text)
+		}
+		return nil
+	}},
+	{"another kernel", func() error {
+		kernel, err := unix.Open("/boot/kernel", unix.O_RDONLY, 0)
+		if err != nil {
+			return err
+		}
+		image, err := unix.Open("/boot/image", unix.O_RDONLY, 0)
+		if err != nil {
+			return err
+		}
+		// There is no such console: process 1 begins with no descriptor at all.
+		if err := unix.KexecFileLoad(kernel, image, "console=none0 panic=-1 quiet zinit.log=error rdinit=/bin/start", 0); err != nil {
+			return err
+		}
+		return run("reboot", "--kexec")
+	}},
+}
+
+// mute is what holds on a machine without a console.
+var mute = []fact{
+	{"no console", func() error {
+		fd, err := unix.Open("/dev/console", unix.O_WRONLY|unix.O_NOCTTY, 0)
+		if err == nil {
+			unix.Close(fd)
+			return errors.New("/dev/console can be opened")
+		}
+		return nil
+	}},
+	{"host name of start.toml", func() error {
+		if name, err := os.Hostname(); err != nil || name != "named" {
+			return fmt.Errorf("it is %q (%v)", name, err)
+		}
+		return nil
+	}},
+	{"services without a console", func() error {
+		if _, err := zinit("wait", "s00"); err != nil {
+			return err
+		}
+		list, err := all()
+		if err != nil {
+			return err
+		}
+		before := list["s00"].State.Pid
+		if err := kill(before, unix.SIGKILL); err != nil {
+			return err
+		}
+		return until(func() error {
+			list, err := all()
+			if is := list["s00"].State; err == nil && (is.State != "running" || is.Pid == before) {
+				err = fmt.Errorf("s00 is %+v", is)
+			}
+			return err
+		})
+	}},
+	{"another server without a console", func() error {
+		return replaced(func(pid int) error { return kill(pid, unix.SIGKILL) })
+	}},
+	{"power off without a console", func() error { return run("poweroff") }},
+}
+
 // halts is what holds on a machine that is to be halted in a minute, and is at once.
 var halts = []fact{
+	{"a shell for a repair, and everything again", func() error {
+		runs := func(shell, others bool) func() error {
+			return func() error {
+				list, err := all()
+				if err == nil && (list["rescue-shell"].State.State == "running" != shell || list["s00"].State.State == "running" != others) {
+					err = fmt.Errorf("%+v, %+v", list["rescue-shell"], list["s00"])
+				}
+				return err
+			}
+		}
+		err := until(runs(false, true))
+		err = errors.Join(err, run("telinit", "1"), until(runs(true, false)))
+		err = errors.Join(err, until(func() error { _, err := os.Stat("/run/shell"); return err }))
+		return errors.Join(err, run("telinit", "3"), until(runs(false, true)))
+	}},
 	{"a halt that is cancelled, and one that is not", func() error {
 		later, err := start("shutdown", "-H", "+5", "later")
 		if err != nil {

@@ -35,6 +35,8 @@ func main() {
 		"moved":  func() { checkAll(moved) },
 		"single": func() { checkAll(single) },
 		"halts":  func() { checkAll(halts) },
+		"other":  func() { checkAll(other) },
+		"mute":   func() { checkAll(mute) },
 		"forks":  forks,
 		"disk":   disk,
 	}
@@ -45,9 +47,13 @@ func main() {
 	tell("FAIL start: there is no part %q", name)
 }
 
-// tell writes a line to the console, whatever standard output is.
+// tell writes a line to the console, whatever standard output is; where there is none,
+// to the line that would be it.
 func tell(format string, args ...any) {
 	f, err := os.OpenFile("/dev/console", os.O_WRONLY|syscall.O_NOCTTY, 0)
+	if err != nil {
+		f, err = os.OpenFile("/dev/ttyS0", os.O_WRONLY|syscall.O_NOCTTY, 0)
+	}
 	if err != nil {
 		fmt.Println(err)
 		return
