@@ -313,8 +313,9 @@ func (a *chaosActor) lead() {
 			ok = a.stop() && a.wait(sock.GoalDown) && a.staysDown(n, 50) && other.same(m, true, "while base is stopped") &&
 				a.start() && a.lived(n+1, n+1) && other.lived(m+1, m+1)
 		case 1:
-			ok = a.order("restart", func(ctx context.Context) error { return a.client.Restart(ctx, a.s.name) }) &&
-				a.lived(n+1, n+1+a.again) && other.lived(m+1, m+1+a.again)
+			ok = a.order("restart", func(ctx context.Context) error { return a.client.Restart(ctx, a.s.name) })
+			again := a.again // before lived asks, which is an order, too
+			ok = ok && a.lived(n+1, n+1+again) && other.lived(m+1, m+1+again)
 		case 2:
 			ok = a.killIt() && a.lived(n+1, n+1) && other.same(m, false, "while base came back")
 		}

@@ -27,9 +27,12 @@ var arrows = map[string]string{
 	"applets/prep":    "applets/env reap golang.org/x/sys/unix",
 	"applets/logline": "",
 	"applets/xinet":   "applets/env applets/logline proxy proxy/address proxy/remote sock",
-	"applets/server":  "applets/env applets/logline proxy proxy/address proxy/remote supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/ports supervise/proc supervise/state depgraph sock reap reap/cgroup supervise/notify supervise/wallclock sock/legacy",
-	"applets/cli":     "applets/env sock supervise/config depgraph",
-	"supervise":       "supervise/launch supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
+	"applets/server":  "applets/env applets/logline applets/server/ears applets/server/kin proxy proxy/address proxy/remote supervise supervise/launch supervise/config supervise/logs supervise/machine supervise/probe supervise/proc supervise/stamps supervise/state supervise/wallclock depgraph sock sock/legacy reap reap/cgroup",
+	// Parts of the supervisor that look at the processes around, and listen to them.
+	"applets/server/ears": "supervise supervise/config supervise/notify",
+	"applets/server/kin":  "supervise supervise/config supervise/notify supervise/ports supervise/proc",
+	"applets/cli":         "applets/env sock supervise/config depgraph",
+	"supervise":           "supervise/launch supervise/machine supervise/config supervise/logs supervise/state depgraph reap",
 	// How a process is born: what supervise orders, and what the keeper needs for it.
 	"supervise/launch":    "supervise/config reap reap/cgroup",
 	"supervise/machine":   "",
@@ -37,6 +40,8 @@ var arrows = map[string]string{
 	"supervise/notify":    "golang.org/x/sys/unix",
 	"supervise/ports":     "supervise/proc golang.org/x/sys/unix",
 	"supervise/proc":      "golang.org/x/sys/unix",
+	"supervise/probe":     "supervise/config",
+	"supervise/stamps":    "",
 	"supervise/state":     "",
 	"supervise/config":    "supervise/config/words supervise/config/yaml proxy/address proxy/rules github.com/naoina/toml github.com/naoina/toml/ast",
 	// The rule of zinit 0.2 for lines; its line protocol has it too.

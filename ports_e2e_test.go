@@ -136,16 +136,8 @@ func (f *foreigner) endedBy(t *testing.T, sig syscall.Signal) {
 	}
 }
 
-// freePort is one that nobody had a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
+// ownName is a name for a process that none of another run of the tests has.
+func ownName(name string) string { return name + strconv.Itoa(os.Getpid()%1_000_000) }
 
 // blocked waits until a service is blocked for this reason.
 func (in *instance) blocked(service, reason string) {
@@ -238,7 +230,7 @@ func TestKillOthersEndsTheOwnersAlone(t *testing.T) {
 	}
 	defer client.Close()
 	in := startServer(t, map[string]string{
-		"beside": listener(t, "beside", "owner", freePort(t)),
+		"beside": listener(t, "beside", "owner", freePorts(t, 1)[0]),
 		"web":    listener(t, "web", "web", owner.port, ports(owner.port), "kill_others = true"),
 		"slow":   listener(t, "slow", "slow", stubborn.port, ports(stubborn.port), "kill_others = true"),
 	})
@@ -264,8 +256,9 @@ func TestKillOthersSparesOurOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	above, taken := l.Addr().(*net.TCPAddr).Port, freePort(t)
-	in := newInstance(t, map[string]string{"holder": listener(t, "holder", "ourxy", taken)})
+	name := ownName("our")
+	above, taken := l.Addr().(*net.TCPAddr).Port, freePorts(t, 1)[0]
+	in := newInstance(t, map[string]string{"holder": listener(t, "holder", name, taken)})
 	in.launch()
 	in.waitState("holder", "running")
 	in.until("its port", func() (string, bool) {
@@ -273,12 +266,12 @@ func TestKillOthersSparesOurOwn(t *testing.T) {
 		return out, strings.Contains(out, strconv.Itoa(taken))
 	})
 	check, holder := in.untouched("holder"), in.pid("holder")
-	bystander := foreign(t, "ourxyz", 0)
+	bystander := foreign(t, name+"z", 0)
 	in.write("grab", file("grab", quiet, ports(taken), "kill_others = true"))
 	in.write("up", file("up", quiet, ports(above), "kill_others = true"))
-	in.write("name", file("name", quiet, `process_filters = ["OURXY"]`, "kill_others = true"))
+	in.write("name", file("name", quiet, fmt.Sprintf("process_filters = [%q]", strings.ToUpper(name)), "kill_others = true"))
 	in.must("reload")
-	in.blocked("grab", fmt.Sprintf("port %d is in use by ourxy (pid %d) on tcp 127.0.0.1:%[1]d: it belongs to the service holder: stop holder", taken, holder))
+	in.blocked("grab", fmt.Sprintf("port %d is in use by %s (pid %d) on tcp 127.0.0.1:%[1]d: it belongs to the service holder: stop holder", taken, name, holder))
 	self, _ := processOf(os.Getpid())
 	in.blocked("up", fmt.Sprintf("port %d is in use by %s (pid %d) on tcp 127.0.0.1:%[1]d: it is above zinit, which does not end it: stop it", above, self.name, self.pid))
 	// Of two with the name only the foreign one is ended.
@@ -292,14 +285,16 @@ func TestKillOthersSparesOurOwn(t *testing.T) {
 
 func TestAProcessInTheWayByItsName(t *testing.T) {
 	t.Parallel()
-	other := foreign(t, "xyrival", -1)
+	name := ownName("rival")
+	filter := strings.ToUpper(name)
+	other := foreign(t, "x"+name, -1)
 	in := startServer(t, map[string]string{
-		"web":  file("web", quiet, `process_filters = ["nosuchname", "RIVAL"]`),
+		"web":  file("web", quiet, fmt.Sprintf(`process_filters = ["nosuchname", %q]`, filter)),
 		"free": file("free", quiet, `process_filters = ["nosuchname"]`),
 	})
 	in.waitState("free", "running")
-	in.blocked("web", fmt.Sprintf(`process xyrival (pid %d) is running, which the filter "RIVAL" does not allow beside it: stop it, or set kill_others = true`, other.pid))
-	if out, want := in.must("why", "web"), fmt.Sprintf("Process conflict: RIVAL matches xyrival (pid %d)", other.pid); !strings.Contains(out, want) {
+	in.blocked("web", fmt.Sprintf("process x%s (pid %d) is running, which the filter %q does not allow beside it: stop it, or set kill_others = true", name, other.pid, filter))
+	if out, want := in.must("why", "web"), fmt.Sprintf("Process conflict: %s matches x%s (pid %d)", filter, name, other.pid); !strings.Contains(out, want) {
 		t.Errorf("%q is not in %s", want, out)
 	}
 	other.ends(t)
@@ -309,7 +304,7 @@ func TestAProcessInTheWayByItsName(t *testing.T) {
 
 func TestTwoServicesOfOnePort(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := freePorts(t, 1)[0]
 	in := startServer(t, map[string]string{
 		"a": listener(t, "a", "a", port, ports(port)),
 		"b": listener(t, "b", "b", port, ports(port), "kill_others = true"),

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,7 +20,8 @@ func TestTheProgramStart(t *testing.T) {
 		"off": "[service]\nname = \"off\"\nexec = \"false\"\n[service.restart]\npolicy = \"on-failure\"\ndelay = \"1h\"\n",
 	})
 	global := "[init]\nhostname = \"sideros\"\nservices_dir = \"" + in.config + "\"\nruntime_dir = \"" + in.path("run") + "\"\n" +
-		"[logging]\nlevel = \"info\"\noutput = \"file:" + in.path("log") + "\"\n"
+		"[logging]\nlevel = \"info\"\noutput = \"file:" + in.path("log") + "\"\n" +
+		"[defaults]\nstop_timeout = \"33s\"\n"
 	if err := os.WriteFile(in.path("start.toml"), []byte(global), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +66,25 @@ func TestTheProgramStart(t *testing.T) {
 		return string(text), err == nil && strings.Contains(string(text), "said")
 	})
 	start(1, "new", "talker", "true")
+	stopTimeout := func(name string) int64 {
+		t.Helper()
+		now, err := in.dial().Get(shortly(t), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *now.Lifecycle.StopTimeoutMs
+	}
+	for _, name := range []string{"web", "talker"} {
+		if ms := stopTimeout(name); ms != 33000 {
+			t.Errorf("%s may take %d ms to stop", name, ms)
+		}
+	}
 
 	server := in.serverPID()
+	// By this zinit upgrade knows which signal replaces it.
+	if line, err := os.ReadFile("/proc/" + strconv.Itoa(server) + "/cmdline"); err != nil || !strings.Contains(string(line), "\x00--report-on-usr1\x00") {
+		t.Errorf("%q %v", line, err)
+	}
 	logged := func(text string) {
 		t.Helper()
 		in.until(text+" in the log", func() (string, bool) {
@@ -81,8 +100,14 @@ func TestTheProgramStart(t *testing.T) {
 	}
 	signal(syscall.SIGUSR1)
 	logged("service=talker")
+	if err := os.WriteFile(in.path("start.toml"), []byte(strings.Replace(global, "33s", "44s", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	signal(syscall.SIGHUP)
 	logged("reloaded")
+	if ms := stopTimeout("web"); ms != 44000 {
+		t.Errorf("after the reload web may take %d ms to stop", ms)
+	}
 	if in.serverPID() != server {
 		t.Error("the server is another one")
 	}

@@ -74,11 +74,11 @@ type mover struct {
 	buf    *[]byte // nil but while it holds bytes
 	have   []byte  // of buf, not written yet
 	pipe   *pipe   // nil but while it is spliced through
-	n      int     // of the last read or splice
+	n      int     // of the last read, or in the pipe since it was empty
 	errno  error   // of the last system call
 
 	// Made once: a method value is an allocation.
-	tryRead, tryWrite, tryFill, tryDrain func(fd uintptr) bool
+	tryRead, tryWrite, tryFill, tryDrain, tryTopUp func(fd uintptr) bool
 }
 
 // shared is what all connections of a process use.
@@ -103,7 +103,7 @@ func newMover(dst, src stream, s *shared, moved, last *atomic.Int64) (*mover, er
 	_, from := src.(*net.TCPConn)
 	_, to := dst.(*net.TCPConn)
 	m.copies = from && to
-	m.tryRead, m.tryWrite, m.tryFill, m.tryDrain = m.read, m.write, m.fill, m.drain
+	m.tryRead, m.tryWrite, m.tryFill, m.tryDrain, m.tryTopUp = m.read, m.write, m.fill, m.drain, m.more
 	return m, nil
 }
 
@@ -224,11 +224,10 @@ func (m *mover) much() (end bool, failed *wrong) {
 		if thin++; m.n >= thinSplice {
 			thin = 0
 		}
-		n := m.n
 		if err := m.dst.Write(m.tryDrain); err != nil || m.errno != nil {
 			return false, &wrong{false, errors.Join(err, m.errno)}
 		}
-		m.count(n)
+		m.count(m.n)
 	}
 	return false, nil
 }
@@ -271,6 +270,7 @@ func (m *mover) drain(fd uintptr) (done bool) {
 			m.pipe.holds -= int(n)
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
+			m.topUp()
 			return false
 		case err == nil:
 			m.errno = unix.EIO // it holds bytes, and gives none
@@ -279,6 +279,21 @@ func (m *mover) drain(fd uintptr) (done bool) {
 			m.errno = err
 			return true
 		}
+	}
+	return true
+}
+
+// topUp has the source wait no longer than it must: while the destination takes nothing
+// there is room in the pipe. What goes wrong here is seen when it is read the next time.
+func (m *mover) topUp() {
+	_ = m.src.Read(m.tryTopUp)
+}
+
+func (m *mover) more(fd uintptr) (done bool) {
+	n, err := unix.Splice(int(fd), nil, m.pipe.w, nil, m.pipe.size, spliceFlags)
+	if err == nil {
+		m.n += int(n)
+		m.pipe.holds += int(n)
 	}
 	return true
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"zinit/proxy/rules"
 )
 
@@ -60,6 +62,27 @@ type common struct {
 	log  *slog.Logger
 	room chan struct{} // capacity 1; a descriptor has become free
 	live sync.WaitGroup
+
+	listening, carrying atomic.Int64 // listeners, and connections from their accept on
+}
+
+// otherFiles is how many descriptors are left for all else: pipes, questions to the
+// server, what the runtime has.
+const otherFiles = 32
+
+// full is an error when there may be no descriptors for another connection: it needs
+// two. Were it accepted with one, those who have come could keep each other from their
+// backends for ever.
+func (c *common) full() error {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return nil // accept will tell
+	}
+	// Each listener may take one that it was allowed before others came.
+	if need := 2*c.carrying.Load() + 3*c.listening.Load() + otherFiles; uint64(need) > limit.Cur {
+		return fmt.Errorf("the limit of %d open files allows no more than %d: raise it", limit.Cur, c.carrying.Load())
+	}
+	return nil
 }
 
 func newProxy(cfg Config, listeners []*Listener, svc *service, count *counters, c *common) *proxy {
@@ -93,22 +116,31 @@ const (
 	lastBackoff  = time.Second
 )
 
+// warnEvery is how often it is said at most that connections wait for descriptors.
+const warnEvery = time.Minute
+
 // accept takes connections until the listener is closed. When there is no descriptor
 // for one it waits until a connection ends, or a while; the queue of the kernel holds
 // who comes.
 func (p *proxy) accept(l *Listener) {
-	backoff := firstBackoff
+	p.common.listening.Add(1)
+	defer p.common.listening.Add(-1)
+	backoff, warned := firstBackoff, time.Time{}
 	for {
-		conn, err := l.conn.Accept()
+		err := p.common.full()
 		if err == nil {
-			backoff = firstBackoff
-			p.take(conn.(stream)) // a listener of ours has no other ones
-			continue
+			var conn net.Conn
+			if conn, err = l.conn.Accept(); err == nil {
+				backoff = firstBackoff
+				p.take(conn.(stream)) // a listener of ours has no other ones
+				continue
+			}
 		}
-		if errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, net.ErrClosed) || p.isClosed() {
 			return
 		}
-		if backoff == firstBackoff {
+		if time.Since(warned) > warnEvery {
+			warned = time.Now()
 			p.common.log.Warn("cannot accept connections, which wait", "proxy", p.cfg.Name, "error", err)
 		}
 		timer := time.NewTimer(backoff)
@@ -122,9 +154,19 @@ func (p *proxy) accept(l *Listener) {
 	}
 }
 
+func (p *proxy) isClosed() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // take has a connection served, refused, or held back until there is room for it.
 func (p *proxy) take(client stream) {
 	p.count.total.Add(1)
+	p.common.carrying.Add(1)
 	p.count.last.Store(p.common.clock())
 	if p.slots != nil {
 		select {
@@ -133,6 +175,7 @@ func (p *proxy) take(client stream) {
 			if p.cfg.Refuse {
 				p.count.refused.Add(1)
 				hangUp(client)
+				p.common.carrying.Add(-1)
 				return
 			}
 			// Until it is its turn no other one is accepted.
@@ -175,6 +218,7 @@ func (p *proxy) serve(client stream) {
 // gone gives back what a connection had.
 func (p *proxy) gone() {
 	p.count.active.Add(-1)
+	p.common.carrying.Add(-1)
 	if p.slots != nil {
 		<-p.slots
 	}

@@ -132,7 +132,8 @@ func next[N Notice](k *keeperPlay) (N, error) {
 	}
 }
 
-// ended waits for the server's end, which must be a good one.
+// ended waits for the server's end, which must be a good one, as long as something
+// happens.
 func (k *keeperPlay) ended() error {
 	for {
 		select {
@@ -143,19 +144,19 @@ func (k *keeperPlay) ended() error {
 				}
 				return nil
 			}
+		case <-k.Changed():
 		case <-time.After(patience):
 			return fmt.Errorf("the server does not end; children: %v", len(k.Children()))
 		}
 	}
 }
 
-// until waits for a fact that changes when a child ends.
+// until waits for a fact that changes when a child ends, as long as some do.
 func (k *keeperPlay) until(what string, fact func() bool) error {
-	limit := time.After(patience)
 	for !fact() {
 		select {
 		case <-k.Changed():
-		case <-limit:
+		case <-time.After(patience):
 			return fmt.Errorf("does not happen: %s", what)
 		}
 	}
@@ -282,7 +283,7 @@ func play(t *testing.T, name string) {
 // their outputs.
 func run(t *testing.T, name string) ([]byte, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self(), "-play", "keeper", name)
 	cmd.Env = append(os.Environ(), "ZINIT_TEST_TINY="+tiny(t), "GORACE=atexit_sleep_ms=0")

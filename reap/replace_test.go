@@ -51,7 +51,22 @@ func (k *keeperPlay) again(step int, notes map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return k.replace(c, step, func() map[string]string { return notes })
+	return k.replaceSoon(c, step, func() map[string]string { return notes })
+}
+
+// replaceSoon tries again, as people do, when the machine is too slow for what comes
+// before the moment in which nothing moves.
+func (k *keeperPlay) replaceSoon(c *Candidate, step int, more func() map[string]string) error {
+	for late := time.Now().Add(patience); ; {
+		still := false
+		err := k.replace(c, step, func() map[string]string {
+			still = true
+			return more()
+		})
+		if still || !strings.Contains(err.Error(), "does not answer") || time.Now().After(late) {
+			return err
+		}
+	}
 }
 
 func (k *keeperPlay) replace(c *Candidate, step int, more func() map[string]string) error {
@@ -176,7 +191,7 @@ var reexecLoad = scenario{before: caught, keeper: func(k *keeperPlay) error {
 	if err != nil {
 		return err
 	}
-	return k.replace(c, step+1, func() map[string]string {
+	return k.replaceSoon(c, step+1, func() map[string]string {
 		return map[string]string{"files": k.left.Notes["files"], "memory": k.left.Notes["memory"], "signals": tally()}
 	})
 }, server: func(_ int, s *serverPlay) error {

@@ -122,7 +122,7 @@ func (c *core) add(s *config.Service, problem string) *record {
 	c.arm(r)
 	c.guard(r)
 	if !s.Target && problem == "" {
-		c.Logs.Configure(s.Name, c.outputs(s))
+		c.configureLogs(s)
 	}
 	c.tell(EventAdded, r)
 	return r
@@ -158,7 +158,7 @@ func (c *core) change(r *record, s *config.Service) {
 	r.outdated = r.ran != nil && config.NeedsRestart(r.ran, s)
 	c.step(r, machine.Configured{Rules: c.rules(r)})
 	if !s.Target {
-		c.Logs.Configure(s.Name, c.outputs(s))
+		c.configureLogs(s)
 	}
 	c.touch(r)
 	c.unsaved(r)

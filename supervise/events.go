@@ -21,7 +21,9 @@ func (c *core) keeperEvent(ev reap.Event) {
 	}
 	switch e := ev.(type) {
 	case reap.Spawned:
-		if r := c.byName[e.Key]; r != nil {
+		if service, ok := probeOf(e.Key); ok {
+			c.Logs.Start(service+testSuffix, e.Run)
+		} else if r := c.byName[e.Key]; r != nil {
 			c.spawned(r, e)
 		}
 	case reap.SpawnFailed:

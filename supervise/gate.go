@@ -78,6 +78,8 @@ type gating struct {
 	until time.Time // when an answer is waited for no longer; zero: no look is under way
 	stop  func()    // ends the look that is under way; nil: there was none
 	free  bool      // nobody is in the way, as was just seen; counts for one start
+	// old: somebody has asked since that look began. Whom it finds may be gone by then.
+	old bool
 
 	heard   chan struct{} // closed when the look has ended; nil: nobody waits for that
 	foreign *Obstacle     // nil: none, as far as is known
@@ -212,6 +214,7 @@ func (c *core) lookAround(r *record) {
 		return
 	}
 	g.looks++
+	g.old = false
 	look := g.looks
 	g.until = c.now.Add(lookWithin)
 	if r.cfg.KillOthers {
@@ -263,11 +266,17 @@ func (c *core) gateMoved(r *record) {
 // from starting.
 func (c *core) looked(r *record, o *Obstacle, err error) {
 	g := r.gate
+	waits := r.blocked() && c.up(r)
 	if g.stop != nil {
 		g.stop() // it may have taken too long
 	}
+	if waits && o != nil && g.old {
+		g.until = time.Time{}
+		c.lookAround(r)
+		c.conclude()
+		return
+	}
 	g.over()
-	waits := r.blocked() && c.up(r)
 	switch {
 	case !waits: // the next start needs a look of its own
 		g.foreign = nil
@@ -299,7 +308,12 @@ func (c *core) noteObstacle(r *record, o *Obstacle) {
 
 // lookNow has a look at once where one is waited for. Who asks sees what it finds.
 func (c *core) lookNow(r *record) {
-	if g := r.gate; g != nil && !g.again.IsZero() {
+	g := r.gate
+	if g == nil {
+		return
+	}
+	g.old = !g.until.IsZero()
+	if !g.again.IsZero() {
 		g.foreign, g.again, g.pause = nil, time.Time{}, 0
 		c.gateMoved(r)
 	}

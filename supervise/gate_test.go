@@ -147,6 +147,28 @@ func TestAStartByHandLooksAtOnce(t *testing.T) {
 	})
 }
 
+// TestAStartDuringALook: what that look finds was before whoever was in the way was asked
+// to go.
+func TestAStartDuringALook(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t, newPlayer())
+		h.ways(func(w *theWay) { w.takes = 200 * time.Millisecond })
+		h.blocks("web", nginx)
+		h.boot(services(t, "web ports=80"), h.k.inventory())
+		defer h.close()
+		h.pass(100 * time.Millisecond)
+		h.saw("web")
+		h.blocks("web", "")
+		h.ok(h.s.Start("web", false))
+		if v := h.s.Snapshot().Find("web"); v.Obstacle != nil {
+			t.Errorf("it is told %+v", v.Obstacle)
+		}
+		h.pass(time.Millisecond)
+		h.is("web running")
+		h.saw("web")
+	})
+}
+
 func TestEachRunNeedsALook(t *testing.T) {
 	inHouse(t, []string{"web ports=80", "user requires=web"}, func(h *house) {
 		h.did("spawn web, spawn user")

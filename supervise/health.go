@@ -7,6 +7,8 @@ import (
 
 	"zinit/reap"
 	"zinit/supervise/config"
+	"zinit/supervise/launch"
+	"zinit/supervise/logs"
 	"zinit/supervise/machine"
 )
 
@@ -68,8 +70,46 @@ func (c *core) spawnProbe(r *record, run machine.Run, h *config.Health) {
 	r.probe.alive, r.probe.of = true, run
 	r.probe.timeout, r.probe.deadline = h.Timeout, c.now.Add(h.Timeout)
 	c.setWake(r)
-	c.Keeper.Spawn(r.order(r.name+probeSuffix, r.probe.last, h.Command))
+	o := r.order(r.name+probeSuffix, r.probe.last, h.Command)
+	if h.Once && !r.cfg.Logging.None {
+		c.hearTest(r, &o)
+	}
+	c.Keeper.Spawn(o)
 }
+
+// testSuffix makes the name of the log of a service's test from its name.
+const testSuffix = "/test"
+
+// TestLog is the log of what the test of a service prints, a check that is repeated
+// until it passes; false: it has none. It is not written down: each server begins it
+// anew.
+func TestLog(s *config.Service) (name string, ok bool) {
+	return s.Name + testSuffix, s.Health != nil && s.Health.Once && s.Health.Kind == config.ProbeExec
+}
+
+// hearTest has the log of a test get what a run of it prints. The test goes on without.
+func (c *core) hearTest(r *record, o *launch.Order) {
+	pipes, err := c.Logs.Pipes(r.name+testSuffix, o.Run)
+	if err != nil {
+		c.Log.Warn("what a test prints is lost", "service", r.name, "error", err)
+		return
+	}
+	o.Stdout, o.Stderr = pipes.Stdout, pipes.Stderr
+	if r.cfg.Logging.MarkStarts {
+		c.Logs.Append(r.name+testSuffix, startMark)
+	}
+}
+
+// configureLogs tells the log store about a service.
+func (c *core) configureLogs(s *config.Service) {
+	c.Logs.Configure(s.Name, c.outputs(s))
+	if name, ok := TestLog(s); ok {
+		c.Logs.Configure(name, logs.Options{BufferLines: s.Logging.BufferLines, BufferBytes: testBytes, Stdout: s.Logging.Stdout})
+	}
+}
+
+// testBytes is what is kept of what a test prints.
+const testBytes = 64 << 10
 
 // probeDue ends a probe that took too long, with everything it started.
 func (c *core) probeDue(r *record) {
@@ -97,6 +137,7 @@ func (c *core) endProbe(r *record) {
 }
 
 func (c *core) probeSpawnFailed(service string, e reap.SpawnFailed) {
+	c.Logs.Discard(service+testSuffix, e.Run)
 	if r := c.byName[service]; r != nil && e.Run == r.probe.last {
 		command := config.Command{}
 		if r.cfg.Health != nil {
@@ -108,6 +149,7 @@ func (c *core) probeSpawnFailed(service string, e reap.SpawnFailed) {
 
 func (c *core) probeExited(service string, e reap.Exited) {
 	c.Keeper.Ack(e.Key, e.Run)
+	c.endLog(service+testSuffix, e.Run)
 	if e.Lingers {
 		c.Keeper.Signal(e.Key, e.Run, syscall.SIGKILL, reap.ScopeGroup)
 	}

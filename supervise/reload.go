@@ -282,7 +282,10 @@ func (c *core) sweep() {
 		if r.hook.last > 0 {
 			c.Keeper.Ack(r.name+hookSuffix, r.hook.last)
 		}
-		c.later(func() { c.Logs.Remove(r.name) })
+		c.later(func() {
+			c.Logs.Remove(r.name)
+			c.Logs.Remove(r.name + testSuffix)
+		})
 		if c.Forget != nil {
 			c.Forget(r.name)
 		}

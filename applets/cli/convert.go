@@ -67,12 +67,16 @@ func foreignFiles(places []string) ([]string, error) {
 
 // converted is a file as TOML. What of it is lost is told.
 func (s *session) converted(file string) (*config.Service, []byte, error) {
-	svc, problems := config.LoadFile(file)
+	// Where sideros-start has defaults the file relies on them, and is read with or
+	// without them later.
+	start, _ := config.LoadStart(s.env.StartFile())
+	given := start.Defaults
+	svc, problems := given.LoadFile(file)
 	wrong := s.wrongOf(problems)
 	if svc == nil {
 		return nil, nil, fmt.Errorf("cannot convert %s%s", file, wrong)
 	}
-	text, err := config.Brief(svc)
+	text, err := given.Brief(svc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot convert %s: %w", file, err)
 	}

@@ -52,13 +52,19 @@ var legacyFlag = flag{"legacy", "", "", "in the shape of zinit 0.2"}
 
 func monitor(s *session) int { return s.legacyChange(sock.MethodLegacyMonitor, "Monitored") }
 
+// unloaded is what zinit 0.2 says of a file that it cannot use, whatever the reason.
+const unloaded = "failed to load service config"
+
 func forget(s *session) int { return s.legacyChange(sock.MethodLegacyForget, "Forgotten") }
 
 func (s *session) legacyChange(method, done string) int {
 	return s.each(s.call.words, func(name string) error {
 		err := s.ask(method, sock.NameParams{Name: name}, nil)
-		if err == nil {
+		switch {
+		case err == nil:
 			s.printf("%s: %s\n", done, name)
+		case err.Error() == unloaded:
+			err = fmt.Errorf("%w: there is no file of %s, or it is wrong: zinit check tells", err, name)
 		}
 		return err
 	})

@@ -130,7 +130,7 @@ func TestNearest(t *testing.T) {
 	words := []string{"list", "ls", "status", "start", "stop", "restart", "running", "exited"}
 	for typed, want := range map[string]string{
 		"stauts": "status", "lst": "list", "strat": "start", "sotp": "stop", "runing": "running",
-		"exit": "exited", "frobnicate": "", "x": "", "reload": "",
+		"exit": "exited", "stat": "status", "frobnicate": "", "x": "", "reload": "",
 	} {
 		if got := config.Nearest(typed, words); got != want {
 			t.Errorf("%s: %q, want %q", typed, got, want)

@@ -76,6 +76,8 @@ func (c *relationCheck) strangers(svc *config.Service) {
 			case rel.key == "requires" && c.broken[name]:
 				c.add(svc, rel.key, name, config.Error,
 					fmt.Sprintf("%s cannot be loaded: mend its file first", name))
+			case rel.key != "requires" && isMilestone(svc.Source, name):
+				// Files of sideros-start name some that nothing describes.
 			case !c.complete:
 				c.add(svc, rel.key, name, config.Warning,
 					fmt.Sprintf("%s is not among the files that are checked: check the directory as a whole", name))
@@ -88,6 +90,13 @@ func (c *relationCheck) strangers(svc *config.Service) {
 			}
 		}
 	}
+}
+
+// isMilestone reports that a file calls a name NAME.target, as those of sideros-start do.
+func isMilestone(file, name string) bool {
+	return slices.ContainsFunc([]string{"after", "requires", "wants"}, func(key string) bool {
+		return lineOf(file, key, name+".target") > 0
+	})
 }
 
 func (c *relationCheck) unknown(name string) string {

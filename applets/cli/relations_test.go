@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"zinit/supervise/config"
@@ -37,5 +38,39 @@ func TestWhatAServiceOfZinit02AwaitsAndNobodyHas(t *testing.T) {
 	}
 	if len(problems) != len(want) {
 		t.Errorf("%d problems, want %d", len(problems), len(want))
+	}
+}
+
+// The targets that files of sideros-start name need no file; other names do.
+func TestTargetsOfSiderosStartThatNothingDescribes(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"nginx.toml", "postgresql.toml"} {
+		text, err := os.ReadFile(filepath.Join("../../testdata/sideros", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := filepath.Join(dir, "other.toml")
+	text := "[service]\nname = \"other\"\nexec = \"a\"\n[service.dependencies]\nafter = [\"network\"]\nrequires = [\"disk\"]\n"
+	if err := os.WriteFile(other, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	set, err := config.LoadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range relations(checkSet{set, true}) {
+		got = append(got, p.String())
+	}
+	want := []string{
+		other + ":6: dependencies.requires: disk does not exist: add it, or drop it from requires",
+		other + ":5: dependencies.after: warning: network does not exist: it is ignored",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
 	}
 }

@@ -60,12 +60,17 @@ func (s *session) start(args []string) int {
 		}
 	}
 	if !s.call.has("socket") && s.env.Getenv("ZINIT_SOCKET") == "" {
-		// What is wrong with the file is for start init to tell.
-		if file, _ := config.LoadStart(s.env.StartFile()); file.RuntimeDir != "" {
+		if file := s.startFile(); file.RuntimeDir != "" {
 			s.call.flags["socket"] = []string{env.SocketIn(file.RuntimeDir)}
 		}
 	}
 	return s.startCommand(words)
+}
+
+// startFile is the global file. What is wrong with it is for start init to tell.
+func (s *session) startFile() config.Start {
+	file, _ := config.LoadStart(s.env.StartFile())
+	return file
 }
 
 func (s *session) startUsage(why string) int {
@@ -161,6 +166,9 @@ func startNew(s *session) int {
 	service := map[string]any{"service": map[string]any{"name": name, "exec": s.call.words[1]}}
 	if file := s.call.value("output", ""); file != "" {
 		service["logging"] = map[string]any{"file": file}
+	}
+	if times := s.startFile().Defaults.Said(); len(times) > 0 {
+		service["lifecycle"] = times // the file of a service that is set says everything
 	}
 	text, err := json.Marshal(service)
 	if err != nil {

@@ -35,6 +35,9 @@ type ServerFlags struct {
 	// does otherwise, ReplaceSignal does.
 	ReportOnUsr1 bool
 
+	// StartFile is a start.toml whose [defaults] hold for the user's services; empty: none.
+	StartFile string
+
 	// StopTimeout bounds a whole shutdown; zero: nobody has said how long it may take.
 	StopTimeout time.Duration
 
@@ -184,6 +187,8 @@ func (d Dialect) table() []serverFlag {
 			func(f *ServerFlags, v string) (err error) { f.StopTimeout, err = stopTimeout(v); return err }},
 		{[]string{"--log-file"}, "PATH", "append the server's own log to it",
 			func(f *ServerFlags, v string) (err error) { f.LogFile, err = filepath.Abs(v); return err }},
+		{[]string{"--start-file"}, "PATH", "take the [defaults] of this start.toml",
+			func(f *ServerFlags, v string) (err error) { f.StartFile, err = filepath.Abs(v); return err }},
 		{[]string{ReportFlag}, "", "SIGUSR1 logs the states of all services",
 			func(f *ServerFlags, _ string) error { f.ReportOnUsr1 = true; return nil }},
 		{[]string{"--pid1-mode"}, "", "load the system directory too, as under process 1",
@@ -265,6 +270,9 @@ func (f ServerFlags) Args() []string {
 	}
 	if f.LogFile != "" {
 		args = append(args, "--log-file="+f.LogFile)
+	}
+	if f.StartFile != "" {
+		args = append(args, "--start-file="+f.StartFile)
 	}
 	if f.ReportOnUsr1 {
 		args = append(args, ReportFlag)

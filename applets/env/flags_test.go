@@ -103,7 +103,7 @@ func TestServerFlagsSurviveTheWayToTheServer(t *testing.T) {
 	for _, f := range []ServerFlags{
 		{ConfigDir: "/c", Socket: "/s", LogLevel: "warn"},
 		{ConfigDir: "/-c", Socket: "/a b", LogLevel: "trace", Pid1Mode: true, Container: true,
-			StopTimeout: 1500 * time.Millisecond, Command: []string{"cat", "--", "-h", ""}},
+			StartFile: "/etc/start.toml", StopTimeout: 1500 * time.Millisecond, Command: []string{"cat", "--", "-h", ""}},
 	} {
 		hostile := map[string]string{"ZINIT_CONFIG_DIR": "/x", "ZINIT_SOCKET": "/y", "ZINIT_LOG_LEVEL": "error"}
 		got, err := surroundings(hostile, f.Args()...).ParseServerFlags(DialectServer)

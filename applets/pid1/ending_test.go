@@ -12,6 +12,49 @@ import (
 	"zinit/applets/env"
 )
 
+// Every signal to a keeper, by its number, and what it means: none has two meanings,
+// and what is not here means nothing.
+func TestEverySignalToTheKeeperHasOneMeaning(t *testing.T) {
+	type means map[syscall.Signal]meaning
+	always := means{1: aReload, 2: anEnd, 12: anotherKeeper, 15: anEnd, 43: anotherServer}
+	ofMachine := means{30: anEnd, 37: anEnd, 38: anEnd, 39: anEnd, 40: anEnd, 42: anEnd}
+	ofContainer := means{30: anEnd, 37: anEnd, 38: anEnd, 39: anEnd, 40: anEnd}
+	for _, c := range []struct {
+		role    role
+		reports bool
+		more    []means
+	}{
+		{machine, false, []means{ofMachine, {10: anotherServer}}},
+		{machine, true, []means{ofMachine, {10: aReport}}},
+		{container, false, []means{ofContainer, {10: anotherServer}}},
+		{container, true, []means{ofContainer, {10: aReport}}},
+		{standalone, false, []means{{10: anotherServer}}},
+		{standalone, true, []means{{10: aReport}}},
+	} {
+		want := means{}
+		for _, part := range append(c.more, always) {
+			for sig, m := range part {
+				if _, twice := want[sig]; twice {
+					t.Fatalf("signal %d stands here twice", sig)
+				}
+				want[sig] = m
+			}
+		}
+		for sig := syscall.Signal(-1); sig <= lastSignal+1; sig++ {
+			if got := meaningOf(sig, c.role, c.reports); got != want[sig] {
+				t.Errorf("role %d, reports %v, signal %d: %d, want %d", c.role, c.reports, sig, got, want[sig])
+			}
+		}
+	}
+	taken := []syscall.Signal{env.ReplaceSignal, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP}
+	for _, w := range wishes {
+		if slices.Contains(taken, w.sig) {
+			t.Errorf("signal %d is for two things", w.sig)
+		}
+		taken = append(taken, w.sig)
+	}
+}
+
 func TestSignalsAskForAnEnd(t *testing.T) {
 	rt := func(n syscall.Signal) syscall.Signal { return firstRealTime + n }
 	all := map[syscall.Signal]goal{
@@ -29,9 +72,6 @@ func TestSignalsAskForAnEnd(t *testing.T) {
 		if g, ok := goalOf(sig, standalone); ok != (sig == unix.SIGTERM || sig == unix.SIGINT) || g != exit {
 			t.Errorf("standalone, signal %d: %v %v", sig, g, ok)
 		}
-	}
-	if g, ok := goalOf(env.ReplaceSignal, machine); ok {
-		t.Errorf("the signal that has the server replaced is the one for %v, too", g)
 	}
 	for g := exit; g <= switchRoot; g++ {
 		if g.String() == "" {

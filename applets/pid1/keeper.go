@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"zinit/applets/env"
 	"zinit/reap"
 )
 
@@ -210,23 +209,21 @@ func (k *keeper) signalled(sig os.Signal) {
 	if !ok {
 		return
 	}
-	switch {
-	case s == env.ReplaceSignal:
+	switch meaningOf(s, k.life.role, k.reports) {
+	case anEnd:
+		if goal, _ := goalOf(s, k.life.role); goal == switchRoot && !k.takeOrder() {
+			return
+		}
+	case anotherServer:
 		s = unix.SIGUSR1
-	case s == unix.SIGUSR1 && k.reports:
+	case anotherKeeper:
+		k.feed(replaceWanted{})
+		return
+	case aReport:
 		// Between keeper and server SIGUSR1 means to leave.
 		k.reap.Tell(unix.SIGUSR2)
 		return
-	}
-	goal, ends := goalOf(s, k.life.role)
-	switch {
-	case ends && goal == switchRoot && !k.takeOrder():
-		return
-	case ends, s == unix.SIGUSR1:
-	case s == unix.SIGUSR2:
-		k.feed(replaceWanted{})
-		return
-	case s == unix.SIGHUP:
+	case aReload:
 		if k.reap.OwnHangup() {
 			return
 		}

@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"zinit/applets/env"
 )
 
 // catchSignals catches every signal that can be caught, so that none ends this
@@ -29,6 +31,36 @@ func catchSignals() <-chan os.Signal {
 }
 
 const lastSignal = 64
+
+// A meaning is what a signal to the keeper is. Each signal has one at most.
+type meaning uint8
+
+const (
+	nothing       meaning = iota
+	anEnd                 // goalOf says of what, and how
+	anotherServer         // the server is replaced
+	anotherKeeper         // so is this program, in place
+	aReport               // the states of all services go to the log
+	aReload               // of the configuration; or the terminal is gone
+)
+
+// meaningOf is what a signal means; with reports SIGUSR1 asks for one.
+func meaningOf(sig syscall.Signal, r role, reports bool) meaning {
+	_, ends := goalOf(sig, r)
+	switch {
+	case ends:
+		return anEnd
+	case sig == unix.SIGUSR1 && reports:
+		return aReport
+	case sig == unix.SIGUSR1, sig == env.ReplaceSignal:
+		return anotherServer
+	case sig == unix.SIGUSR2:
+		return anotherKeeper
+	case sig == unix.SIGHUP:
+		return aReload
+	}
+	return nothing
+}
 
 // terminals lists which of the standard descriptors are terminals.
 func terminals() []int {

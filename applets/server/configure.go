@@ -215,7 +215,7 @@ func (s *server) takeIn(svc *config.Service, in intake, result *sock.SetResult) 
 		// Whatever keeps it from being made keeps the file from being written.
 		_ = os.Mkdir(dir, 0o700)
 	}
-	switch stored, kept, err := store(dir, svc); {
+	switch stored, kept, err := s.store(dir, svc); {
 	case err != nil:
 		return err
 	case stored == nil:
@@ -248,15 +248,16 @@ func (s *server) takeIn(svc *config.Service, in intake, result *sock.SetResult) 
 
 // store writes the file of a service and reads it back: what applies now is what
 // will after the next boot. Nil: there is no such directory.
-func store(dir string, svc *config.Service) (stored *config.Service, kept string, err error) {
+func (s *server) store(dir string, svc *config.Service) (stored *config.Service, kept string, err error) {
 	if dir == "" {
 		return nil, "", nil
 	}
-	path, kept, err := config.Save(dir, svc)
+	given := s.dirs.DefaultsIn(dir)
+	path, kept, err := given.Save(dir, svc)
 	if err != nil {
 		return nil, "", sock.PersistFailed(path, err)
 	}
-	stored, problems := config.LoadFile(path)
+	stored, problems := given.LoadFile(path)
 	if stored == nil {
 		return nil, "", sock.PersistFailed(path, errors.New(problems[0].Message))
 	}

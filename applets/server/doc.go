@@ -6,21 +6,27 @@
 // It can die at any moment: the keeper goes on holding the services, the listening
 // socket and the output pipes, and the next server takes over.
 //
-//	main.go      start and end
-//	runtime.go   the runtime directory and the socket
-//	methods.go   the table of RPC methods, and errors on the wire
-//	questions.go the methods that look at services
-//	changes.go   the methods that start, stop and signal them
-//	configure.go the methods that add and replace them
-//	remove.go    the methods that delete them
+// Start, end and what outlives it:
+//
+//	main.go      start and end; launch.go: what the supervisor's parts are made of
+//	runtime.go   the runtime directory and the socket; restore.go: what was deleted
+//	memory.go    the state for the next server; compiled.go: the files as understood
+//	adopt.go     outputs of an earlier server, leftovers.go what another keeper's left
 //	reload.go    reading the configuration, and the method that does it again
-//	stats.go     the methods that look into them: configuration, processes
-//	debug.go     debug.state and debug.process_tree, drawn
-//	output.go    the methods that show what they wrote
-//	streams.go   the methods that go on telling
-//	render.go    views of the supervisor in the words of zinit 0.3.9
-//	text.go      tree and why, drawn
+//	notify.go    a manager above; power.go, emergency.go, rescue.go: process 1;
+//	             contain.go: the program that a container is for
+//	messages.go  /dev/log; report.go: the server's own log
+//	sockets*.go, demand.go  sockets that services are given
+//	xinet*.go, helpers.go   proxies, and their process
+//
+// What it answers:
+//
+//	methods.go   the table of RPC methods, and errors on the wire
+//	questions.go services, stats.go and usage.go what they are made of and use,
+//	             debug.go drawings, output.go what they wrote
+//	changes.go   starting and stopping; configure.go, remove.go: adding, replacing, deleting
+//	streams.go, follow.go  what goes on telling
+//	render.go, status.go, text.go  views of the supervisor in the words of zinit 0.3.9
+//	left.go      processes that nobody has been started for
 //	legacy*.go   the line protocol, the methods and the log of zinit 0.2
-//	prober.go    tcp and http health checks
-//	logger.go    the server's own log
 package server

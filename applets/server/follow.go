@@ -22,6 +22,7 @@ type telling struct {
 	followers map[string]*logs.Follower
 	added     *supervise.Subscription // of the services; nil: they were named
 	seq       uint64                  // what was told of them up to this is in names
+	tests     bool                    // what the tests of zinit 0.2 print, too
 }
 
 // follow answers logs.subscribe: a goroutine for each service fetches its lines,
@@ -64,6 +65,9 @@ func (t *telling) open() (reply sock.Subscribed, err error) {
 	if err != nil {
 		return reply, err
 	}
+	for _, name := range names {
+		names = append(names, t.testsOf(snap, name)...)
+	}
 	begin := logs.Last
 	if t.p.Lines <= 0 && t.p.SinceMs <= 0 {
 		begin = logs.Now
@@ -82,6 +86,18 @@ func (t *telling) open() (reply sock.Subscribed, err error) {
 		reply.Cursors[name] = f.Cursor()
 	}
 	return reply, nil
+}
+
+// testsOf is the log of the test of a service, if that is to be told and there is one.
+func (t *telling) testsOf(snap *supervise.Snapshot, service string) []string {
+	v := snap.Find(service)
+	if !t.tests || v == nil {
+		return nil
+	}
+	if name, ok := supervise.TestLog(v.Config); ok && inLegacyLog(v) {
+		return []string{name}
+	}
+	return nil
 }
 
 func (t *telling) close() {
@@ -238,11 +254,13 @@ func (t *telling) others(ctx context.Context, fetchers *sync.WaitGroup, to chan<
 			if e.Type != supervise.EventAdded || e.Seq <= t.seq {
 				continue
 			}
-			f := t.s.logs.Follow(e.Service, 0, t.q)
-			fetchers.Go(func() {
-				defer f.Close()
-				fetch(ctx, e.Service, f, to)
-			})
+			for _, name := range append(t.testsOf(t.s.sup.Snapshot(), e.Service), e.Service) {
+				f := t.s.logs.Follow(name, 0, t.q)
+				fetchers.Go(func() {
+					defer f.Close()
+					fetch(ctx, name, f, to)
+				})
+			}
 		}
 	}
 }

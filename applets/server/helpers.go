@@ -26,7 +26,7 @@ type spawner interface {
 // end of the channel to each, so that the next server can give orders to them.
 type helpers struct {
 	spawn   spawner
-	keep    keeping
+	keep    releaser
 	command func() reap.Spec   // what is started, but for key, run and files
 	same    func(pid int) bool // it runs the program that would be started now
 
@@ -270,10 +270,11 @@ func helperCommand(applet string, args, environ []string) reap.Spec {
 
 // ownStderr is a copy of where the server logs to; nil: nowhere.
 func ownStderr() *os.File {
-	fd, err := dupCloseOnExec(2)
+	fd, err := syscall.Dup(2)
 	if err != nil {
 		return nil
 	}
+	syscall.CloseOnExec(fd) // a server never forks, so that nobody has got it meanwhile
 	return os.NewFile(uintptr(fd), "stderr")
 }
 

@@ -25,6 +25,26 @@ import (
 	"zinit/supervise/logs"
 )
 
+// patience bounds every wait of the tests; nothing takes that long.
+const patience = time.Minute
+
+// eventually waits for a fact that nothing announces.
+func eventually(t *testing.T, what string, fact func() (string, bool)) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		seen, ok := fact()
+		if ok {
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-deadline:
+			t.Fatalf("%s: not within %s: %s", what, patience, seen)
+		}
+	}
+}
+
 // A house is a whole server but for its processes: the supervisor, the logs and
 // the socket are real, the keeper and the health checks are toys.
 type house struct {

@@ -2,17 +2,21 @@ package server
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
+	"zinit/applets/server/ears"
+	"zinit/applets/server/kin"
 	"zinit/proxy/remote"
 	"zinit/reap"
 	"zinit/reap/cgroup"
 	"zinit/supervise"
 	"zinit/supervise/config"
 	"zinit/supervise/launch"
+	"zinit/supervise/probe"
+	"zinit/supervise/stamps"
 )
 
 // newLauncher prepares processes for the keeper. Without cgroups services run too, but
@@ -28,24 +32,69 @@ func newLauncher(keeper *reap.Client, lent *launch.Streams, log *slog.Logger) *l
 	})
 }
 
+// parts are what the supervisor is made of. Those that an earlier server of the keeper
+// had are carried on with.
+func (s *server) parts(at *place, keeper *reap.Client, launcher *launch.Launcher, set *config.Set, inv reap.Inventory) supervise.Parts {
+	s.gauge, s.brood = launcher, newBrood(inv.Children)
+	s.ears = s.newEars(at, keeper, launcher)
+	s.sockets = s.newSockets(set, keeper, launcher, inv)
+	s.proxies = s.newProxies(keeper, launcher, inv)
+	parts := supervise.Parts{
+		Keeper: launcher, Logs: s.logs, Prober: probe.Prober{},
+		OOM: launcher.OOM, Examine: launcher.Examine, Unfit: launcher.Unfit, Forget: launcher.Forget,
+		Cleaner: launcher, Finder: s.newFinder(launcher), Gate: s.newGate(launcher), Ears: voices{s.ears, s.sockets},
+		Stamps: stamps.New(s.flags.ConfigDir, os.Geteuid(), os.Getenv, s.log),
+		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: s.log,
+		Draining: func() {
+			s.manager.stopping()
+			s.proxies.stop()
+			s.sockets.stop()
+			keeper.Release(watchName)
+			hurry(s.logs)
+		},
+	}
+	heard := []func(reap.Event){s.brood.heard, s.proxies.heard, s.sockets.heard}
+	containParts(s.flags, keeper, &parts)
+	if s.flags.Pid1Mode {
+		shell := s.newEmergency(launcher, inv)
+		parts.Critical = shell.critical
+		heard = append(heard, shell.heard)
+	}
+	parts.Heard = func(ev reap.Event) {
+		for _, hear := range heard {
+			hear(ev)
+		}
+	}
+	return parts
+}
+
+// family is what is known of the processes around.
+func (s *server) family(launcher *launch.Launcher) kin.Family {
+	return kin.Family{Proc: s.proc, Keeper: s.keeper, Group: membersOf(launcher)}
+}
+
 // newEars listen to what services say. Who may speak for one is judged by what the
 // supervisor and the kernel know of it.
-func (s *server) newEars(at *place, keeper *reap.Client, launcher *launch.Launcher) *ears {
-	e := newEars(at.dir, keeper, s.log)
-	e.owner = launcher.Owner
-	e.belongs = speakers{
-		proc: s.proc, keeper: os.Getppid(), main: s.mainPid, group: membersOf(launcher), uid: e.uidOf,
-	}.belong
-	e.tell = func(service string, n supervise.Notice) { s.sup.Notify(service, n) }
-	return e
+func (s *server) newEars(at *place, keeper *reap.Client, launcher *launch.Launcher) *ears.Ears {
+	return ears.New(ears.Options{
+		Dir: at.dir, Keeper: keeper, Log: s.log, Owner: launcher.Owner,
+		Belongs: kin.Speaker{Family: s.family(launcher), Main: s.mainPid}.Belongs,
+		Tell:    func(service string, n supervise.Notice) { s.sup.Notify(service, n) },
+	})
 }
 
 // newFinder finds what forking services leave.
-func (s *server) newFinder(launcher *launch.Launcher) finder {
-	k := kinship{proc: s.proc, keeper: s.keeper, group: membersOf(launcher), known: func(pid int) bool {
-		return pid == s.self || s.brood.known(pid)
-	}}
-	return finder{left: k.left, wait: pidFileWait}
+func (s *server) newFinder(launcher *launch.Launcher) kin.Finder {
+	return kin.NewFinder(s.family(launcher), func(pid int) bool { return pid == s.self || s.brood.known(pid) })
+}
+
+// newGate finds out who is in the way of services.
+func (s *server) newGate(launcher *launch.Launcher) *kin.Gatekeeper {
+	views := func() []*supervise.View { return s.sup.Snapshot().Views }
+	return kin.NewGatekeeper(s.family(launcher), views, func(service, text string) {
+		s.log.Warn("kill_others: "+text, "service", service)
+		s.logs.Append(service, text)
+	})
 }
 
 // newProxies carries on with the proxies of an earlier server, or begins with none.
@@ -88,9 +137,6 @@ func (s *server) provide(set *config.Set, only string) {
 	}
 	s.sup.Remember() // which ends in a turn of the loop, and so what the keeper is to hold leaves
 }
-
-// pidFileWait is shorter than the supervisor waits for an answer.
-const pidFileWait = 4 * time.Second
 
 // newEmergency is what critical failures lead to.
 func (s *server) newEmergency(launcher *launch.Launcher, inv reap.Inventory) *emergency {

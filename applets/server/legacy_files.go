@@ -51,7 +51,7 @@ func (s *server) findFile(name string) *config.Service {
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		svc, problems := config.LoadFile(path)
+		svc, problems := s.dirs.DefaultsIn(filepath.Dir(path)).LoadFile(path)
 		for _, p := range problems {
 			s.log.Warn(p.String())
 		}

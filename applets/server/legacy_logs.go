@@ -23,7 +23,8 @@ func (s legacyServer) Logs(ctx context.Context, w io.Writer, follow bool) error 
 		}
 		return err
 	}
-	return s.followLegacy(ctx, "", legacyRing, func(batch sock.LogBatch) error { return s.writeLines(w, batch) })
+	begin := func() error { return nil }
+	return s.followLegacy(ctx, "", legacyRing, begin, func(batch sock.LogBatch) error { return s.writeLines(w, batch) })
 }
 
 // oldLines are the last lines of a service, or of all that zinit 0.2 would show.
@@ -36,12 +37,18 @@ func (s *server) oldLines(ctx context.Context, name string) ([]sock.FollowedLine
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		lines, err := s.logs.Read(v.Name, logs.Query{Lines: legacyRing})
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the log of %s: %w", v.Name, err)
+		sources := []string{v.Name}
+		if test, ok := supervise.TestLog(v.Config); ok && name == "" {
+			sources = append(sources, test)
 		}
-		for _, l := range lines {
-			all = append(all, wireLine(v.Name, l))
+		for _, source := range sources {
+			lines, err := s.logs.Read(source, logs.Query{Lines: legacyRing})
+			if err != nil {
+				return nil, fmt.Errorf("cannot read the log of %s: %w", source, err)
+			}
+			for _, l := range lines {
+				all = append(all, wireLine(source, l))
+			}
 		}
 		all = lastOf(all, legacyRing)
 	}
@@ -59,14 +66,17 @@ func inLegacyLog(v *supervise.View) bool {
 }
 
 // followLegacy tells the last lines, so many of each service, and then each one that
-// comes.
-func (s *server) followLegacy(ctx context.Context, name string, last int64, send func(sock.LogBatch) error) error {
-	t := telling{s: s, send: send, p: sock.LogsFollowParams{Lines: last}, followers: map[string]*logs.Follower{}}
+// comes from when begin is called on.
+func (s *server) followLegacy(ctx context.Context, name string, last int64, begin func() error, send func(sock.LogBatch) error) error {
+	t := telling{s: s, send: send, p: sock.LogsFollowParams{Lines: last}, followers: map[string]*logs.Follower{}, tests: name == ""}
 	if name != "" {
 		t.p.Names = []string{name}
 	}
 	defer t.close()
 	if _, err := t.open(); err != nil {
+		return err
+	}
+	if err := begin(); err != nil {
 		return err
 	}
 	if len(t.names) > 1 {

@@ -347,10 +347,8 @@ func (s legacyServer) followCall(ctx context.Context, c *sock.Call) (any, error)
 		return nil, legacyRPCError(c.Method.Name, p, err)
 	}
 	const id = "1" // there is no second one on a connection
-	if err := c.Begin(id); err != nil {
-		return nil, err
-	}
-	return nil, s.followLegacy(ctx, name, 0, func(batch sock.LogBatch) error {
+	begin := func() error { return c.Begin(id) }
+	return nil, s.followLegacy(ctx, name, 0, begin, func(batch sock.LogBatch) error {
 		for _, line := range s.legacyLines(batch) {
 			err := c.Push(sock.MethodLegacyFollow, sock.LegacySubscription{Result: strings.TrimSuffix(string(line), "\n"), Subscription: id})
 			if err != nil {

@@ -1,9 +1,13 @@
 package server
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"zinit/sock"
 )
 
 func TestMethodsOfTheLastReleasesOfZinit02(t *testing.T) {
@@ -56,10 +60,14 @@ func TestMethodsOfTheLastReleasesOfZinit02(t *testing.T) {
 func TestTheLogOverTheMethodsOfZinit02(t *testing.T) {
 	h := newStoredHouse(t, map[string]string{"a.yaml": "exec: /play say=one,\n", "b.yaml": "exec: /play say=other,\n"})
 	h.wait("a b", "running")
-	reply := ""
-	for !strings.Contains(reply, "one") {
-		reply = h.dial().ask(`{"jsonrpc":"2.0","id":1,"method":"stream_currentLogs","params":["a"]}`)
+	reply, one := "", h.dial()
+	for name, text := range map[string]string{"b": "other", "a": "one"} {
+		eventually(t, "the line of "+name, func() (string, bool) {
+			reply = one.ask(`{"jsonrpc":"2.0","id":1,"method":"stream_currentLogs","params":["` + name + `"]}`)
+			return reply, strings.Contains(reply, text)
+		})
 	}
+	reply = one.ask(`{"jsonrpc":"2.0","id":1,"method":"stream_currentLogs","params":["a"]}`)
 	if want := `"result":["[-] a: ------------ [start] ------------","[+] a: one"]`; !strings.Contains(reply, want) {
 		t.Errorf("%s, want %s", reply, want)
 	}
@@ -74,5 +82,32 @@ func TestTheLogOverTheMethodsOfZinit02(t *testing.T) {
 	line, err := l.in.ReadString('\n')
 	if want := `{"jsonrpc":"2.0","method":"stream_subscribeLogs","params":{"result":"[-] b: live","subscription":"1"}}`; err != nil || strings.TrimSpace(line) != want {
 		t.Errorf("%s %v, want %s", line, err, want)
+	}
+}
+
+// A line that comes right behind the reply is told: where it begins is settled before.
+func TestNoLineIsMissedBehindTheReplyOfZinit02(t *testing.T) {
+	h := newStoredHouse(t, map[string]string{"a.yaml": "exec: /play say=one,\n"})
+	h.wait("a", "running")
+	h.s.logs.Append("a", "before")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	begin := func() error {
+		h.s.logs.Append("a", "behind")
+		return nil
+	}
+	err := h.s.followLegacy(ctx, "a", 0, begin, func(batch sock.LogBatch) error {
+		for _, l := range batch.Lines {
+			switch l.Content {
+			case "before":
+				t.Error("the past is told")
+			case "behind":
+				return io.EOF
+			}
+		}
+		return nil
+	})
+	if err != io.EOF {
+		t.Errorf("it ends with %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,6 +83,32 @@ func TestClientsOfZinit02(t *testing.T) {
 	h.answers("kill redis SIGTERM", `{"state":"error","body":"service \"redis\" is down"}`)
 	h.answers("start redis", nothing)
 	h.wait("redis", "running")
+}
+
+func TestTheEndOverTheLineProtocol(t *testing.T) {
+	h := emptyHouse(t)
+	told := make(chan syscall.Signal, 2)
+	h.s.tellInit = func(sig syscall.Signal) error { told <- sig; return nil }
+	mkdir(t, h.s.dirs.User)
+	h.write("deaf.yaml", "exec: /play deaf\n")
+	h.open(h.s.firstConfig())
+	h.wait("deaf", "running")
+	h.answers("reboot and more words", nothing)
+	if sig := <-told; sig != syscall.SIGINT {
+		t.Errorf("a reboot is signal %d to process 1", sig)
+	}
+	h.answers("kill deaf SIGHUP", nothing)
+	h.answers("shutdown and more words", nothing) // it does not wait for who is deaf
+	eventually(t, "the end has begun", func() (string, bool) { return "", h.s.sup.Snapshot().Draining })
+	h.write("late.yaml", "exec: /play\n")
+	const ending = `{"state":"error","body":"zinit is shutting down"}`
+	h.answers("start deaf", ending)
+	h.answers("monitor late", ending)
+	h.answers("monitor deaf", `{"state":"error","body":"service \"deaf\" already monitored"}`)
+	h.answers("start nosuch", noSuch)
+	if st := h.command("status deaf"); !strings.Contains(st, `"state":"Running"`) {
+		t.Error(st)
+	}
 }
 
 func TestMonitorAndForget(t *testing.T) {
@@ -166,6 +193,68 @@ func TestTheLogOfZinit02(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What a test prints is in the log of all, behind a name of its own, and in none of a
+// service.
+func TestTheOutputOfATestOfZinit02(t *testing.T) {
+	h := newStoredHouse(t, map[string]string{
+		"a.yaml":     "exec: /play say=up,\ntest: /play say=works, cry=hm, exit=0\n",
+		"quiet.yaml": "exec: /play say=hidden,\ntest: /play say=hidden, exit=0\nlog: stdout\n",
+		"mute.yaml":  "exec: /play\ntest: /play say=hidden, exit=0\nlog: none\n",
+		"lost.yaml":  "exec: /play\ntest: /refused\n",
+	})
+	h.wait("a quiet mute", "running")
+	text := ""
+	eventually(t, "what the test printed", func() (string, bool) {
+		text = h.command("log snapshot")
+		return text, strings.Contains(text, "works") && strings.Contains(text, "hm") && strings.Contains(text, "[+] a: up\n")
+	})
+	for _, line := range []string{"[-] a/test: ------------ [start] ------------\n", "[+] a/test: works\n", "[-] a/test: hm\n", "[-] lost/test: ------------ [start] ------------\n"} {
+		if !strings.Contains(text, line) {
+			t.Errorf("there is no %q in\n%s", line, text)
+		}
+	}
+	if strings.Contains(text, "hidden") {
+		t.Error(text)
+	}
+	ask := func(method, params string) string {
+		return h.dial().ask(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":` + params + `}`)
+	}
+	if reply := ask("stream_currentLogs", `["a"]`); strings.Contains(reply, "works") {
+		t.Errorf("it is in the log of the service: %s", reply)
+	}
+	if reply := ask("stream_currentLogs", `[]`); !strings.Contains(reply, "[+] a/test: works") {
+		t.Error(reply)
+	}
+	if reply := ask("logs.tail", `{"name":"a/test"}`); !strings.Contains(reply, `"content":"works"`) {
+		t.Error(reply)
+	}
+	for _, name := range []string{"a/health", "b/test", "/test", "a/test/test"} {
+		if reply := ask("logs.tail", `{"name":"`+name+`"}`); !strings.Contains(reply, `"error"`) {
+			t.Errorf("%s: %s", name, reply)
+		}
+	}
+	// Who follows hears the test of a service that comes later.
+	l := h.dial()
+	if _, err := l.c.Write([]byte("log\n")); err != nil {
+		t.Fatal(err)
+	}
+	h.write("late.yaml", "exec: /play\ntest: /play say=late, exit=0\n")
+	h.answers("monitor late", nothing)
+	for {
+		line, err := l.in.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "[+] late/test: late\n" {
+			break
+		}
+	}
+	h.answers("stop late", nothing)
+	h.wait("late", "down")
+	h.answers("forget late", nothing)
+	eventually(t, "the log of the test is gone, too", func() (string, bool) { return "", !h.s.logs.Has("late/test") })
 }
 
 func TestStatesInTheWordsOfZinit02(t *testing.T) {

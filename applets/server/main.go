@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"runtime"
@@ -99,33 +98,8 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	s, set := first.wait()
 	s.logs = store
 	launcher := newLauncher(keeper, lentStreams(e, flags), log)
-	s.gauge, s.brood = launcher, newBrood(inv.Children)
-	s.ears = s.newEars(place, keeper, launcher)
-	s.sockets = s.newSockets(set, keeper, launcher, inv)
-	parts := supervise.Parts{
-		Keeper: launcher, Logs: store, Prober: prober{},
-		OOM: launcher.OOM, Examine: launcher.Examine, Unfit: launcher.Unfit, Forget: launcher.Forget,
-		Cleaner: launcher, Finder: s.newFinder(launcher), Gate: s.newGate(launcher, log), Ears: voices{s.ears, s.sockets},
-		Stamps: newStamps(flags.ConfigDir, os.Geteuid(), os.Getenv, log),
-		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: log,
-		Draining: func() {
-			s.manager.stopping()
-			s.proxies.stop()
-			s.sockets.stop()
-			keeper.Release(watchName)
-			hurry(store)
-		},
-	}
+	parts := s.parts(place, keeper, launcher, set, inv)
 	memory.parts(&parts)
-	s.proxies = s.newProxies(keeper, launcher, inv)
-	parts.Heard = func(ev reap.Event) { s.brood.heard(ev); s.proxies.heard(ev); s.sockets.heard(ev) }
-	containParts(flags, keeper, &parts)
-	if flags.Pid1Mode {
-		shell := s.newEmergency(launcher, inv)
-		parts.Critical = shell.critical
-		others := parts.Heard
-		parts.Heard = func(ev reap.Event) { others(ev); shell.heard(ev) }
-	}
 	clockSet, unwatch, err := wallclock.Watch()
 	if err != nil {
 		log.Warn("calendar timers may be late when the clock is set", "error", err)
@@ -157,7 +131,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		// One after the other, so that there is a processor left for whoever asks: pipes
 		// and sockets hold what is in them.
 		go func() {
-			s.ears.adopt(inv.Kept) // first: ends are waiting for what was said before
+			s.ears.Adopt(inv.Kept) // first: ends are waiting for what was said before
 			store.Adopted()
 			launcher.Tidy(used(inv.Children))
 			s.saveCompiled()
@@ -229,9 +203,9 @@ func (s *server) end(wire *sock.Server) {
 }
 
 // The server's memory: small at rest, with room for a burst of work (the
-// parser of a small file asks for 400 kB, uses a few of them and drops all; a
-// collection after every tenth file would take longer than the files). The limit
-// is in address space; a twentieth of it becomes memory.
+// parser asks for 400 kB each time, for a few small files, uses a part and drops all;
+// a collection after every tenth time would take longer than the files). The limit
+// is in address space; a part of it becomes memory.
 const (
 	restPercent = 50
 	burstLimit  = 256 << 20

@@ -36,9 +36,9 @@ type messages struct {
 }
 
 // wantsMessages reports that the socket of the system log is ours to read: under
-// process 1 nobody else does.
-func wantsMessages(flags env.ServerFlags, getenv func(string) string) bool {
-	return (flags.Pid1Mode || os.Getppid() == 1) && getenv(syslogVar) != "0"
+// process 1, when that is our parent, nobody else does.
+func wantsMessages(parent int, flags env.ServerFlags, getenv func(string) string) bool {
+	return (flags.Pid1Mode || parent == 1) && getenv(syslogVar) != "0"
 }
 
 // A releaser is a holder that can forget, too.
@@ -51,7 +51,7 @@ type releaser interface {
 // than into a file.
 func (s *server) openOutlets(e *env.Env, kept map[string]*os.File, keeper releaser) *messages {
 	var in *messages
-	if wantsMessages(s.flags, e.Getenv) {
+	if wantsMessages(os.Getppid(), s.flags, e.Getenv) {
 		path := syslogPath
 		if own := e.Getenv(syslogVar); filepath.IsAbs(own) {
 			path = own

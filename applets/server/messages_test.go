@@ -174,7 +174,20 @@ func listenAndClose(path string) error {
 func TestTheSystemLogIsReadUnderProcessOneOnly(t *testing.T) {
 	off := func(name string) string { return map[string]string{syslogVar: "0"}[name] }
 	none := func(string) string { return "" }
-	if wantsMessages(env.ServerFlags{}, none) || !wantsMessages(env.ServerFlags{Pid1Mode: true}, none) || wantsMessages(env.ServerFlags{Pid1Mode: true}, off) {
-		t.Error("it does not depend on the mode and the variable")
+	for _, c := range []struct {
+		parent int
+		flags  env.ServerFlags
+		getenv func(string) string
+		want   bool
+	}{
+		{17, env.ServerFlags{}, none, false},
+		{17, env.ServerFlags{Pid1Mode: true}, none, true},
+		{17, env.ServerFlags{Pid1Mode: true}, off, false},
+		{1, env.ServerFlags{}, none, true},
+		{1, env.ServerFlags{}, off, false},
+	} {
+		if got := wantsMessages(c.parent, c.flags, c.getenv); got != c.want {
+			t.Errorf("%+v: %t", c, got)
+		}
 	}
 }

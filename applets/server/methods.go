@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"zinit/applets/env"
+	"zinit/applets/server/ears"
 	"zinit/sock"
 	"zinit/supervise"
 	"zinit/supervise/config"
@@ -39,9 +40,9 @@ type server struct {
 	tellInit func(syscall.Signal) error // nil: process 1 is no keeper of ours
 
 	proxies *proxies
-	sockets *sockets // that services are given
-	ears    *ears    // that hear what services say
-	manager notifier // that the keeper was started by, if it wants to know
+	sockets *sockets   // that services are given
+	ears    *ears.Ears // that hear what services say
+	manager notifier   // that the keeper was started by, if it wants to know
 
 	// turn is taken by who changes the configuration: it has one place, from the
 	// reading or writing of the files to their taking effect.

@@ -200,7 +200,18 @@ func (s *server) logNames(snap *supervise.Snapshot, names []string) ([]string, e
 
 // hasLog reports that a name is a service's, or stands for what is of none.
 func (s *server) hasLog(snap *supervise.Snapshot, name string) bool {
-	return name == logs.Nobody && s.logs.Has(name) || snap.Find(name) != nil
+	return name == logs.Nobody && s.logs.Has(name) || snap.Find(name) != nil || s.isTest(snap, name)
+}
+
+// isTest reports the name of the log of a service's test.
+func (s *server) isTest(snap *supervise.Snapshot, name string) bool {
+	service, _, _ := strings.Cut(name, "/")
+	v := snap.Find(service)
+	if v == nil {
+		return false
+	}
+	test, ok := supervise.TestLog(v.Config)
+	return ok && name == test
 }
 
 // asked is what a client asks for.

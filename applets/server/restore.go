@@ -27,7 +27,7 @@ func (s *server) stirred() {
 // refill writes again what was in the runtime directory, but for what its owners look
 // after themselves: the log stores and the state.
 func (s *server) refill() {
-	s.ears.listenAgain()
+	s.ears.ListenAgain()
 	err := s.exclusively(context.Background(), func() error {
 		var failed error
 		for _, v := range s.sup.Snapshot().Views {

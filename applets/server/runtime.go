@@ -222,7 +222,7 @@ func (p *place) logDir() string {
 // under process 1 of a machine, the user's, and, where something can be written,
 // one for services that a reboot is to forget.
 func configDirs(flags env.ServerFlags, p *place) config.Dirs {
-	dirs := config.Dirs{User: flags.ConfigDir}
+	dirs := config.Dirs{User: flags.ConfigDir, Start: flags.StartFile}
 	if flags.ConfigDir == env.DefaultConfig {
 		dirs.Legacy = env.LegacyConfig
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"zinit/applets/server/ears"
 	"zinit/proxy"
 	"zinit/proxy/address"
 	"zinit/supervise"
@@ -18,7 +19,7 @@ import (
 // sockets are what services are given to listen on. They are opened here and held by
 // the keeper, so that they outlive the runs of a service and every server.
 type sockets struct {
-	keeper keeping
+	keeper releaser
 	owner  proxy.Owner
 	log    *slog.Logger
 	// demand has a service up because somebody has come.
@@ -45,7 +46,7 @@ type heldFor struct {
 // the file, and the address.
 const outfitPrefix = "socket/"
 
-func newSockets(keeper keeping, owner proxy.Owner, log *slog.Logger) *sockets {
+func newSockets(keeper releaser, owner proxy.Owner, log *slog.Logger) *sockets {
 	return &sockets{keeper: keeper, owner: owner, log: log, of: map[string]*outfit{}}
 }
 
@@ -271,7 +272,7 @@ func (x *sockets) stop() {
 // voices are ears that also give services their sockets, which come first among the
 // descriptors.
 type voices struct {
-	*ears
+	*ears.Ears
 	sockets *sockets
 }
 
@@ -285,7 +286,7 @@ func (v voices) Open(s *config.Service, run uint64) (all supervise.Voice, err er
 	if s.Type != config.TypeNotify && s.NotifyFD == 0 {
 		return all, nil
 	}
-	more, err := v.ears.Open(s, run)
+	more, err := v.Ears.Open(s, run)
 	if err != nil {
 		closeFiles(all.Files)
 		return supervise.Voice{}, err
@@ -298,5 +299,12 @@ func (v voices) Open(s *config.Service, run uint64) (all supervise.Voice, err er
 // Close implements supervise.Ears.
 func (v voices) Close(service string) {
 	v.sockets.forget(service)
-	v.ears.Close(service)
+	v.Ears.Close(service)
+}
+
+// closeFiles closes what was opened in vain.
+func closeFiles(list []*os.File) {
+	for _, f := range list {
+		f.Close()
+	}
 }

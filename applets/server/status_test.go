@@ -98,6 +98,10 @@ func kinds(t *testing.T) *house {
 	h.wait("mute shop prepares", "starting")
 	h.s.sup.Notify("shop", supervise.Notice{Ready: true, Status: &says})
 	h.wait("shop mounts", "running")
+	eventually(t, "the work of mounts is done", func() (string, bool) {
+		v := h.s.sup.Snapshot().Find("mounts")
+		return v.State.String(), v.Pid == 0
+	})
 	h.wait("unprepared fork", "failed")
 	h.wait("needs", "blocked")
 	h.wait("leaves", "stopping")

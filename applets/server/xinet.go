@@ -22,7 +22,7 @@ import (
 // are carried by a process beside the server (helpers.go).
 type proxies struct {
 	helpers
-	keeper keeping
+	keeper releaser
 	owner  proxy.Owner
 	// settle has what was asked of the keeper leave soon.
 	settle func()
@@ -51,7 +51,7 @@ type heldSocket struct {
 // file, and the address.
 const socketPrefix = "xsocket/"
 
-func newProxies(keeper keeping, owner proxy.Owner, log *slog.Logger) *proxies {
+func newProxies(keeper releaser, owner proxy.Owner, log *slog.Logger) *proxies {
 	return &proxies{
 		keeper: keeper, owner: owner, log: log, settle: func() {},
 		all: map[string]*configured{}, sockets: map[address.Address]*heldSocket{},

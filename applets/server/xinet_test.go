@@ -81,7 +81,7 @@ func (y *yard) copy(f *os.File) *os.File {
 	return os.NewFile(uintptr(fd), f.Name())
 }
 
-// Keep implements keeping.
+// Keep implements releaser.
 func (y *yard) Keep(name string, f *os.File) error {
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -89,7 +89,7 @@ func (y *yard) Keep(name string, f *os.File) error {
 	return nil
 }
 
-// Release implements keeping.
+// Release implements releaser.
 func (y *yard) Release(name string) {
 	y.mu.Lock()
 	defer y.mu.Unlock()

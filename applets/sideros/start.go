@@ -35,13 +35,13 @@ func Main(e *env.Env) int {
 		}
 	}
 	copied := *e
-	copied.Args = append(append([]string{"init"}, flags(e, s)...), words...)
+	copied.Args = append(append([]string{"init"}, flags(e, file, s)...), words...)
 	return pid1.Main(&copied)
 }
 
 // flags are those that say what the file says. What somebody else has said, in the
 // environment or after them, is stronger.
-func flags(e *env.Env, s config.Start) []string {
+func flags(e *env.Env, file string, s config.Start) []string {
 	var list []string
 	if e.Getenv("ZINIT_CONFIG_DIR") == "" {
 		dir := s.ServicesDir
@@ -59,5 +59,5 @@ func flags(e *env.Env, s config.Start) []string {
 	if s.LogFile != "" {
 		list = append(list, "--log-file="+s.LogFile)
 	}
-	return append(list, "--report-on-usr1")
+	return append(list, "--start-file="+file, env.ReportFlag)
 }

@@ -7,4 +7,5 @@
 //	main.go     its life
 //	control.go  how services are activated and released
 //	managed.go  the process beside a server
+//	files.go    as many descriptors as it can get
 package xinet

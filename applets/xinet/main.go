@@ -49,6 +49,7 @@ func say(e *env.Env, text string) int {
 
 // serve is the life of one proxy.
 func serve(e *env.Env, f flags, signals <-chan os.Signal) error {
+	raiseFiles()
 	log := logline.New(e.Stderr, e.LogLevel(f.level, "info"), false)
 	var listeners []*proxy.Listener
 	for _, a := range f.cfg.Listen {

@@ -17,6 +17,7 @@ import (
 // Signals that stop a whole terminal or session are not meant for it.
 func Managed(e *env.Env) int {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
+	raiseFiles()
 	args := e.Args
 	if len(args) > 0 {
 		args = args[1:]

@@ -18,6 +18,7 @@ import (
 type Cache struct {
 	mu      sync.Mutex
 	files   map[string]*cached // guarded by mu; by path
+	given   Defaults           // guarded by mu; with which they were read
 	changed bool               // guarded by mu; since the last Encode
 }
 
@@ -94,13 +95,18 @@ func (c *Cache) keep(l loaded, st fs.FileInfo) {
 	c.changed = true
 }
 
-// begin begins a round in which every file is asked for.
-func (c *Cache) begin() {
+// begin begins a round in which every file is asked for. What was read with other
+// defaults is of no use.
+func (c *Cache) begin(given Defaults) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.given != given {
+		clear(c.files)
+		c.given, c.changed = given, true
+	}
 	for _, f := range c.files {
 		f.used = false
 	}
@@ -130,7 +136,7 @@ func (c *Cache) Lost() {
 
 // layout is to be another one whenever what a cache holds is to be read otherwise,
 // also by programs of one maker.
-const layout = " 4"
+const layout = " 5"
 
 // Encode writes the cache down for another process of the program that maker
 // names; nil when nothing has changed since the last Encode or Decode.
@@ -143,6 +149,7 @@ func (c *Cache) Encode(maker string) []byte {
 	text := coder{}
 	by, n := maker+layout, len(c.files)
 	str(&text, &by)
+	c.given.fields(&text)
 	num(&text, &n)
 	for path, f := range c.files {
 		one := coder{}
@@ -174,6 +181,8 @@ func DecodeCache(text []byte, maker string) (*Cache, error) {
 	if str(&c, &by); by != maker+layout {
 		return NewCache(), errForeign
 	}
+	var given Defaults
+	given.fields(&c)
 	var n int
 	num(&c, &n)
 	files := make(map[string]*cached, max(min(n, len(c.text)/256), 0))
@@ -184,7 +193,7 @@ func DecodeCache(text []byte, maker string) (*Cache, error) {
 	if c.bad || c.text != "" {
 		return NewCache(), errDamaged
 	}
-	return &Cache{files: files}, nil
+	return &Cache{files: files, given: given}, nil
 }
 
 // file reads one file from a copy of its part of the text: its strings keep that in

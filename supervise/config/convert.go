@@ -16,15 +16,19 @@ func IsForeign(path string) bool { return isYAML(path) || isUnit(path) }
 // Brief returns s as a zinit TOML file with nothing in it but what is not the default.
 // Reading it gives the same service again; the error says when that is not so, since
 // there is no way to write it.
-func Brief(s *Service) ([]byte, error) {
+func Brief(s *Service) ([]byte, error) { return Defaults{}.Brief(s) }
+
+// Brief is [Brief] for a file that is to say the same where the defaults hold, and where
+// they do not.
+func (d Defaults) Brief(s *Service) ([]byte, error) {
 	var b []byte
-	plain := plainService()
+	plain, other := plainService(), d.plain()
 	for i := range sections {
 		sec := &sections[i]
 		if !sec.concerns(s) {
 			continue
 		}
-		table := sec.brief(s, plain)
+		table := sec.brief(s, plain, other)
 		if table == nil {
 			continue
 		}
@@ -33,20 +37,20 @@ func Brief(s *Service) ([]byte, error) {
 		}
 		b = append(b, table...)
 	}
-	if back, _ := Parse(s.Name+".toml", b); back == nil || !back.Same(s) {
+	if back := parse(s.Name+".toml", b, d).service; back == nil || !back.Same(s) {
 		return nil, errors.New("cannot be written as TOML: its command begins with a word that is a builtin of the shell there")
 	}
 	return b, nil
 }
 
 // brief is the table with what must be said; nil when that is nothing.
-func (sec *section) brief(s, plain *Service) []byte {
+func (sec *section) brief(s, plain, other *Service) []byte {
 	var b, env []byte
 	for i := range sec.keys {
 		k := &sec.keys[i]
 		v, given := k.inFile(s)
 		switch list, isEnv := v.(environ); {
-		case !given || v == nil, k.implied != nil && k.implied(s), !k.required && !k.mustBeSaid(s, plain):
+		case !given || v == nil, k.implied != nil && k.implied(s), !k.required && !k.mustBeSaid(s, plain) && !k.mustBeSaid(s, other):
 		case isEnv:
 			for _, kv := range list {
 				name, text, _ := bytes.Cut([]byte(kv), []byte("="))

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"sort"
@@ -29,26 +30,82 @@ type tomlEntry struct {
 // tooBig is an integer that does not fit into 64 bits.
 type tooBig string
 
-// decode has the decoder read the skeleton of a guard. A panic of the decoder is
-// one more finding.
+// decode has the decoder read the skeleton of a guard.
 func (g *guard) decode() (root *tomlTable, bad *finding) {
+	if g.root == nil {
+		bad = withDecoder(func() error {
+			table, err := toml.Parse(g.out)
+			if err == nil {
+				g.root = newConverter(g.out).root(table, g.strings, 0)
+			}
+			return err
+		})
+	}
+	return g.root, bad
+}
+
+// withDecoder makes a finding of the decoder's error. A panic of it is one, too.
+func withDecoder(do func() error) (bad *finding) {
 	defer func() {
 		if r := recover(); r != nil {
-			root, bad = nil, &finding{message: fmt.Sprintf("cannot be decoded (%v): simplify the file", r)}
+			bad = &finding{message: fmt.Sprintf("cannot be decoded (%v): simplify the file", r)}
 		}
 	}()
-	table, err := toml.Parse(g.out)
-	if err != nil {
-		return nil, decoderFinding(err)
+	if err := do(); err != nil {
+		return decoderFinding(err)
 	}
-	c := converter{strings: g.strings}
-	at := 0
-	for _, r := range string(g.out) {
-		if at++; r == '\n' {
-			c.breaks = append(c.breaks, at)
+	return nil
+}
+
+const (
+	// maxTogether is how many texts are decoded at once, and maxShort how long each of
+	// them is at most, for their sum to take little memory.
+	maxTogether = 32
+	maxShort    = 4 << 10
+)
+
+// decodeTogether decodes several texts as one, in which each is below a table of its
+// own: the decoder fills a table of 400 kB with zeros whenever it is called, which for
+// a small text takes ten times as long as the rest. What cannot be decoded like that
+// is left to decode, which says why.
+func decodeTogether(guards []*guard) {
+	var text []byte
+	var together []*guard
+	var above []int // lines before each
+	lines := 0
+	for _, g := range guards {
+		// The decoder does not count the lines inside of strings.
+		if len(g.out) > maxShort || bytes.Contains(g.out, []byte("'''")) {
+			continue
 		}
+		name := "f" + strconv.Itoa(len(together))
+		text = fmt.Appendf(text, "[%s]\n", name)
+		lines++
+		together, above = append(together, g), append(above, lines)
+		at := 0
+		for _, h := range g.headers {
+			text = append(append(append(text, g.out[at:h]...), name...), '.')
+			at = h
+		}
+		text = append(append(text, g.out[at:]...), '\n')
+		lines += bytes.Count(g.out, []byte{'\n'}) + 1
 	}
-	return c.table(table), nil
+	if len(together) < 2 {
+		return
+	}
+	_ = withDecoder(func() error {
+		all, err := toml.Parse(text)
+		if err != nil || len(all.Fields) != len(together) {
+			return err
+		}
+		c := newConverter(text)
+		for i, g := range together {
+			table := all.Fields["f"+strconv.Itoa(i)].(*ast.Table)
+			table.Line = above[i] + 1
+			g.root = c.root(table, g.strings, above[i])
+		}
+		return nil
+	})
 }
 
 // decoderFinding puts the decoder's errors into our words.
@@ -73,6 +130,24 @@ func decoderFinding(err error) *finding {
 type converter struct {
 	strings []string
 	breaks  []int // offsets behind each line break, in runes as the decoder counts
+	above   int   // lines before the first that counts
+}
+
+func newConverter(text []byte) *converter {
+	c := new(converter)
+	at := 0
+	for _, r := range string(text) {
+		if at++; r == '\n' {
+			c.breaks = append(c.breaks, at)
+		}
+	}
+	return c
+}
+
+// root converts the table that is a whole file.
+func (c *converter) root(t *ast.Table, strings []string, above int) *tomlTable {
+	c.strings, c.above = strings, above
+	return c.table(t)
 }
 
 func (c *converter) line(offset int) int {
@@ -80,18 +155,18 @@ func (c *converter) line(offset int) int {
 	if found {
 		n++
 	}
-	return n + 1
+	return n + 1 - c.above
 }
 
 func (c *converter) table(t *ast.Table) *tomlTable {
-	out := &tomlTable{line: t.Line, entries: make([]tomlEntry, 0, len(t.Fields))}
+	out := &tomlTable{line: t.Line - c.above, entries: make([]tomlEntry, 0, len(t.Fields))}
 	for name, field := range t.Fields {
 		e := tomlEntry{key: name}
 		switch f := field.(type) {
 		case *ast.KeyValue:
 			e.value, e.line = c.value(f.Value), c.line(f.Value.Pos())
 		case *ast.Table:
-			e.value, e.line = c.table(f), f.Line
+			e.value, e.line = c.table(f), f.Line-c.above
 		case []*ast.Table:
 			tables := make([]*tomlTable, len(f))
 			for i := range f {

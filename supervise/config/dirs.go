@@ -13,6 +13,7 @@ type Dirs struct {
 	User      string
 	Legacy    string // only its files *.yaml count
 	Ephemeral string // for services that a reboot is to forget
+	Start     string // the file start.toml whose [defaults] hold for User; "": none
 	Cache     *Cache // nil: all files are read
 }
 
@@ -23,9 +24,10 @@ type Dirs struct {
 // as its File, and no Service. An error is returned only when neither the
 // system's nor the user's gave anything.
 func LoadDirs(d Dirs) (*Set, error) {
-	d.Cache.begin()
-	system, systemErr := d.load(d.System, isServiceFile)
-	user, userErr := d.load(d.User, isServiceFile)
+	given, wrong := loadDefaults(d.Start)
+	d.Cache.begin(given)
+	system, systemErr := d.load(d.System, Defaults{}, isServiceFile)
+	user, userErr := d.load(d.User, given, isServiceFile)
 	none := systemErr != nil || d.System == ""
 	if errors.Is(systemErr, fs.ErrNotExist) {
 		systemErr = nil
@@ -33,11 +35,11 @@ func LoadDirs(d Dirs) (*Set, error) {
 	if userErr != nil && none {
 		return nil, errors.Join(systemErr, userErr)
 	}
-	legacy, legacyErr := d.load(d.Legacy, isYAML)
+	legacy, legacyErr := d.load(d.Legacy, Defaults{}, isYAML)
 	if errors.Is(legacyErr, fs.ErrNotExist) {
 		legacyErr = nil
 	}
-	ephemeral, ephemeralErr := d.load(d.Ephemeral, isServiceFile)
+	ephemeral, ephemeralErr := d.load(d.Ephemeral, Defaults{}, isServiceFile)
 	if errors.Is(ephemeralErr, fs.ErrNotExist) {
 		ephemeralErr = nil
 	}
@@ -49,7 +51,7 @@ func LoadDirs(d Dirs) (*Set, error) {
 	if systemErr == nil && userErr == nil && legacyErr == nil && ephemeralErr == nil {
 		d.Cache.end()
 	}
-	set := &Set{}
+	set := &Set{Problems: wrong}
 	taken := map[string]string{}
 	set.take(d.System, system, systemErr, taken, "")
 	set.take(d.User, user, userErr, taken, "system service ")
@@ -59,11 +61,11 @@ func LoadDirs(d Dirs) (*Set, error) {
 }
 
 // load loads a directory that may be none. The Set is never nil.
-func (d Dirs) load(dir string, is func(name string) bool) (*Set, error) {
+func (d Dirs) load(dir string, given Defaults, is func(name string) bool) (*Set, error) {
 	if dir == "" {
 		return &Set{}, nil
 	}
-	set, err := loadDir(dir, d.Cache, is)
+	set, err := loadDir(dir, d.Cache, given, is)
 	if err != nil {
 		return &Set{}, err
 	}

@@ -10,20 +10,20 @@ import (
 
 // edit changes a file's text where it says something else than s, and nothing
 // else. It reports false when that cannot be done; what it returns reads as s.
-func edit(text []byte, s *Service) (edited []byte, ok bool) {
-	was, _ := Parse("", text)
+func (d Defaults) edit(text []byte, s *Service) (edited []byte, ok bool) {
+	was := parse("", text, d).service
 	if was == nil || was.Target != s.Target {
 		return nil, false
 	}
 	if was.Same(s) {
 		return text, true
 	}
-	e := newEditor(text, was, s)
+	e := newEditor(text, was, s, d.plain())
 	for i := range sections {
 		e.section(&sections[i])
 	}
 	edited = e.result(text)
-	is, _ := Parse("", edited)
+	is := parse("", edited, d).service
 	return edited, is != nil && is.Same(s)
 }
 
@@ -83,14 +83,14 @@ type change struct {
 	text       string
 }
 
-func newEditor(text []byte, was, is *Service) *editor {
+func newEditor(text []byte, was, is, plain *Service) *editor {
 	g, _ := newGuard(text) // it could be parsed: there is one
 	g.record = true
 	g.run()
 	if !strings.HasSuffix(g.src, "\n") {
 		g.src += "\n"
 	}
-	return &editor{src: g.src, statements: g.statements, remarks: g.remarks, was: was, is: is, plain: plainService()}
+	return &editor{src: g.src, statements: g.statements, remarks: g.remarks, was: was, is: is, plain: plain}
 }
 
 func (e *editor) change(start, end int, text string) {

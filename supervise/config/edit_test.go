@@ -181,3 +181,6 @@ func TestKeysThatSayTheSameAreEditedWhereTheyStand(t *testing.T) {
 		}
 	}
 }
+
+// edit is Defaults.edit where there are none.
+func edit(text []byte, s *Service) ([]byte, bool) { return Defaults{}.edit(text, s) }

@@ -11,6 +11,12 @@ func (f *cached) fields(c *coder) {
 	list(c, &f.Problems, func(c *coder, p *Problem) { p.fields(c) })
 }
 
+func (d *Defaults) fields(c *coder) {
+	num(c, &d.RestartDelay)
+	num(c, &d.StopTimeout)
+	num(c, &d.StartTimeout)
+}
+
 func (id *identity) fields(c *coder) {
 	num(c, &id.Dev)
 	num(c, &id.Ino)

@@ -27,10 +27,13 @@ type guard struct {
 	line int // of pos, from 1
 
 	out      []byte
+	headers  []int // in out, where the name in a header begins
 	strings  []string
 	findings []finding
 	refused  []string // full keys that were left out
 	fatal    bool     // the skeleton is of no use: structure was lost
+
+	root *tomlTable // what it was decoded to; nil: it was not yet
 
 	table  string // of the last header, "service.env"
 	key    string // full key in hand, for findings
@@ -206,6 +209,7 @@ func (g *guard) header() bool {
 		g.statements = append(g.statements, statement{table: g.table, start: at, end: g.pos})
 	}
 	g.out = append(g.out, open...)
+	g.headers = append(g.headers, len(g.out))
 	for i, p := range parts {
 		if i > 0 {
 			g.out = append(g.out, '.')

@@ -232,3 +232,41 @@ func FuzzLegacy(f *testing.F) {
 		}
 	})
 }
+
+// Files of all dialects lie in one directory; those that name the same service are not
+// loaded, and each message names the other files.
+func TestFilesOfAllDialectsLieInOneDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"old.yaml":     "exec: /bin/true\n",
+		"new.toml":     "[service]\nname = \"new\"\nexec = \"/bin/true\"\n[lifecycle]\nrestart = \"always\"\n",
+		"sideros.toml": "[service]\nname = \"sideros\"\nexec = \"/bin/true\"\n[service.restart]\npolicy = \"no\"\n",
+		"web.yaml":     "exec: /bin/true\n",
+		"web.toml":     "[service]\nname = \"web\"\nexec = \"/bin/true\"\n",
+		"www.toml":     "[service]\nname = \"web\"\nexec = \"/bin/true\"\n[service.restart]\npolicy = \"no\"\n",
+	} {
+		writeFile(t, filepath.Join(dir, name), text)
+	}
+	set, err := LoadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range set.Services {
+		names = append(names, s.Name)
+	}
+	if !slices.Equal(names, []string{"new", "old", "sideros"}) {
+		t.Error(names)
+	}
+	twins := []string{"web.toml", "web.yaml", "www.toml"}
+	if len(set.Problems) != len(twins) {
+		t.Fatal(set.Problems)
+	}
+	for i, p := range set.Problems {
+		for _, twin := range twins {
+			if p.Severity != Error || filepath.Base(p.File) != twins[i] || !strings.Contains(p.String(), filepath.Join(dir, twin)) {
+				t.Errorf("%s does not name %s", p, twin)
+			}
+		}
+	}
+}

@@ -32,12 +32,12 @@ type Set struct {
 // be read, or when we run as root and others could write to it; what is wrong with
 // one entry is a Problem in the Set. When several files hold a service of the same
 // name none of them is loaded.
-func LoadDir(dir string) (*Set, error) { return loadDir(dir, nil, isServiceFile) }
+func LoadDir(dir string) (*Set, error) { return loadDir(dir, nil, Defaults{}, isServiceFile) }
 
 // isServiceFile tells whether a file of that name describes a service.
 func isServiceFile(name string) bool { return strings.HasSuffix(name, ".toml") || isYAML(name) }
 
-func loadDir(dir string, cache *Cache, is func(name string) bool) (*Set, error) {
+func loadDir(dir string, cache *Cache, given Defaults, is func(name string) bool) (*Set, error) {
 	paths, st, err := filesOf(dir, is)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read configuration directory %s: %w", dir, reason(err))
@@ -46,7 +46,7 @@ func loadDir(dir string, cache *Cache, is func(name string) bool) (*Set, error) 
 	if why != "" && distrusted() == Error {
 		return nil, fmt.Errorf("cannot trust configuration directory %s: %w", dir, untrusted(why))
 	}
-	set := gather(loadAll(paths, cache))
+	set := gather(loadAll(paths, cache, given))
 	if why != "" {
 		set.Problems = slices.Insert(set.Problems, 0, Problem{File: dir, Severity: Warning, Message: why})
 	}
@@ -88,20 +88,40 @@ type loaded struct {
 	problems []Problem
 }
 
-// loadAll loads files side by side: the decoder is what takes the time.
-func loadAll(paths []string, cache *Cache) []loaded {
+// loadAll loads files side by side, and several at once: the decoder is what takes the
+// time.
+func loadAll(paths []string, cache *Cache, given Defaults) []loaded {
 	all := make([]loaded, len(paths))
+	workers := min(4, runtime.GOMAXPROCS(0), len(paths))
 	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(4, runtime.GOMAXPROCS(0), len(paths)) {
-		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(paths)); i = next.Add(1) - 1 {
-				all[i] = load(paths[i], cache)
+	var done sync.WaitGroup
+	for range workers {
+		done.Go(func() {
+			size := min(maxTogether, 1+len(paths)/(4*workers))
+			for end := int(next.Add(int64(size))); end-size < len(paths); end = int(next.Add(int64(size))) {
+				part := paths[end-size : min(end, len(paths))]
+				loadSome(part, all[end-size:], cache, given)
 			}
 		})
 	}
-	workers.Wait()
+	done.Wait()
 	return all
+}
+
+// loadSome loads files whose text is decoded together.
+func loadSome(paths []string, all []loaded, cache *Cache, given Defaults) {
+	drafts := make([]draft, len(paths))
+	var guards []*guard
+	for i, path := range paths {
+		drafts[i] = open(path, cache, given)
+		if f := drafts[i].file; f != nil && f.guard != nil {
+			guards = append(guards, f.guard)
+		}
+	}
+	decodeTogether(guards)
+	for i := range drafts {
+		all[i] = drafts[i].finish(cache)
+	}
 }
 
 // gather makes a Set of all files, without the services whose name several of
@@ -160,14 +180,13 @@ func nameKey(s *Service) string {
 // Error. It never blocks on what is no regular file. That others could write to
 // the file is an Error for root, and a Warning for everybody else.
 func LoadFile(path string) (*Service, []Problem) {
-	l := load(path, nil)
-	return l.onlyService()
+	return Defaults{}.LoadFile(path)
 }
 
 // LoadEither loads one file as LoadFile does, be it that of a service or of a proxy.
 // Both are nil when one of the problems is an Error.
 func LoadEither(path string) (*Service, *Proxy, []Problem) {
-	l := load(path, nil)
+	l := load(path, nil, Defaults{})
 	if l.proxy != nil && l.proxy.Name == "" {
 		l.proxy = nil
 	}
@@ -185,9 +204,21 @@ func (l *loaded) onlyService() (*Service, []Problem) {
 	return l.service, l.problems
 }
 
-func load(path string, cache *Cache) loaded {
+func load(path string, cache *Cache, given Defaults) loaded {
+	d := open(path, cache, given)
+	return d.finish(cache)
+}
+
+// A draft is a file that was read, and not understood yet.
+type draft struct {
+	loaded             // what is known already
+	file   *file       // nil: that is all
+	stat   fs.FileInfo // of file
+}
+
+func open(path string, cache *Cache, given Defaults) draft {
 	if l, ok := cache.find(path); ok {
-		return l
+		return draft{loaded: l}
 	}
 	text, st, err := readFile(path)
 	if err != nil {
@@ -196,10 +227,17 @@ func load(path string, cache *Cache) loaded {
 			// Those of zinit 0.2 lead to what is made anew after each boot.
 			problem.Severity = Warning
 		}
-		return loaded{path: path, problems: []Problem{problem}}
+		return draft{loaded: loaded{path: path, problems: []Problem{problem}}}
 	}
-	l := parse(path, text)
-	if why := distrust(path, st); why != "" {
+	return draft{file: newFile(path, text, given), stat: st}
+}
+
+func (d *draft) finish(cache *Cache) loaded {
+	if d.file == nil {
+		return d.loaded
+	}
+	l, path := d.file.parse(), d.file.path
+	if why := distrust(path, d.stat); why != "" {
 		p := Problem{File: path, Service: l.name(), Severity: distrusted(), Message: why}
 		if p.Severity == Error {
 			p.Message = "is not loaded: it " + why
@@ -211,7 +249,7 @@ func load(path string, cache *Cache) loaded {
 		l.problems = slices.Insert(l.problems, 0, p)
 	}
 	if l.proxy == nil { // those are few, and not kept
-		cache.keep(l, st)
+		cache.keep(l, d.stat)
 	}
 	return l
 }

@@ -64,7 +64,7 @@ func TestFilesOfProxies(t *testing.T) {
 			}
 			// It is written so that the same is read.
 			p := set.Proxies[0]
-			again := parse(path, RenderProxy(p))
+			again := parse(path, RenderProxy(p), Defaults{})
 			if !reflect.DeepEqual(again.proxy, p) || len(again.problems) > 0 {
 				t.Errorf("written as\n%s which is %+v, %v, not %+v", RenderProxy(p), again.proxy, again.problems, p)
 			}
@@ -74,7 +74,7 @@ func TestFilesOfProxies(t *testing.T) {
 
 func TestAProxyIsSavedInItsPlace(t *testing.T) {
 	dir := t.TempDir()
-	p := parse("", []byte(leastProxy)).proxy
+	p := parse("", []byte(leastProxy), Defaults{}).proxy
 	p.Source = ""
 	path, kept, err := SaveProxy(dir, p)
 	if err != nil || kept != "" || path != filepath.Join(dir, "p.xinet.toml") {

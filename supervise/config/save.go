@@ -31,6 +31,11 @@ import (
 // none is: no server would load what was saved. Save must not run twice at the same
 // time for the same service.
 func Save(dir string, s *Service) (path, kept string, err error) {
+	return Defaults{}.Save(dir, s)
+}
+
+// Save is [Save] into a directory for whose files the defaults hold.
+func (d Defaults) Save(dir string, s *Service) (path, kept string, err error) {
 	standard := filepath.Join(dir, s.Name+".toml")
 	claims := ClaimsOn(dir, s.Name)
 	paths, err := claims.paths[s.Name], claims.err
@@ -46,7 +51,7 @@ func Save(dir string, s *Service) (path, kept string, err error) {
 	case len(paths) == 1 && isYAML(paths[0]):
 		return paths[0], "", fmt.Errorf("it is a file of zinit 0.2: convert it first, with zinit convert --replace %s", paths[0])
 	case len(paths) == 1:
-		kept, err = rewrite(paths[0], s)
+		kept, err = rewrite(paths[0], s, d)
 		return paths[0], kept, err
 	}
 	if _, err := os.Lstat(standard); err == nil {
@@ -68,7 +73,7 @@ func mayHold(dir string) error {
 }
 
 // rewrite has a file say what s is.
-func rewrite(path string, s *Service) (kept string, err error) {
+func rewrite(path string, s *Service, given Defaults) (kept string, err error) {
 	// The file itself is replaced, not a link to it.
 	file, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -78,7 +83,7 @@ func rewrite(path string, s *Service) (kept string, err error) {
 	if err != nil {
 		return "", err
 	}
-	text, ok := edit(old, s)
+	text, ok := given.edit(old, s)
 	if distrust(path, st) != "" && distrusted() == Error {
 		// Nothing of it is taken over: not its text, nor its mode, nor its place.
 		file, st, ok = path, nil, false

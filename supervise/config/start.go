@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Start is the global file of sideros-start, start.toml. What it does not say is empty.
@@ -15,6 +16,7 @@ type Start struct {
 	RuntimeDir  string // absolute
 	LogLevel    string // trace, debug, info, warn or error
 	LogFile     string // absolute; empty: where the server's log goes anyway
+	Defaults    Defaults
 }
 
 // startKey is one key of start.toml.
@@ -62,13 +64,34 @@ func startKeys() []startKey {
 			s.LogFile = file
 			return ""
 		}},
+		{"defaults", "restart_delay", length(func(s *Start) *time.Duration { return &s.Defaults.RestartDelay })},
+		{"defaults", "stop_timeout", length(func(s *Start) *time.Duration { return &s.Defaults.StopTimeout })},
+		{"defaults", "start_timeout", length(func(s *Start) *time.Duration { return &s.Defaults.StartTimeout })},
+	}
+}
+
+// length sets a key that is a time.
+func length(at func(*Start) *time.Duration) func(*Start, string) string {
+	return func(s *Start, text string) string {
+		d, ok := parseDuration(text)
+		if !ok || d < time.Millisecond || d > maxMillis*time.Millisecond {
+			return `must be a duration such as "5s" or "1m30s", of at most 24 days`
+		}
+		*at(s) = d
+		return ""
 	}
 }
 
 // LoadStart reads the global file of sideros-start. One that does not exist says
 // nothing, and is no problem. What is wrong is left out and reported: a machine that
-// starts has to make the best of it.
+// starts has to make the best of it. What is wrong with its [defaults] is told by
+// LoadDirs, whose business they are.
 func LoadStart(path string) (Start, []Problem) {
+	s, problems := readStart(path)
+	return s, ofDefaults(problems, false)
+}
+
+func readStart(path string) (Start, []Problem) {
 	var s Start
 	f := &file{path: path, lines: map[string]int{}}
 	text, st, err := readFile(path)
@@ -84,23 +107,27 @@ func LoadStart(path string) (Start, []Problem) {
 			return s, f.problems()
 		}
 	}
+	f.startText(&s, text)
+	return s, f.problems()
+}
+
+func (f *file) startText(s *Start, text []byte) {
 	g, bad := newGuard(text)
 	if g == nil {
 		f.add(bad...)
-		return s, f.problems()
+		return
 	}
 	g.run()
 	f.add(g.findings...)
 	if g.fatal {
-		return s, f.problems()
+		return
 	}
 	root, wrong := g.decode()
 	if wrong != nil {
 		f.add(*wrong)
-		return s, f.problems()
+		return
 	}
-	f.start(&s, root)
-	return s, f.problems()
+	f.start(s, root)
 }
 
 // start reads what was decoded.
@@ -122,11 +149,7 @@ func (f *file) startKey(s *Start, keys []startKey, table string, e tomlEntry) {
 	full := table + "." + e.key
 	i := slices.IndexFunc(keys, func(k startKey) bool { return k.table == table && k.key == e.key })
 	if i < 0 {
-		why := "is not a key of that table: remove it"
-		if table == "defaults" {
-			why = "has no effect: say it in the files of the services"
-		}
-		f.report(Warning, e.line, full, "%s", why)
+		f.report(Warning, e.line, full, "is not a key of that table: remove it")
 		return
 	}
 	text, ok := e.value.(string)

@@ -3,7 +3,9 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestTheGlobalFileOfSideros(t *testing.T) {
@@ -24,7 +26,9 @@ runtime_dir = "/run/sideros"
 [logging]
 level = "debug"
 output = "file:/var/log/start.log"
-`, want: Start{"sideros", "/srv/services", "/run/sideros", "debug", "/var/log/start.log"}},
+`, want: Start{"sideros", "/srv/services", "/run/sideros", "debug", "/var/log/start.log", Defaults{}}},
+		{text: "[defaults]\nrestart_delay = \"5s\"\nstop_timeout = \"30s\"\nstart_timeout = \"1m30s\"\n",
+			want: Start{Defaults: Defaults{5 * time.Second, 30 * time.Second, 90 * time.Second}}},
 		{text: "[logging]\noutput = \"journal\" # or a file\n"},
 		{text: "[init]\nservices_dir = \"here\"\nhostname = \"a\"\n", want: Start{Hostname: "a"},
 			problem: `2: init.services_dir: must be an absolute path, not "here"`},
@@ -34,7 +38,6 @@ output = "file:/var/log/start.log"
 		{text: "[logging]\nlevel = \"loud\"\n", problem: `2: logging.level: must be trace, debug, info, warn or error, not "loud"`},
 		{text: "[init]\nhost = \"a\"\n", problem: "2: init.host: is not a key of that table: remove it"},
 		{text: "[other]\na = 1\n", problem: "1: other: has no effect: the tables are [init], [logging] and [defaults], remove it"},
-		{text: "[defaults]\nstop_timeout = \"30s\"\n", problem: "2: defaults.stop_timeout: has no effect: say it in the files of the services"},
 	}
 	for _, c := range cases {
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
@@ -51,6 +54,182 @@ output = "file:/var/log/start.log"
 		}
 		if want := c.problem; want != "" && got != path+":"+want || want == "" && got != "" {
 			t.Errorf("%q:\n got %s\nwant %s:%s", c.text, got, path, want)
+		}
+	}
+}
+
+// Whatever the file says, what is taken from it can be used.
+func FuzzStart(f *testing.F) {
+	f.Add(siderosExample)
+	f.Add("[init]\nhostname = 5\nruntime_dir = \"/a/../b\"\n[logging]\noutput = \"file:/x\"\n")
+	f.Add("[[defaults]]\nstop_timeout = \"99999d\"\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		var s Start
+		in := &file{path: "start.toml", lines: map[string]int{}}
+		in.startText(&s, []byte(text))
+		for _, path := range []string{s.ServicesDir, s.RuntimeDir, s.LogFile} {
+			if path != "" && !filepath.IsAbs(path) {
+				t.Errorf("%q is no absolute path", path)
+			}
+		}
+		for _, d := range []time.Duration{s.Defaults.RestartDelay, s.Defaults.StopTimeout, s.Defaults.StartTimeout} {
+			if d != 0 && (d < time.Millisecond || d > maxMillis*time.Millisecond) {
+				t.Errorf("a time of %s", d)
+			}
+		}
+		if len(s.Hostname) > 64 {
+			t.Errorf("a name of %d bytes", len(s.Hostname))
+		}
+		l := Default().Lifecycle
+		s.Defaults.apply(&l, func(string) bool { return false })
+		if l.RestartDelay > l.RestartDelayMax || l.StopTimeout <= 0 || l.StartTimeout <= 0 {
+			t.Errorf("%+v", l)
+		}
+	})
+}
+
+// siderosExample is the example of the documentation of sideros-start.
+const siderosExample = `
+[init]
+hostname = "sideros"
+
+[defaults]
+# Default restart delay
+restart_delay = "5s"
+
+# Default stop timeout
+stop_timeout = "30s"
+
+# Default start timeout
+start_timeout = "60s"
+`
+
+// The directories of a server whose start.toml has this text, and a file of each kind.
+func dirsWithStart(t *testing.T, start string) Dirs {
+	t.Helper()
+	dir := t.TempDir()
+	d := Dirs{User: filepath.Join(dir, "services"), System: filepath.Join(dir, "system"), Start: filepath.Join(dir, "start.toml"), Cache: NewCache()}
+	for _, path := range []string{d.User, d.System} {
+		if err := os.Mkdir(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeFile(t, d.Start, start)
+	const head = "[service]\nname = \"NAME\"\nexec = \"/bin/true\"\n"
+	for name, text := range map[string]string{
+		"services/plain.toml": head,
+		"services/says.toml":  head + "[service.timeout]\nstop = \"7s\"\nstart = \"8s\"\n[service.restart]\ndelay = \"9s\"\n",
+		"services/zinit.toml": head + "[lifecycle]\nstop_timeout_ms = 10000\nrestart_delay_max_ms = 2000\n",
+		"services/old.yaml":   "exec: /bin/true\n",
+		"services/goal.toml":  "[target]\nname = \"goal\"\n",
+		"system/own.toml":     head,
+	} {
+		base := strings.TrimSuffix(filepath.Base(name), ".toml")
+		writeFile(t, filepath.Join(dir, name), strings.ReplaceAll(text, "NAME", base))
+	}
+	return d
+}
+
+// times is the three times of each service.
+func times(t *testing.T, d Dirs) map[string]Defaults {
+	t.Helper()
+	set, err := LoadDirs(d)
+	if err != nil || len(set.Services) != 6 {
+		t.Fatal(err, set)
+	}
+	got := map[string]Defaults{}
+	for _, s := range set.Services {
+		l := s.Lifecycle
+		got[s.Name] = Defaults{l.RestartDelay, l.StopTimeout, l.StartTimeout}
+		if l.RestartDelayMax < l.RestartDelay {
+			t.Errorf("%s: the delay %s is above its maximum %s", s.Name, l.RestartDelay, l.RestartDelayMax)
+		}
+	}
+	return got
+}
+
+func TestDefaultsHoldForWhatFilesDoNotSay(t *testing.T) {
+	const s = time.Second
+	d := dirsWithStart(t, siderosExample)
+	want := map[string]Defaults{
+		"plain": {5 * s, 30 * s, 60 * s}, "says": {9 * s, 7 * s, 8 * s}, "zinit": {2 * s, 10 * s, 60 * s},
+		"old": {2 * s, 10 * s, 30 * s}, "goal": {s, 10 * s, 30 * s}, "own": {s, 10 * s, 30 * s},
+	}
+	check := func(what string) {
+		t.Helper()
+		for name, got := range times(t, d) {
+			if got != want[name] {
+				t.Errorf("%s: %s has %v, want %v", what, name, got, want[name])
+			}
+		}
+	}
+	check("at first")
+	check("again")
+	next, err := DecodeCache(d.Cache.Encode("me"), "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Cache = next
+	check("by the next server")
+	// Other defaults count from the next reload on, also for files that have not changed.
+	writeFile(t, d.Start, "[defaults]\nrestart_delay = \"10m\"\nstop_timeout = \"soon\"\n")
+	want["plain"], want["zinit"] = Defaults{600 * s, 10 * s, 30 * s}, Defaults{2 * s, 10 * s, 30 * s}
+	check("after a change")
+	set, err := LoadDirs(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := ""
+	for _, p := range set.Problems {
+		if p.File == d.Start {
+			wrong += p.String() + p.Service
+		}
+	}
+	if want := d.Start + `:3: defaults.stop_timeout: must be a duration such as "5s" or "1m30s", of at most 24 days, not "soon"`; wrong != want {
+		t.Errorf("%s\nwant %s", wrong, want)
+	}
+	if _, problems := LoadStart(d.Start); len(problems) > 0 {
+		t.Errorf("it is said twice: %v", problems)
+	}
+}
+
+// What somebody sets over the wire counts, though it is what zinit has without the
+// defaults; and what was converted says the same with them and without.
+func TestDefaultsDoNotChangeWhatSomebodySays(t *testing.T) {
+	d := dirsWithStart(t, siderosExample)
+	given := d.DefaultsIn(d.User)
+	if none := d.DefaultsIn(d.System); none != (Defaults{}) {
+		t.Errorf("they hold for the system's, too: %+v", none)
+	}
+	path := filepath.Join(d.User, "plain.toml")
+	s, problems := given.LoadFile(path)
+	if s == nil || s.Lifecycle.StopTimeout != 30*time.Second {
+		t.Fatal(s, problems)
+	}
+	for _, stop := range []time.Duration{10 * time.Second, 30 * time.Second, 31 * time.Second} {
+		changed := *s
+		changed.Lifecycle.StopTimeout = stop
+		if _, _, err := given.Save(d.User, &changed); err != nil {
+			t.Fatal(err)
+		}
+		if now, problems := given.LoadFile(path); now == nil || !now.Same(&changed) {
+			t.Errorf("%s: %+v %v", stop, now, problems)
+		}
+	}
+	for _, name := range []string{"plain", "says", "zinit"} {
+		s, problems := given.LoadFile(filepath.Join(d.User, name+".toml"))
+		if s == nil {
+			t.Fatal(problems)
+		}
+		text, err := given.Brief(s)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		writeFile(t, path, string(text))
+		for _, where := range []Defaults{given, {}} {
+			if back, problems := where.LoadFile(path); back == nil || !back.Same(s) {
+				t.Errorf("%s with %+v: %v\n%s", name, where, problems, text)
+			}
 		}
 	}
 }

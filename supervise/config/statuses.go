@@ -55,6 +55,9 @@ func (v value) statuses() (set Statuses) {
 // list is what statuses takes.
 func (s Statuses) list() any {
 	var list []any
+	if s.Empty() {
+		return list // nearly always
+	}
 	for code := range 256 {
 		if s.HasCode(code) {
 			list = append(list, int64(code))

@@ -17,10 +17,10 @@ func Nearest(word string, candidates []string) string {
 			return c
 		}
 		cost := distance(plain, target)
-		// A forgotten or superfluous last part (restart_delay for
-		// restart_delay_ms, port for ports) is close, however long it is.
+		// An unfinished word (stat for status, restart_delay for restart_delay_ms) and
+		// one with a superfluous last part are close, however long that is.
 		switch {
-		case len(plain) > 2 && strings.HasPrefix(target, plain+"_"):
+		case len(plain) > 2 && strings.HasPrefix(target, plain):
 			cost = 0
 		case strings.HasPrefix(plain, target+"_"), len(target) > 5 && strings.HasPrefix(plain, target):
 			cost = 1

@@ -22,13 +22,16 @@ const (
 // service that does not tell its own. The service is nil
 // when there is an Error among the problems; problems are sorted by line.
 func Parse(path string, text []byte) (*Service, []Problem) {
-	l := parse(path, text)
+	l := parse(path, text, Defaults{})
 	return l.onlyService()
 }
 
 // file is one file on its way into a Service.
 type file struct {
 	path       string
+	given      Defaults // for what it does not say
+	text       []byte
+	guard      *guard // nil: it is no TOML, or nothing can be done with it
 	findings   []finding
 	refused    []string       // keys that the guard left out
 	lines      map[string]int // of the keys that are given, and of the tables
@@ -45,35 +48,48 @@ type file struct {
 	hooks        []pending
 }
 
-func parse(path string, text []byte) loaded {
-	f := &file{path: path, name: baseName(path), lines: make(map[string]int, 16)}
-	read := f.read
-	switch {
-	case isYAML(path):
-		read = f.readLegacy
-	case isUnit(path):
-		read = f.readUnit
+func parse(path string, text []byte, given Defaults) loaded {
+	return newFile(path, text, given).parse()
+}
+
+// newFile takes in a text as far as that goes without the decoder.
+func newFile(path string, text []byte, given Defaults) *file {
+	f := &file{path: path, given: given, text: text, name: baseName(path), lines: make(map[string]int, 16)}
+	if !isYAML(path) && !isUnit(path) {
+		f.examine()
 	}
-	s := read(text)
+	return f
+}
+
+func (f *file) parse() loaded {
+	var s *Service
+	switch {
+	case isYAML(f.path):
+		s = f.readLegacy(f.text)
+	case isUnit(f.path):
+		s = f.readUnit(f.text)
+	case f.guard != nil:
+		s = f.read()
+	}
 	if f.failed || s == nil {
 		s = nil
 	} else {
-		s.Source, s.Digest = path, sha256.Sum256(text)
+		s.Source, s.Digest = f.path, sha256.Sum256(f.given.with(f.text))
 	}
 	if f.found != nil && f.failed {
 		f.found = &Proxy{} // a file of a proxy, but not a good one
 	}
-	return loaded{path: path, service: s, proxy: f.found, nameLine: f.nameLine(), problems: f.problems()}
+	return loaded{path: f.path, service: s, proxy: f.found, nameLine: f.nameLine(), problems: f.problems()}
 }
 
 func (f *file) nameLine() int { return max(f.lines["service.name"], f.lines["target.name"]) }
 
-// read does the whole work; it returns nil where nothing can be done further.
-func (f *file) read(text []byte) *Service {
-	g, bad := newGuard(text)
+// examine has the guard look at the text.
+func (f *file) examine() {
+	g, bad := newGuard(f.text)
 	if g == nil {
 		f.add(bad...)
-		return nil
+		return
 	}
 	g.run()
 	f.add(g.findings...)
@@ -81,10 +97,15 @@ func (f *file) read(text []byte) *Service {
 	if CheckName(g.name) == nil {
 		f.name = g.name
 	}
-	if g.fatal {
-		return nil
+	if !g.fatal {
+		f.guard = g
 	}
-	root, wrong := g.decode()
+}
+
+// read takes what the guard has let through; it returns nil where nothing can be done
+// further.
+func (f *file) read() *Service {
+	root, wrong := f.guard.decode()
 	if wrong != nil {
 		f.add(*wrong)
 		return nil
@@ -186,6 +207,9 @@ func (f *file) service(root *tomlTable) *Service {
 			}
 			f.section(s, sec, t)
 		}
+	}
+	if !s.Target {
+		f.given.apply(&s.Lifecycle, func(key string) bool { return f.lines["lifecycle."+key] > 0 })
 	}
 	f.check(s, tables)
 	return s

@@ -2,7 +2,7 @@ package logs
 
 // Adopting says that pipes of an earlier server are about to be adopted, and that there
 // are more urgent things than reading them. Until Adopted nothing of them is read; what
-// Start and Ended say waits, in order, and so does whoever asks for lines.
+// Start, Ended and Append say waits, in order, and so does whoever asks for lines.
 func (l *Logs) Adopting() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

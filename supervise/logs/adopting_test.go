@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
@@ -24,6 +25,7 @@ func TestAdoptedPipesAreReadLater(t *testing.T) {
 		out[run] = w
 		l.Adopt("web", uint64(run+1), 1, r)
 		l.Ended("web", uint64(run+1))
+		l.Append("web", fmt.Sprintf("end of %d", run+1)) // not in the midst of what it wrote
 	}
 	l.Configure("web", Options{})
 	for run, text := range map[int]string{0: "first\n", 1: "second\n"} {
@@ -46,8 +48,8 @@ func TestAdoptedPipesAreReadLater(t *testing.T) {
 	}
 	l.Adopted()
 	lines := <-asked
-	if len(lines) != 2 || string(lines[0].Text) != "first" || string(lines[1].Text) != "second" {
-		t.Errorf("it has %d lines: %v", len(lines), lines)
+	if got, want := render(lines), "[stdout] first|[zinit] end of 1|[stdout] second|[zinit] end of 2"; got != want {
+		t.Errorf("it has %s, want %s", got, want)
 	}
 	// From here on everything is done at once.
 	p, err := l.Pipes("web", 3)

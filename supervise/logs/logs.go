@@ -231,10 +231,10 @@ func (l *Logs) Start(service string, number uint64) {
 
 func (l *Logs) start(service string, number uint64) {
 	sources, snk := l.sources(service, number)
-	each(sources, (*pump.Source).Start)
 	if snk != nil {
-		snk.reopen()
+		snk.reopen() // ahead of the first byte that this run writes
 	}
+	each(sources, (*pump.Source).Start)
 }
 
 // Discard says that the process of the run never existed: its pipes are closed.
@@ -276,8 +276,12 @@ func (l *Logs) Adopt(service string, number uint64, fd int, r *os.File) {
 	})
 }
 
-// Append adds a line of our own to the service's log.
+// Append adds a line of our own to the service's log, behind what Ended has read.
 func (l *Logs) Append(service, text string) {
+	l.inTurn(func() { l.append(service, text) })
+}
+
+func (l *Logs) append(service, text string) {
 	l.mu.Lock()
 	st := l.serviceLocked(service).store
 	l.mu.Unlock()
@@ -411,6 +415,7 @@ func (l *Logs) Flush(ctx context.Context) {
 // was. Log files that are behind are left to it; call Flush before to have them
 // complete. It waits at most a second for a log file's disk.
 func (l *Logs) Close() error {
+	l.Adopted() // or the lines of our own that wait for that would be lost
 	l.pump.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -156,16 +156,16 @@ func (s *sink) round(to target) bool {
 		s.file.aim(to)
 	}
 	v, err := s.store.View()
-	if err != nil {
-		return false // no byte yet, or closed
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false // closed
+	}
+	if s.ordered(to) {
+		return true // perhaps before the last of these bytes came, which obey then
 	}
 	if s.cursor >= v.Size {
 		s.terminate(&v)
 		if to.path == "" {
-			s.store.Unhold()
-			s.file.close()
-			s.pos.forget()
-			s.holds = false
+			s.letGo()
 		}
 		return false
 	}
@@ -190,6 +190,13 @@ func (s *sink) round(to target) bool {
 	s.cursor, s.skip, s.hint = end, 0, hint
 	s.commit()
 	return true
+}
+
+// ordered reports that lines are to go elsewhere than they went when to was read.
+func (s *sink) ordered(to target) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.anew || s.to != to
 }
 
 // begin finds out where an earlier server left off, and makes the store wait.
@@ -238,6 +245,15 @@ func (s *sink) prime(v *pump.View, rec *record, from int64) {
 			s.join.pend[st].off, s.join.pend[st].text = p.off, p.text
 		}
 	}
+}
+
+// letGo ends what begin began: there is no file any more, and all lines for it are
+// written.
+func (s *sink) letGo() {
+	s.store.Unhold()
+	s.file.close()
+	s.pos.forget()
+	s.holds = false
 }
 
 // terminate ends the lines of streams that will not go on. One that this server

@@ -59,6 +59,18 @@ func TestFileGetsEveryLine(t *testing.T) {
 	hasFile(t, other, "more\n")
 }
 
+// A file that is taken away before the first byte gets none.
+func TestFileThatIsNamedNoMoreGetsNoFirstLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.txt")
+	l, _ := open(t, t.TempDir())
+	l.Configure("web", Options{File: file})
+	l.Configure("web", Options{})
+	l.Flush(t.Context())
+	l.Append("web", "not for the file")
+	l.Flush(t.Context())
+	hasFile(t, file, "")
+}
+
 func umask() os.FileMode {
 	m := syscallUmask()
 	return os.FileMode(m)
@@ -156,6 +168,44 @@ func TestRotatedFileIsReopenedAtTheNextStart(t *testing.T) {
 	p = start(t, l, "web", 2)
 	say(t, l, "web", p.Stdout, "three\n")
 	hasFile(t, file, "three\n")
+}
+
+// An onOpen disk calls a function before it opens a file, the first time.
+type onOpen struct {
+	osDisk
+	once sync.Once
+	call func()
+}
+
+func (d *onOpen) open(path string, flags int, mode os.FileMode) (*os.File, error) {
+	d.once.Do(d.call)
+	return d.osDisk.open(path, flags, mode)
+}
+
+// A start that comes while the sink is at work holds for all that is written after it:
+// the file is not opened anew behind the first line.
+func TestStartWhileTheSinkIsAtWorkHoldsForTheFirstLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.txt")
+	l, _ := open(t, t.TempDir())
+	l.Configure("web", Options{File: file})
+	p := start(t, l, "web", 1)
+	say(t, l, "web", p.Stdout, "nothing of this\n")
+	l.Configure("web", Options{})
+	l.Flush(t.Context()) // the sink has let go of file and store
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	l.services["web"].sink.pos.disk = &onOpen{call: func() {
+		l.Start("web", 1)
+		say(t, l, "web", p.Stdout, "one\n")
+	}}
+	l.Configure("web", Options{File: file})
+	hasFile(t, file, "one\n")
+	if err := os.Rename(file, file+".1"); err != nil {
+		t.Fatal(err)
+	}
+	say(t, l, "web", p.Stdout, "two\n")
+	hasFile(t, file+".1", "one\ntwo\n")
 }
 
 func TestFifoWithoutReaderHoldsUpNobody(t *testing.T) {

@@ -1,4 +1,4 @@
-package server
+package probe
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"zinit/supervise/config"
 )
 
-// prober carries out tcp and http checks, each on a goroutine of its own with the
-// check's timeout.
-type prober struct{}
+// A Prober carries out tcp and http checks, each on a goroutine of its own with the
+// check's timeout. The zero value works; it is safe for concurrent use.
+type Prober struct{}
 
-// Check implements supervise.Prober.
-func (p prober) Check(h *config.Health, done func(error)) {
+// Check carries out one check and calls done once, with why it failed, within the
+// check's timeout or soon after. It does not block.
+func (p Prober) Check(h *config.Health, done func(error)) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
 		defer cancel()
@@ -27,7 +28,7 @@ func (p prober) Check(h *config.Health, done func(error)) {
 	}()
 }
 
-func (p prober) check(ctx context.Context, h *config.Health) error {
+func (p Prober) check(ctx context.Context, h *config.Health) error {
 	if h.Kind == config.ProbeHTTP {
 		return p.http(ctx, h)
 	}
@@ -38,7 +39,7 @@ func (p prober) check(ctx context.Context, h *config.Health) error {
 	return conn.Close()
 }
 
-func (p prober) http(ctx context.Context, h *config.Health) error {
+func (p Prober) http(ctx context.Context, h *config.Health) error {
 	status, err := askHTTP(ctx, h.Target)
 	if err != nil {
 		return plain(err)

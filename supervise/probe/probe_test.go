@@ -1,4 +1,4 @@
-package server
+package probe
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait of the tests; nothing takes that long.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // eventually waits for a fact that nothing announces.
 func eventually(t *testing.T, what string, fact func() (string, bool)) {
@@ -63,7 +63,7 @@ func openFiles(t *testing.T) int {
 }
 
 // probe carries out one check.
-func probe(t *testing.T, p prober, h *config.Health) error {
+func probe(t *testing.T, p Prober, h *config.Health) error {
 	t.Helper()
 	result := make(chan error, 2)
 	p.Check(h, func(err error) { result <- err })
@@ -148,7 +148,7 @@ func TestTCPChecks(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			leavesNothing(t)
-			isAnswer(t, probe(t, prober{}, &config.Health{Kind: config.ProbeTCP, Target: c.target, Timeout: c.timeout}), c.want)
+			isAnswer(t, probe(t, Prober{}, &config.Health{Kind: config.ProbeTCP, Target: c.target, Timeout: c.timeout}), c.want)
 		})
 	}
 }
@@ -232,7 +232,7 @@ func TestHTTPChecks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			leavesNothing(t)
 			h := &config.Health{Kind: config.ProbeHTTP, Target: c.target, ExpectStatus: c.status, Timeout: c.timeout}
-			isAnswer(t, probe(t, prober{}, h), c.want)
+			isAnswer(t, probe(t, Prober{}, h), c.want)
 		})
 	}
 }
@@ -246,7 +246,7 @@ func TestAFailedHandshakeIsNamed(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	h := &config.Health{Kind: config.ProbeHTTP, Target: s.URL, ExpectStatus: 404, Timeout: patience}
-	isAnswer(t, probe(t, prober{}, h), "certificate required")
+	isAnswer(t, probe(t, Prober{}, h), "certificate required")
 }
 
 func TestHTTPChecksKeepNoConnection(t *testing.T) {
@@ -260,7 +260,7 @@ func TestHTTPChecksKeepNoConnection(t *testing.T) {
 	}
 	s.Start()
 	defer s.Close()
-	p := prober{}
+	p := Prober{}
 	for n := 1; n <= 3; n++ {
 		isAnswer(t, probe(t, p, &config.Health{Kind: config.ProbeHTTP, Target: s.URL + "/ok", ExpectStatus: 200, Timeout: patience}), "")
 		if len(made) != n {
@@ -313,5 +313,5 @@ func TestAUserInTheURLIsSent(t *testing.T) {
 	}))
 	defer s.Close()
 	target := strings.Replace(s.URL, "http://", "http://me:a%20b@", 1) + "/x?y=%20z"
-	isAnswer(t, probe(t, prober{}, &config.Health{Kind: config.ProbeHTTP, Target: target, ExpectStatus: 200, Timeout: patience}), "")
+	isAnswer(t, probe(t, Prober{}, &config.Health{Kind: config.ProbeHTTP, Target: target, ExpectStatus: 200, Timeout: patience}), "")
 }

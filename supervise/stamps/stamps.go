@@ -1,4 +1,4 @@
-package server
+package stamps
 
 import (
 	"errors"
@@ -10,16 +10,18 @@ import (
 	"time"
 )
 
-// stamps remember over a reboot when a persistent timer last started its service: by
-// the time of an empty file for each, in a directory for each configuration.
-type stamps struct {
+// Stamps remember over a reboot when a persistent timer last started its service: by
+// the time of an empty file for each, in a directory for each configuration. They are
+// safe for concurrent use.
+type Stamps struct {
 	dir string // empty: nothing is remembered
 	log *slog.Logger
 }
 
-// newStamps are those of a configuration directory. Where they lie is the same after
-// a reboot: not in the runtime directory.
-func newStamps(configDir string, uid int, getenv func(string) string, log *slog.Logger) stamps {
+// New are those of a configuration directory, for the user uid (0: the system's). Where
+// they lie is the same after a reboot: not in the runtime directory. A user without a
+// home has none, and nothing is remembered.
+func New(configDir string, uid int, getenv func(string) string, log *slog.Logger) Stamps {
 	base := "/var/lib/zinit"
 	if uid != 0 {
 		base = getenv("XDG_STATE_HOME")
@@ -29,18 +31,18 @@ func newStamps(configDir string, uid int, getenv func(string) string, log *slog.
 			}
 		}
 		if base == "" {
-			return stamps{log: log}
+			return Stamps{log: log}
 		}
 		base = filepath.Join(base, "zinit")
 	}
 	if abs, err := filepath.Abs(configDir); err == nil {
 		configDir = abs
 	}
-	return stamps{filepath.Join(base, "timers", url.PathEscape(configDir)), log}
+	return Stamps{filepath.Join(base, "timers", url.PathEscape(configDir)), log}
 }
 
-// Last implements supervise.Stamper.
-func (s stamps) Last(service string) time.Time {
+// Last is when the timer of a service last started it; zero: never, or nobody knows.
+func (s Stamps) Last(service string) time.Time {
 	if s.dir == "" {
 		return time.Time{}
 	}
@@ -54,8 +56,8 @@ func (s stamps) Last(service string) time.Time {
 	return st.ModTime()
 }
 
-// Started implements supervise.Stamper. The disk is waited for by a goroutine.
-func (s stamps) Started(service string, at time.Time) {
+// Started remembers a start. It does not block: the disk is waited for by a goroutine.
+func (s Stamps) Started(service string, at time.Time) {
 	if s.dir == "" {
 		return
 	}
@@ -66,7 +68,7 @@ func (s stamps) Started(service string, at time.Time) {
 	}()
 }
 
-func (s stamps) write(service string, at time.Time) error {
+func (s Stamps) write(service string, at time.Time) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package server
+package kin
 
 import (
 	"errors"
@@ -14,16 +14,15 @@ import (
 
 	"zinit/supervise"
 	"zinit/supervise/config"
-	"zinit/supervise/proc"
 )
 
 // A relative is one process of a run, and who has made it.
 type relative struct{ pid, parent int }
 
-// A finder finds the process that a forking service has left to do its work: the one
+// A Finder finds the process that a forking service has left to do its work: the one
 // that its pid file names, or, of those that are left, the one that was made by none
 // of the others.
-type finder struct {
+type Finder struct {
 	// left lists the processes of a run whose first one has ended.
 	left func(service string, first int) ([]relative, error)
 	// wait is how long a pid file may come after that process is gone: some daemons
@@ -31,12 +30,21 @@ type finder struct {
 	wait time.Duration
 }
 
-// Find implements supervise.Finder.
-func (f finder) Find(s *config.Service, _ uint64, first int, note func(string), done func(supervise.Found, error)) {
+// pidFileWait is shorter than the supervisor waits for an answer.
+const pidFileWait = 4 * time.Second
+
+// NewFinder looks among a family; known reports a process that the keeper has started
+// for somebody.
+func NewFinder(of Family, known func(pid int) bool) Finder {
+	return Finder{left: kinship{of, known}.left, wait: pidFileWait}
+}
+
+// Find implements supervise.Finder: done is called once.
+func (f Finder) Find(s *config.Service, _ uint64, first int, note func(string), done func(supervise.Found, error)) {
 	go func() { done(f.find(s, first, note)) }()
 }
 
-func (f finder) find(s *config.Service, first int, note func(string)) (supervise.Found, error) {
+func (f Finder) find(s *config.Service, first int, note func(string)) (supervise.Found, error) {
 	if s.PidFile == "" {
 		return f.look(s, first)
 	}
@@ -60,7 +68,7 @@ func (f finder) find(s *config.Service, first int, note func(string)) (supervise
 }
 
 // look looks once.
-func (f finder) look(s *config.Service, first int) (supervise.Found, error) {
+func (f Finder) look(s *config.Service, first int) (supervise.Found, error) {
 	pid, fileErr := 0, errors.New("it has no pid_file")
 	if s.PidFile != "" {
 		pid, fileErr = readPid(s.PidFile)
@@ -156,10 +164,7 @@ func watchFile(path string, until time.Time) (*os.File, error) {
 
 // A kinship finds out which processes are left of a run.
 type kinship struct {
-	proc   proc.FS
-	keeper int
-	group  func(service string) ([]int, bool) // who is in its cgroup; false: it has none
-	// known reports a process that the keeper has started for somebody.
+	Family
 	known func(pid int) bool
 }
 
@@ -180,12 +185,12 @@ func (k kinship) left(service string, first int) (list []relative, err error) {
 
 // look looks once; members are those of its cgroup.
 func (k kinship) look(service string, first int) (list []relative, members []int, err error) {
-	all, err := k.proc.All()
+	all, err := k.Proc.All()
 	if err != nil {
 		return nil, nil, err
 	}
 	var strays []relative
-	members, grouped := k.group(service)
+	members, grouped := k.Group(service)
 	for _, p := range all {
 		if p.State == 'Z' || p.Pid == first {
 			continue
@@ -194,7 +199,7 @@ func (k kinship) look(service string, first int) (list []relative, members []int
 		switch {
 		case grouped && slices.Contains(members, p.Pid), !grouped && p.Session == first:
 			list = append(list, r)
-		case !grouped && p.Ppid == k.keeper && !k.known(p.Pid):
+		case !grouped && p.Ppid == k.Keeper && !k.known(p.Pid):
 			strays = append(strays, r)
 		}
 	}

@@ -1,32 +1,28 @@
-package server
+package kin
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync"
 	"time"
 
 	"zinit/supervise"
 	"zinit/supervise/config"
-	"zinit/supervise/launch"
 	"zinit/supervise/ports"
 	"zinit/supervise/proc"
 )
 
-// A gatekeeper finds out who is in the way of a service, and ends them for one that has
+// A Gatekeeper finds out who is in the way of a service, and ends them for one that has
 // kill_others. What belongs to zinit is never ended, but for what an earlier run of
 // the same service has left behind.
-type gatekeeper struct {
-	proc   proc.FS
-	keeper int
-	grace  time.Duration // between SIGTERM and SIGKILL, and after that
-	views  func() []*supervise.View
-	group  func(service string) ([]int, bool) // who is in its cgroup; false: it has none
-	note   func(service, text string)         // who was ended
-	turns  chan struct{}                      // its capacity is how many look at a time
+type Gatekeeper struct {
+	Family
+	views func() []*supervise.View
+	note  func(service, text string) // who was ended
+	grace time.Duration              // between SIGTERM and SIGKILL, and after that
+	turns chan struct{}              // its capacity is how many look at a time
 }
 
 const (
@@ -36,26 +32,18 @@ const (
 	looksAtOnce = 4
 )
 
-// newGate makes the gatekeeper of this server.
-func (s *server) newGate(launcher *launch.Launcher, log *slog.Logger) *gatekeeper {
-	return &gatekeeper{
-		proc: s.proc, keeper: os.Getppid(), grace: evictGrace,
-		views: func() []*supervise.View { return s.sup.Snapshot().Views },
-		group: membersOf(launcher),
-		note: func(service, text string) {
-			log.Warn("kill_others: "+text, "service", service)
-			s.logs.Append(service, text)
-		},
-		turns: make(chan struct{}, looksAtOnce),
-	}
+// NewGatekeeper looks among a family. views are the services as they are now; note is
+// told, from any goroutine, who was ended for which.
+func NewGatekeeper(of Family, views func() []*supervise.View, note func(service, text string)) *Gatekeeper {
+	return &Gatekeeper{Family: of, views: views, note: note, grace: evictGrace, turns: make(chan struct{}, looksAtOnce)}
 }
 
-// Look implements supervise.Gate.
-func (g *gatekeeper) Look(ctx context.Context, s *config.Service, done func(*supervise.Obstacle, error)) {
+// Look implements supervise.Gate: done is called once.
+func (g *Gatekeeper) Look(ctx context.Context, s *config.Service, done func(*supervise.Obstacle, error)) {
 	go func() { done(g.look(ctx, s)) }()
 }
 
-func (g *gatekeeper) look(ctx context.Context, s *config.Service) (*supervise.Obstacle, error) {
+func (g *Gatekeeper) look(ctx context.Context, s *config.Service) (*supervise.Obstacle, error) {
 	kin := sync.OnceValue(g.kin)
 	found, err := g.holders(s, kin)
 	if err != nil || len(found) == 0 {
@@ -68,7 +56,7 @@ func (g *gatekeeper) look(ctx context.Context, s *config.Service) (*supervise.Ob
 		owner, ours := kin().owner(t, p)
 		return ours && owner != s.Name
 	}
-	switch err := ports.Evict(ctx, g.proc, found, spared, g.grace); {
+	switch err := ports.Evict(ctx, g.Proc, found, spared, g.grace); {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
@@ -83,16 +71,16 @@ func (g *gatekeeper) look(ctx context.Context, s *config.Service) (*supervise.Ob
 }
 
 // holders are those in the way of a service.
-func (g *gatekeeper) holders(s *config.Service, kin func() kin) ([]ports.Holder, error) {
+func (g *Gatekeeper) holders(s *config.Service, kin func() kin) ([]ports.Holder, error) {
 	g.turns <- struct{}{}
 	defer func() { <-g.turns }()
 	claim := ports.Claim{Ports: s.Ports, Filters: s.ProcessFilters}
-	found, err := ports.Look(g.proc, claim, func(t *proc.Tree, p proc.Process) bool {
+	found, err := ports.Look(g.Proc, claim, func(t *proc.Tree, p proc.Process) bool {
 		_, ours := kin().owner(t, p)
 		return ours
 	})
 	if err != nil {
-		if _, none := g.proc.Read(os.Getpid()); errors.Is(none, proc.ErrNoProc) {
+		if _, none := g.Proc.Read(os.Getpid()); errors.Is(none, proc.ErrNoProc) {
 			err = none // that is why, and it says what helps
 		}
 	}
@@ -101,8 +89,8 @@ func (g *gatekeeper) holders(s *config.Service, kin func() kin) ([]ports.Holder,
 
 // obstacle puts into words who is in the way, and what helps; failed is why they were
 // not ended.
-func (g *gatekeeper) obstacle(s *config.Service, kin kin, found []ports.Holder, failed error) *supervise.Obstacle {
-	all, _ := g.proc.All() // without it nobody is known to be ours
+func (g *Gatekeeper) obstacle(s *config.Service, kin kin, found []ports.Holder, failed error) *supervise.Obstacle {
+	all, _ := g.Proc.All() // without it nobody is known to be ours
 	tree := proc.NewTree(all)
 	ownerOf := func(h ports.Holder) (service string, ours bool) {
 		if p, ok := tree.Find(h.Pid, h.Start); ok {
@@ -172,8 +160,8 @@ type kin struct {
 	grouped bool
 }
 
-func (g *gatekeeper) kin() kin {
-	k := kin{self: os.Getpid(), keeper: g.keeper, of: map[int]string{}, grouped: true}
+func (g *Gatekeeper) kin() kin {
+	k := kin{self: os.Getpid(), keeper: g.Keeper, of: map[int]string{}, grouped: true}
 	for _, v := range g.views() {
 		if v.Target() {
 			continue
@@ -181,7 +169,7 @@ func (g *gatekeeper) kin() kin {
 		if v.Pid != 0 {
 			k.of[v.Pid] = v.Name
 		}
-		members, ok := g.group(v.Name)
+		members, ok := g.Group(v.Name)
 		k.grouped = k.grouped && ok
 		for _, pid := range members {
 			k.of[pid] = v.Name

@@ -1,4 +1,4 @@
-package server
+package ears
 
 import (
 	"errors"
@@ -14,7 +14,6 @@ import (
 	"zinit/supervise"
 	"zinit/supervise/config"
 	"zinit/supervise/notify"
-	"zinit/supervise/proc"
 )
 
 // The names under which the keeper holds what services speak with: "notify/SERVICE"
@@ -24,26 +23,33 @@ const (
 	readyPrefix  = "ready/"
 )
 
-// A keeping holds descriptors over the death of the server, until they are released;
-// *reap.Client is one.
-type keeping interface {
-	holder
+// A Keeper holds descriptors over the death of the server, until they are released;
+// *reap.Client is one. Neither method blocks.
+type Keeper interface {
+	Keep(name string, f *os.File) error
 	Release(name string)
 }
 
-// ears hear what services say about themselves: by datagrams to a socket for each
+// Options is what Ears are made of. The functions are called from any goroutine.
+type Options struct {
+	Dir    string // the runtime directory; empty when there is none
+	Keeper Keeper
+	Log    *slog.Logger
+	// Owner is who may write to the socket of a service; -1: the user of this process.
+	Owner func(config.Identity) (uid, gid int, err error)
+	// Belongs reports that the sender of a notice may speak for a service, whose socket
+	// belongs to uid.
+	Belongs func(service string, uid int, n notify.Notice) bool
+	// Tell passes on what was said.
+	Tell func(service string, n supervise.Notice)
+}
+
+// Ears hear what services say about themselves: by datagrams to a socket for each
 // service, or by a line into a descriptor for each run. Both outlive the server in
-// the hands of the keeper, so that a new server hears what was said meanwhile.
-type ears struct {
-	dir    string // the runtime directory; empty when there is none
-	keeper keeping
-	log    *slog.Logger
-	// owner is who may write to the socket of a service.
-	owner func(config.Identity) (uid, gid int, err error)
-	// belongs reports that a process may speak for a service.
-	belongs func(service string, n notify.Notice) bool
-	// tell passes on what was said.
-	tell func(service string, n supervise.Notice)
+// the hands of the keeper, so that a new server hears what was said meanwhile. They are
+// safe for concurrent use.
+type Ears struct {
+	Options
 
 	mu      sync.Mutex
 	sockets map[string]*mouth  // guarded by mu; by service
@@ -65,16 +71,17 @@ type mouth struct {
 	uid, gid int
 }
 
-func newEars(dir string, keeper keeping, log *slog.Logger) *ears {
-	return &ears{dir: dir, keeper: keeper, log: log, sockets: map[string]*mouth{}, lines: map[string]*tongue{}, adopted: make(chan struct{})}
+// New are ears that have heard nothing yet. Adopt must be called once.
+func New(o Options) *Ears {
+	return &Ears{Options: o, sockets: map[string]*mouth{}, lines: map[string]*tongue{}, adopted: make(chan struct{})}
 }
 
 // Open implements supervise.Ears.
-func (e *ears) Open(s *config.Service, run uint64) (supervise.Voice, error) {
+func (e *Ears) Open(s *config.Service, run uint64) (supervise.Voice, error) {
 	if s.NotifyFD > 0 {
 		return e.openLine(s, run)
 	}
-	uid, gid, err := e.owner(s.Identity)
+	uid, gid, err := e.Owner(s.Identity)
 	if err != nil {
 		return supervise.Voice{}, err
 	}
@@ -86,7 +93,7 @@ func (e *ears) Open(s *config.Service, run uint64) (supervise.Voice, error) {
 			return supervise.Voice{}, err
 		}
 	}
-	return supervise.Voice{Env: []string{notifyVar + "=" + m.Path()}}, nil
+	return supervise.Voice{Env: []string{"NOTIFY_SOCKET=" + m.Path()}}, nil
 }
 
 // anyone is the owner of an adopted socket that has no file.
@@ -107,16 +114,16 @@ func (m *mouth) belongsTo(uid, gid int) bool {
 }
 
 // listenLocked makes the socket of a service.
-func (e *ears) listenLocked(service string, uid, gid int) (*mouth, error) {
+func (e *Ears) listenLocked(service string, uid, gid int) (*mouth, error) {
 	if old := e.sockets[service]; old != nil {
 		old.Close() // of another user
 	}
-	sock, err := notify.Listen(e.dir, service, uid, gid)
+	sock, err := notify.Listen(e.Dir, service, uid, gid)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.keeper.Keep(notifyPrefix+service, sock.File()); err != nil {
-		e.log.Warn("what it says while no server is there will not be heard", "service", service, "error", err)
+	if err := e.Keeper.Keep(notifyPrefix+service, sock.File()); err != nil {
+		e.Log.Warn("what it says while no server is there will not be heard", "service", service, "error", err)
 	}
 	m := &mouth{sock, uid, gid}
 	e.sockets[service] = m
@@ -124,9 +131,9 @@ func (e *ears) listenLocked(service string, uid, gid int) (*mouth, error) {
 	return m, nil
 }
 
-// listenAgain makes the sockets whose files are gone again: a service goes on with the
+// ListenAgain makes the sockets whose files are gone again: a service goes on with the
 // path that it was given. One whose owner is not known is made at its next start.
-func (e *ears) listenAgain() {
+func (e *Ears) ListenAgain() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for service, m := range e.sockets {
@@ -134,20 +141,20 @@ func (e *ears) listenAgain() {
 			continue
 		}
 		if _, err := e.listenLocked(service, m.uid, m.gid); err != nil {
-			e.log.Warn("what it says is not heard until it is restarted", "service", service, "error", err)
+			e.Log.Warn("what it says is not heard until it is restarted", "service", service, "error", err)
 		}
 	}
 }
 
 // hear passes on what comes by a socket until it is closed.
-func (e *ears) hear(service string, s *notify.Socket) {
+func (e *Ears) hear(service string, s *notify.Socket) {
 	if err := s.Serve(func(n notify.Notice) { e.said(service, n) }); err != nil {
-		e.log.Error("it is not heard any more", "service", service, "error", err)
+		e.Log.Error("it is not heard any more", "service", service, "error", err)
 	}
 }
 
 // uidOf is the user that may write to the socket of a service.
-func (e *ears) uidOf(service string) int {
+func (e *Ears) uidOf(service string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if m := e.sockets[service]; m != nil && m.uid >= 0 {
@@ -157,12 +164,12 @@ func (e *ears) uidOf(service string) int {
 }
 
 // said passes on a notice, if its sender may speak for the service.
-func (e *ears) said(service string, n notify.Notice) {
-	if !e.belongs(service, n) {
-		e.log.Warn("a notice of a stranger does not count", "service", service, "pid", n.Pid, "uid", n.UID)
+func (e *Ears) said(service string, n notify.Notice) {
+	if !e.Belongs(service, e.uidOf(service), n) {
+		e.Log.Warn("a notice of a stranger does not count", "service", service, "pid", n.Pid, "uid", n.UID)
 		return
 	}
-	e.tell(service, noticeOf(n, 0))
+	e.Tell(service, noticeOf(n, 0))
 }
 
 func noticeOf(n notify.Notice, run uint64) supervise.Notice {
@@ -175,18 +182,18 @@ func noticeOf(n notify.Notice, run uint64) supervise.Notice {
 
 // openLine makes the notification descriptor of a run. The descriptors below it that
 // nobody asked for are /dev/null.
-func (e *ears) openLine(s *config.Service, run uint64) (v supervise.Voice, err error) {
+func (e *Ears) openLine(s *config.Service, run uint64) (v supervise.Voice, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return v, fmt.Errorf("cannot make the notification descriptor: %w", err)
 	}
 	name := readyName(s.Name, run)
-	if err := e.keeper.Keep(name, r); err != nil {
-		e.log.Warn("that it is ready will not be heard by another server", "service", s.Name, "error", err)
+	if err := e.Keeper.Keep(name, r); err != nil {
+		e.Log.Warn("that it is ready will not be heard by another server", "service", s.Name, "error", err)
 	}
 	e.mu.Lock()
 	if old := e.lines[s.Name]; old != nil {
-		e.keeper.Release(old.name)
+		e.Keeper.Release(old.name)
 	}
 	l := &tongue{notify.NewLine(r), name, run}
 	e.lines[s.Name] = l
@@ -213,25 +220,25 @@ func readyName(service string, run uint64) string {
 }
 
 // hearLine waits until a run says that it is ready, or has nothing to say it with.
-func (e *ears) hearLine(service string, l *tongue, r *os.File) {
+func (e *Ears) hearLine(service string, l *tongue, r *os.File) {
 	defer r.Close()
 	if err := l.Serve(e.saidByLine(service, l)); err != nil {
-		e.log.Error("that it is ready is not heard", "service", service, "error", err)
+		e.Log.Error("that it is ready is not heard", "service", service, "error", err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.lines[service] == l {
 		delete(e.lines, service)
-		e.keeper.Release(l.name)
+		e.Keeper.Release(l.name)
 	}
 }
 
-func (e *ears) saidByLine(service string, l *tongue) func(notify.Notice) {
-	return func(n notify.Notice) { e.tell(service, noticeOf(n, l.run)) }
+func (e *Ears) saidByLine(service string, l *tongue) func(notify.Notice) {
+	return func(n notify.Notice) { e.Tell(service, noticeOf(n, l.run)) }
 }
 
 // Drain implements supervise.Ears.
-func (e *ears) Drain(service string, done func()) {
+func (e *Ears) Drain(service string, done func()) {
 	go func() {
 		defer done()
 		<-e.adopted
@@ -245,32 +252,32 @@ func (e *ears) Drain(service string, done func()) {
 			return
 		}
 		if err := m.Drain(func(n notify.Notice) { e.said(service, n) }); err != nil {
-			e.log.Debug("its last words are not heard", "service", service, "error", err)
+			e.Log.Debug("its last words are not heard", "service", service, "error", err)
 		}
 	}()
 }
 
 // Close implements supervise.Ears.
-func (e *ears) Close(service string) {
+func (e *Ears) Close(service string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if m := e.sockets[service]; m != nil {
 		delete(e.sockets, service)
 		if err := m.Remove(); err != nil {
-			e.log.Debug("a notify socket is left behind", "service", service, "error", err)
+			e.Log.Debug("a notify socket is left behind", "service", service, "error", err)
 		}
 		m.Close()
-		e.keeper.Release(notifyPrefix + service)
+		e.Keeper.Release(notifyPrefix + service)
 	}
 	if l := e.lines[service]; l != nil {
 		delete(e.lines, service)
-		e.keeper.Release(l.name)
+		e.Keeper.Release(l.name)
 	}
 }
 
-// adopt takes over what an earlier server has left in the hands of the keeper. What
+// Adopt takes over what an earlier server has left in the hands of the keeper. What
 // was said meanwhile is passed on before it returns.
-func (e *ears) adopt(kept map[string]*os.File) {
+func (e *Ears) Adopt(kept map[string]*os.File) {
 	defer close(e.adopted)
 	for name, f := range kept {
 		if service, ok := strings.CutPrefix(name, notifyPrefix); ok {
@@ -281,15 +288,15 @@ func (e *ears) adopt(kept map[string]*os.File) {
 	}
 }
 
-func (e *ears) adoptSocket(service string, f *os.File) {
+func (e *Ears) adoptSocket(service string, f *os.File) {
 	s, err := notify.Adopt(f)
 	if err != nil {
-		e.log.Warn("what it says is not heard until it is restarted", "service", service, "error", err)
-		e.keeper.Release(notifyPrefix + service)
+		e.Log.Warn("what it says is not heard until it is restarted", "service", service, "error", err)
+		e.Keeper.Release(notifyPrefix + service)
 		return
 	}
 	if err := s.Drain(func(n notify.Notice) { e.said(service, n) }); err != nil {
-		e.log.Warn("what it said meanwhile is lost", "service", service, "error", err)
+		e.Log.Warn("what it said meanwhile is lost", "service", service, "error", err)
 	}
 	m := &mouth{s, anyone, anyone}
 	if st, err := os.Stat(s.Path()); err == nil {
@@ -303,14 +310,14 @@ func (e *ears) adoptSocket(service string, f *os.File) {
 	go e.hear(service, s)
 }
 
-func (e *ears) adoptLine(name, rest string, f *os.File) {
+func (e *Ears) adoptLine(name, rest string, f *os.File) {
 	service, number, _ := strings.Cut(rest, "/")
 	run, err := strconv.ParseUint(number, 10, 64)
 	r, pollErr := pollable(f)
 	if err != nil || pollErr != nil {
-		e.log.Warn("that it is ready will not be heard", "service", service, "error", errors.Join(err, pollErr))
+		e.Log.Warn("that it is ready will not be heard", "service", service, "error", errors.Join(err, pollErr))
 		f.Close()
-		e.keeper.Release(name)
+		e.Keeper.Release(name)
 		return
 	}
 	l := &tongue{notify.NewLine(r), name, run}
@@ -348,66 +355,4 @@ func closeFiles(list []*os.File) {
 	for _, f := range list {
 		f.Close()
 	}
-}
-
-// speakers judge who may speak for a service: a process of it. main is the pid of
-// its main process, 0 while that is not known; uid its user.
-type speakers struct {
-	proc   proc.FS
-	keeper int
-	main   func(service string) int
-	group  func(service string) ([]int, bool) // who is in its cgroup; false: it has none
-	uid    func(service string) int
-}
-
-// belong reports that the sender of a notice is one of the service's: by its cgroup,
-// or by its session or descent. One that has ended since it spoke, as systemd-notify
-// does, cannot be looked at any more: it counts if it was of the service's user, who
-// is the only one but root that can write to the socket.
-func (sp speakers) belong(service string, n notify.Notice) bool {
-	if n.FromFD {
-		return true
-	}
-	if pids, ok := sp.group(service); ok {
-		for _, pid := range pids {
-			if pid == n.Pid {
-				return true
-			}
-		}
-	}
-	main := sp.main(service)
-	if main != 0 && n.Pid == main {
-		return true
-	}
-	p, err := sp.proc.Read(n.Pid)
-	switch {
-	case errors.Is(err, proc.ErrGone), errors.Is(err, proc.ErrNoProc):
-		return n.UID == 0 || int(n.UID) == sp.uid(service)
-	case err != nil:
-		return false
-	case main == 0:
-		// It is so young that the keeper's word has not come yet.
-		return p.Ppid == sp.keeper
-	case p.Session == main:
-		return true
-	}
-	return sp.descends(p, main)
-}
-
-// descends goes up from p to the main process.
-func (sp speakers) descends(p proc.Process, main int) bool {
-	for range 64 {
-		if p.Ppid == main {
-			return true
-		}
-		if p.Ppid <= 1 || p.Ppid == sp.keeper {
-			return false
-		}
-		up, err := sp.proc.Read(p.Ppid)
-		if err != nil {
-			return false
-		}
-		p = up
-	}
-	return false
 }

@@ -1,4 +1,4 @@
-package server
+package kin
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"zinit/supervise"
 	"zinit/supervise/config"
@@ -53,7 +54,7 @@ func TestTheMainProcessIsFound(t *testing.T) {
 			}
 		}
 		found := make(chan string)
-		finder := finder{left: func(string, int) ([]relative, error) { return tc.left, tc.err }}
+		finder := Finder{left: func(string, int) ([]relative, error) { return tc.left, tc.err }}
 		finder.Find(s, 1, 10, func(string) {}, func(f supervise.Found, err error) {
 			if err != nil {
 				found <- strings.ReplaceAll(err.Error(), file, "FILE")
@@ -92,7 +93,7 @@ func TestAPidFileIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	looked := make(chan struct{}, 16)
-	f := finder{wait: patience, left: func(string, int) ([]relative, error) {
+	f := Finder{wait: time.Minute, left: func(string, int) ([]relative, error) {
 		looked <- struct{}{}
 		return []relative{{20, 1}, {21, 1}}, nil
 	}}
@@ -148,8 +149,7 @@ func TestWhoIsLeftOfARun(t *testing.T) {
 		{"all are known", nil, []int{one, other}, "[]"},
 	} {
 		k := kinship{
-			keeper: os.Getpid(),
-			group:  func(string) ([]int, bool) { return c.members, c.members != nil },
+			Family: Family{Keeper: os.Getpid(), Group: func(string) ([]int, bool) { return c.members, c.members != nil }},
 			known:  func(pid int) bool { return slices.Contains(c.known, pid) },
 		}
 		list, err := k.left("web", 12345678)
@@ -172,16 +172,16 @@ func TestWhoIsLeftOfARun(t *testing.T) {
 	}
 	// Its last process has forked and ended between the one look and the other.
 	looks := 0
-	hasty := kinship{keeper: os.Getpid(), group: func(string) ([]int, bool) {
+	hasty := kinship{Family: Family{Keeper: os.Getpid(), Group: func(string) ([]int, bool) {
 		if looks++; looks == 1 {
 			return []int{12345678}, true
 		}
 		return []int{one}, true
-	}}
+	}}}
 	if list, err := hasty.left("web", 12345678); err != nil || len(list) != 1 || list[0].pid != one {
 		t.Errorf("of one that forked meanwhile: %v, %v", list, err)
 	}
-	k := kinship{keeper: -1, group: func(string) ([]int, bool) { return nil, false }, known: func(int) bool { return false }}
+	k := kinship{Family: Family{Keeper: -1, Group: func(string) ([]int, bool) { return nil, false }}, known: func(int) bool { return false }}
 	list, err := k.left("web", self.Session)
 	if err != nil || !slices.ContainsFunc(list, func(r relative) bool { return r.pid == self.Pid }) {
 		t.Errorf("of the session: %v, %v", list, err)

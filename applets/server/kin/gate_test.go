@@ -1,4 +1,4 @@
-package server
+package kin
 
 import (
 	"errors"
@@ -76,17 +76,17 @@ func TestWhatBelongsToZinit(t *testing.T) {
 	}
 }
 
-// watchman is a gatekeeper of which this process is neither server nor keeper.
-func watchman(fs proc.FS, views ...*supervise.View) *gatekeeper {
-	return &gatekeeper{
-		proc: fs, keeper: -1, grace: time.Second, turns: make(chan struct{}, 1),
-		views: func() []*supervise.View { return views },
-		group: func(string) ([]int, bool) { return nil, false },
-		note:  func(string, string) {},
+// watchman is a Gatekeeper of which this process is neither server nor keeper.
+func watchman(fs proc.FS, views ...*supervise.View) *Gatekeeper {
+	return &Gatekeeper{
+		Family: Family{Proc: fs, Keeper: -1, Group: func(string) ([]int, bool) { return nil, false }},
+		views:  func() []*supervise.View { return views },
+		note:   func(string, string) {},
+		grace:  time.Second, turns: make(chan struct{}, 1),
 	}
 }
 
-func (g *gatekeeper) ask(t *testing.T, s *config.Service) (*supervise.Obstacle, error) {
+func (g *Gatekeeper) ask(t *testing.T, s *config.Service) (*supervise.Obstacle, error) {
 	t.Helper()
 	type answer struct {
 		o   *supervise.Obstacle

@@ -1,9 +1,10 @@
-package server
+package ears
 
 import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -14,8 +15,10 @@ import (
 	"zinit/supervise"
 	"zinit/supervise/config"
 	"zinit/supervise/notify"
-	"zinit/supervise/proc"
 )
+
+// patience bounds every wait of the tests; nothing takes that long.
+const patience = time.Minute
 
 // A cellar keeps descriptors as the keeper does.
 type cellar struct {
@@ -75,13 +78,10 @@ func pollableCopy(f *os.File) (*os.File, error) {
 }
 
 // hearing are ears whose word comes by a channel, as "SERVICE/RUN WORDS".
-func hearing(t *testing.T, dir string, c *cellar) (*ears, <-chan string) {
+func hearing(t *testing.T, dir string, c *cellar) (*Ears, <-chan string) {
 	t.Helper()
 	heard := make(chan string, 16)
-	e := newEars(dir, c, slog.New(slog.DiscardHandler))
-	e.owner = func(config.Identity) (int, int, error) { return -1, -1, nil }
-	e.belongs = func(_ string, n notify.Notice) bool { return n.FromFD || n.Pid == os.Getpid() }
-	e.tell = func(service string, n supervise.Notice) {
+	tell := func(service string, n supervise.Notice) {
 		word := fmt.Sprintf("%s/%d", service, n.Run)
 		for text, is := range map[string]bool{" ready": n.Ready, " alive": n.Alive, " stopping": n.Stopping} {
 			if is {
@@ -93,6 +93,12 @@ func hearing(t *testing.T, dir string, c *cellar) (*ears, <-chan string) {
 		}
 		heard <- word
 	}
+	e := New(Options{
+		Dir: dir, Keeper: c, Log: slog.New(slog.DiscardHandler),
+		Owner:   func(config.Identity) (int, int, error) { return -1, -1, nil },
+		Belongs: func(_ string, _ int, n notify.Notice) bool { return n.FromFD || n.Pid == os.Getpid() },
+		Tell:    tell,
+	})
 	t.Cleanup(func() { e.Close("web"); c.close() })
 	return e, heard
 }
@@ -113,7 +119,14 @@ func sayTo(t *testing.T, v supervise.Voice, text string) {
 	t.Helper()
 	for _, kv := range v.Env {
 		if path, ok := strings.CutPrefix(kv, "NOTIFY_SOCKET="); ok {
-			send(t, path, text)
+			c, err := net.Dial("unixgram", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := c.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
 			return
 		}
 	}
@@ -146,7 +159,7 @@ func TestASocketServesAllRunsOfAService(t *testing.T) {
 func TestAStrangerIsNotHeard(t *testing.T) {
 	c := &cellar{}
 	e, heard := hearing(t, t.TempDir(), c)
-	e.belongs = func(string, notify.Notice) bool { return false }
+	e.Belongs = func(string, int, notify.Notice) bool { return false }
 	v, err := e.Open(&config.Service{Name: "web", Type: config.TypeNotify}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -205,7 +218,7 @@ func TestTheNextServerHearsWhatWasSaidMeanwhile(t *testing.T) {
 	}
 	c.mu.Unlock()
 	next, heard := hearing(t, dir, c)
-	next.adopt(inv)
+	next.Adopt(inv)
 	hearsWord(t, heard, "web/0 alive")
 	sayTo(t, socket, "STOPPING=1")
 	hearsWord(t, heard, "web/0 stopping")
@@ -214,43 +227,4 @@ func TestTheNextServerHearsWhatWasSaidMeanwhile(t *testing.T) {
 	}
 	line.Close()
 	hearsWord(t, heard, "db/4 ready")
-}
-
-func TestWhoMaySpeakForAService(t *testing.T) {
-	self, err := (proc.FS{}).Read(os.Getpid())
-	if err != nil {
-		t.Skip("needs /proc:", err)
-	}
-	base := speakers{
-		keeper: -1,
-		main:   func(string) int { return 999999999 },
-		group:  func(string) ([]int, bool) { return nil, false },
-		uid:    func(string) int { return 77 },
-	}
-	for _, c := range []struct {
-		name string
-		with func(*speakers)
-		n    notify.Notice
-		want bool
-	}{
-		{"the main process", func(s *speakers) { s.main = func(string) int { return self.Pid } }, notify.Notice{Pid: self.Pid}, true},
-		{"its child", func(s *speakers) { s.main = func(string) int { return self.Ppid } }, notify.Notice{Pid: self.Pid}, true},
-		{"one of its session", func(s *speakers) { s.main = func(string) int { return self.Session } }, notify.Notice{Pid: self.Pid}, self.Session != 0},
-		{"one of its cgroup", func(s *speakers) { s.group = func(string) ([]int, bool) { return []int{self.Pid}, true } }, notify.Notice{Pid: self.Pid}, true},
-		{"a stranger", func(*speakers) {}, notify.Notice{Pid: self.Pid}, false},
-		{"a child of the keeper, before anybody knows the main process", func(s *speakers) {
-			s.main, s.keeper = func(string) int { return 0 }, self.Ppid
-		}, notify.Notice{Pid: self.Pid}, true},
-		{"a stranger, before that", func(s *speakers) { s.main = func(string) int { return 0 } }, notify.Notice{Pid: self.Pid}, false},
-		{"one that has ended, of the service's user", func(*speakers) {}, notify.Notice{Pid: 999999998, UID: 77}, true},
-		{"one that has ended, of root", func(*speakers) {}, notify.Notice{Pid: 999999998}, true},
-		{"one that has ended, of another user", func(*speakers) {}, notify.Notice{Pid: 999999998, UID: 78}, false},
-		{"over its own descriptor", func(*speakers) {}, notify.Notice{FromFD: true}, true},
-	} {
-		sp := base
-		c.with(&sp)
-		if got := sp.belong("web", c.n); got != c.want {
-			t.Errorf("%s: %t, want %t", c.name, got, c.want)
-		}
-	}
 }
