@@ -113,21 +113,14 @@ func TestTheExamplesOfSiderosStartRunRealDaemons(t *testing.T) {
 	if got := sql(); got != "42" { // it has said that it is ready
 		t.Errorf("PostgreSQL answers %q", got)
 	}
-	list := &exec.Cmd{Path: program, Args: []string{"start", "list"}, Env: in.env}
-	out, _ := list.CombinedOutput() // what it says tells
+	out := in.siderosStart(0, "list")
 	for _, name := range []string{"nginx", "postgresql"} {
-		if want := fmt.Sprintf("%-20s active (pid: %d)\n", name, in.pid(name)); !strings.Contains(string(out), want) {
+		if want := fmt.Sprintf("%-20s active (pid: %d)\n", name, in.pid(name)); !strings.Contains(out, want) {
 			t.Errorf("there is no %q in\n%s", want, out)
 		}
-		now, err := in.dial().Get(shortly(t), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		starts := map[string]int64{"nginx": 60000, "postgresql": 90000}[name]
-		if l := now.Lifecycle; *l.StopTimeoutMs != 30000 || *l.StartTimeoutMs != starts {
-			t.Errorf("%s: it may take %d ms to stop and %d ms to start", name, *l.StopTimeoutMs, *l.StartTimeoutMs)
-		}
 	}
+	in.mayTake("nginx", 60000, 30000) // says the global file
+	in.mayTake("postgresql", 90000, 30000)
 	in.waitRun("nginx", in.kill9("nginx"))
 	in.waitRun("postgresql", in.kill9("postgresql"))
 	in.until("both again", func() (string, bool) {
@@ -135,4 +128,16 @@ func TestTheExamplesOfSiderosStartRunRealDaemons(t *testing.T) {
 		return fmt.Sprint(got, err, sql()), got == "open" && sql() == "42"
 	})
 	in.shutdown()
+}
+
+// mayTake checks how long a service may take to start and to stop, in milliseconds.
+func (in *instance) mayTake(service string, start, stop int64) {
+	in.t.Helper()
+	now, err := in.dial().Get(shortly(in.t), service)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	if l := now.Lifecycle; *l.StartTimeoutMs != start || *l.StopTimeoutMs != stop {
+		in.t.Errorf("%s may take %d ms to start and %d ms to stop, want %d and %d", service, *l.StartTimeoutMs, *l.StopTimeoutMs, start, stop)
+	}
 }

@@ -31,15 +31,7 @@ func TestTheProgramStart(t *testing.T) {
 	in.alter = func(cmd *exec.Cmd) { cmd.Path, cmd.Args = program, []string{"start", "init"} }
 	in.spawn()
 	in.must("wait", "web", "--timeout", "30s")
-	start := func(want int, words ...string) string {
-		t.Helper()
-		cmd := &exec.Cmd{Path: program, Args: append([]string{"start"}, words...), Env: in.env}
-		out, _ := cmd.CombinedOutput() // its code tells
-		if code := cmd.ProcessState.ExitCode(); code != want {
-			t.Fatalf("start %s: exit code %d, want %d\n%s", strings.Join(words, " "), code, want, out)
-		}
-		return string(out)
-	}
+	start := in.siderosStart
 	states := func(want string) {
 		t.Helper()
 		in.until("start list", func() (string, bool) {
@@ -66,19 +58,8 @@ func TestTheProgramStart(t *testing.T) {
 		return string(text), err == nil && strings.Contains(string(text), "said")
 	})
 	start(1, "new", "talker", "true")
-	stopTimeout := func(name string) int64 {
-		t.Helper()
-		now, err := in.dial().Get(shortly(t), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return *now.Lifecycle.StopTimeoutMs
-	}
-	for _, name := range []string{"web", "talker"} {
-		if ms := stopTimeout(name); ms != 33000 {
-			t.Errorf("%s may take %d ms to stop", name, ms)
-		}
-	}
+	in.mayTake("web", 30000, 33000)
+	in.mayTake("talker", 30000, 33000)
 
 	server := in.serverPID()
 	// By this zinit upgrade knows which signal replaces it.
@@ -105,9 +86,7 @@ func TestTheProgramStart(t *testing.T) {
 	}
 	signal(syscall.SIGHUP)
 	logged("reloaded")
-	if ms := stopTimeout("web"); ms != 44000 {
-		t.Errorf("after the reload web may take %d ms to stop", ms)
-	}
+	in.mayTake("web", 30000, 44000)
 	if in.serverPID() != server {
 		t.Error("the server is another one")
 	}
@@ -117,4 +96,16 @@ func TestTheProgramStart(t *testing.T) {
 	if code := in.exit(); code != 0 {
 		t.Errorf("code %d", code)
 	}
+}
+
+// siderosStart runs the command line of sideros-start and returns what it printed; its
+// exit code has to be this one.
+func (in *instance) siderosStart(want int, words ...string) string {
+	in.t.Helper()
+	cmd := &exec.Cmd{Path: filepath.Join(binDir(in.t), "zinit"), Args: append([]string{"start"}, words...), Env: in.env}
+	out, _ := cmd.CombinedOutput() // its code tells
+	if code := cmd.ProcessState.ExitCode(); code != want {
+		in.t.Fatalf("start %s: exit code %d, want %d\n%s", strings.Join(words, " "), code, want, out)
+	}
+	return string(out)
 }
