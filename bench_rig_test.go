@@ -93,7 +93,7 @@ func (r *benchRig) build() error {
 	if err := os.Symlink(filepath.Join(dir, "zinit"), r.program("zinit")); err != nil {
 		return err
 	}
-	for _, name := range []string{"idle", "spawn", "respawn", "flood", "drain", "revive"} {
+	for _, name := range []string{"idle", "spawn", "respawn", "flood", "drain", "revive", "answer"} {
 		cc := exec.CommandContext(r.ctx, "cc", "-O2", "-static", "-o", r.program(name), "testdata/bench/"+name+".c")
 		if out, err := cc.CombinedOutput(); err != nil {
 			return fmt.Errorf("cannot compile %s.c: %w: %s", name, err, out)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -99,7 +100,10 @@ func prepare(raw syscall.RawConn, a address.Address) error {
 			failed = unix.Fchmod(int(fd), mode(a))
 		}
 		if a.Network == address.TCP {
-			keepAlive(int(fd))
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // it can do without
+			if !isNear(a.Host) {
+				keepAlive(int(fd))
+			}
 		}
 	})
 	return errors.Join(err, failed)
@@ -118,7 +122,14 @@ func keepAlive(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(aliveIdle/time.Second))
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(aliveInterval/time.Second))
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, aliveCount)
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+}
+
+// isNear reports a host that nobody can be cut off from. Keep-alive would do harm there:
+// timers of thousands of connections end at the same moment, their probes are more than
+// the queue of the loopback takes, and whose probes are lost again and again is cut off.
+func isNear(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // makeRoom removes a socket file that nobody listens on, and makes the directory.

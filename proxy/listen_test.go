@@ -153,3 +153,41 @@ func TestAbstractSocketsHaveNoFile(t *testing.T) {
 		t.Errorf("listened twice: %v", err)
 	}
 }
+
+func TestKeepAliveIsForThoseWhoCanBeCutOff(t *testing.T) {
+	for host, want := range map[string]int{"127.0.0.1": 0, "localhost": 0, "0.0.0.0": 1, "": 1} {
+		l, err := Listen(address.Address{Network: address.TCP, Host: host}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, err := net.SplitHostPort(l.Endpoint())
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		served, err := l.conn.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := served.(stream).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = raw.Control(func(fd uintptr) {
+			alive, aliveErr := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+			prompt, promptErr := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY)
+			if alive != want || prompt != 1 || aliveErr != nil || promptErr != nil {
+				t.Errorf("%q: keep-alive %d, no delay %d, %v, %v", host, alive, prompt, aliveErr, promptErr)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		served.Close()
+		client.Close()
+		l.Close()
+	}
+}
