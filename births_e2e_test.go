@@ -229,6 +229,9 @@ func terminal(t *testing.T) (master *os.File, slave string) {
 	if err != nil {
 		t.Skip(err)
 	}
+	// The garbage collector would close one that the caller has no use for, which hangs
+	// the terminal up.
+	t.Cleanup(func() { master.Close() })
 	var n, unlocked int32
 	for _, call := range []struct {
 		request uintptr
