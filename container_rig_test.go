@@ -124,6 +124,7 @@ func (b *box) start() *box {
 		b.cmd.Stdin, b.cmd.Stdout, b.cmd.Stderr = b.tty, b.tty, b.tty
 		b.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	}
+	b.cmd.WaitDelay = time.Second // for what feeds it, and does not know that it has ended
 	b.begun, b.ended = time.Now(), make(chan struct{})
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
