@@ -190,7 +190,8 @@ func TestASlowSubscriberIsTold(t *testing.T) {
 	slow.subscribe("events.subscribe", `{}`)
 	attentive.subscribe("events.subscribe", `{}`)
 	const restarts = 4000
-	heard := make(chan int)
+	heard := make(chan int, 1)
+	unheard := make(chan struct{}, 100) // restarts: who reads is not to be slow, however busy the machine is
 	go func() {
 		runs, all := uint64(1), 0
 		defer func() { heard <- all }()
@@ -201,10 +202,17 @@ func TestASlowSubscriberIsTold(t *testing.T) {
 				return
 			}
 			all += len(n.Params.Events)
-			runs = max(runs, n.Params.Events[len(n.Params.Events)-1].Run)
+			for now := n.Params.Events[len(n.Params.Events)-1].Run; runs < now; runs++ {
+				<-unheard
+			}
 		}
 	}()
 	for range restarts {
+		select {
+		case unheard <- struct{}{}:
+		case <-time.After(patience):
+			t.Fatal("who reads hears nothing")
+		}
 		if err := h.s.sup.Restart("a"); err != nil {
 			t.Fatal(err)
 		}
