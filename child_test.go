@@ -17,7 +17,7 @@ const childVar = "ZINIT_CHILD"
 var children = map[string]func() int{
 	"echo": echo,
 	// See the tests of sockets that services are given.
-	"given": given,
+	"given": given, "inetd": inetd,
 	// Ends at the first TERM, with code 0.
 	"serve": func() int {
 		term := make(chan os.Signal, 1)

@@ -82,7 +82,7 @@ func TestSocketsOfAServiceOutliveItAndTheServer(t *testing.T) {
 	path := filepath.Join(in.dir, "web.sock")
 	tcp := "127.0.0.1:" + strconv.Itoa(freePorts(t, 1)[0])
 	text := file("web", childExec(t, "given")) + "[lifecycle]\nrestart_delay_ms = 0\n" +
-		fmt.Sprintf("[socket]\nlisten = [%q, %q]\nname = [\"http\", \"local\"]\nmode = \"0600\"\n", "tcp:"+tcp, "unix:"+path)
+		fmt.Sprintf("[[socket]]\nlisten = %q\nname = \"http\"\n[[socket]]\nlisten = %q\nname = \"local\"\nmode = \"0600\"\n", "tcp:"+tcp, "unix:"+path)
 	in.write("web", text)
 	in.launch()
 	in.waitState("web", "running")
@@ -150,8 +150,10 @@ func TestWhoComesToItsSocketStartsAService(t *testing.T) {
 	in.write("web", listens("web", "unix:"+at("web.sock")))
 	in.write("log", listens("log", "unixgram:"+at("log.sock")))
 	in.write("pipe", listens("pipe", "fifo:"+at("pipe.fifo")))
+	udp := "127.0.0.1:" + strconv.Itoa(freePorts(t, 1)[0])
+	in.write("net", listens("net", "udp:"+udp))
 	in.launch()
-	in.waitState("web log pipe", "inactive")
+	in.waitState("web log pipe net", "inactive")
 
 	first, err := asks("unix", at("web.sock"))
 	if err != nil || !strings.HasSuffix(first, " web") {
@@ -169,13 +171,15 @@ func TestWhoComesToItsSocketStartsAService(t *testing.T) {
 		t.Fatalf("it said %q after %q, %v", third, second, err)
 	}
 
-	c, err := net.Dial("unixgram", at("log.sock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Write([]byte("datagram")); err != nil {
-		t.Fatal(err)
+	for network, to := range map[string]string{"unixgram": at("log.sock"), "udp": udp} {
+		c, err := net.Dial(network, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte("datagram")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p, err := os.OpenFile(at("pipe.fifo"), os.O_RDWR, 0)
 	if err != nil {
@@ -185,7 +189,7 @@ func TestWhoComesToItsSocketStartsAService(t *testing.T) {
 	if _, err := p.WriteString("byte"); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"log": "log datagram <nil>\n", "pipe": "pipe byte <nil>\n"} {
+	for name, want := range map[string]string{"log": "log datagram <nil>\n", "net": "net datagram <nil>\n", "pipe": "pipe byte <nil>\n"} {
 		in.until(name+" got it", func() (string, bool) {
 			text, err := os.ReadFile(at(name + ".log"))
 			return fmt.Sprint(string(text), err), string(text) == want

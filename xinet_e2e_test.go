@@ -125,8 +125,7 @@ func TestXinetOutlivesServersAndUpgrades(t *testing.T) {
 	one.echoes("one")
 	in.waitState("echo", "running")
 
-	server := in.serverPID()
-	if err := syscall.Kill(server, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(in.serverPID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	meanwhile := in.connect(front)
@@ -159,8 +158,12 @@ func TestXinetOutlivesServersAndUpgrades(t *testing.T) {
 	if s := in.proxyStatus("p"); s.Active < 1 || !s.Running {
 		t.Errorf("%+v", s)
 	}
-	// The old process still has a connection: the service is not stopped under it.
-	<-time.After(500 * time.Millisecond)
+	// The old process still has a connection: the service is not stopped under it, not
+	// even when the new one says that it needs it no more.
+	server := in.dial()
+	if stopped, err := server.Release(t.Context(), "echo"); stopped || err != nil {
+		t.Errorf("it is stopped: %v, %v", stopped, err)
+	}
 	one.echoes("not stopped under me")
 	one.Close()
 	in.until("the old process has ended", func() (string, bool) {
@@ -206,7 +209,8 @@ func TestXinetThatIsKilledComesBack(t *testing.T) {
 	}
 }
 
-// TestXinetByHand: one proxy, in front of a server that knows nothing of it.
+// TestXinetByHand: one proxy, in front of a server that knows nothing of it, and beside
+// one that it knows.
 func TestXinetByHand(t *testing.T) {
 	t.Parallel()
 	in := newInstance(t, nil)
@@ -227,6 +231,10 @@ func TestXinetByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	go io.Copy(io.Discard, r)
+	beside := filepath.Join(in.dir, "beside")
+	in.must("xinet", "set", "p", "--listen", beside, "--backend", back, "--service", "echo")
+	managed := in.connect(beside)
+	managed.echoes("beside it")
 	l := in.connect(front)
 	l.echoes("by hand")
 	if err := cmd.Process.Signal(syscall.SIGUSR1); err != nil { // no more, but this one goes on
@@ -237,6 +245,7 @@ func TestXinetByHand(t *testing.T) {
 		return fmt.Sprint(err), err != nil
 	})
 	l.echoes("to the end")
+	managed.echoes("goes on")
 	l.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)

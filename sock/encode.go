@@ -85,6 +85,12 @@ func (d *Details) appendHead(b []byte, pid int64) []byte {
 	if d.NextStartMs != 0 {
 		b = appendInt(b, `,"next_start_ms":`, d.NextStartMs)
 	}
+	if d.OnDemand {
+		b = append(b, `,"on_demand":true`...)
+	}
+	if d.OpenConnections != 0 {
+		b = appendInt(b, `,"open_connections":`, d.OpenConnections)
+	}
 	if d.Phase != "" {
 		b = appendString(append(b, `,"phase":`...), d.Phase)
 	}
@@ -153,6 +159,12 @@ func (s ServiceStatusFull) appendJSON(b []byte) []byte {
 	if s.Claims != nil {
 		b = append(appendAny(b, `"claims":`, s.Claims), ',')
 	}
+	if len(s.Connections) > 0 {
+		b = append(appendAny(b, `"connections":`, s.Connections), ',')
+	}
+	if s.ConnectionsTotal != 0 {
+		b = append(appendInt(b, `"connections_total":`, s.ConnectionsTotal), ',')
+	}
 	b = appendList(append(b, `"dependencies":`...), s.Dependencies)
 	b = appendText(b, `,"description":`, s.Description)
 	b = appendText(b, `,"group":`, s.Group)
@@ -166,6 +178,9 @@ func (s ServiceStatusFull) appendJSON(b []byte) []byte {
 	}
 	b = appendString(append(b, `,"name":`...), s.Name)
 	b = s.appendHead(b, -1)
+	if len(s.Sockets) > 0 {
+		b = appendAny(b, `,"sockets":`, s.Sockets)
+	}
 	b = appendText(b, `,"source":`, s.Source)
 	b = s.State.appendJSON(append(b, `,"state":`...))
 	b = appendText(b, `,"status_text":`, s.StatusText)

@@ -73,7 +73,7 @@ func TestShapesAreThoseOfTheContract(t *testing.T) {
 		NewStatus("stopped", ServiceState{State: Exited}),
 	)
 	web := NewStatus("web", failed(FailureReason{Type: ReasonExitCode, Code: 3}))
-	web.Details = Details{0, 1795196510387, "", `web.toml:3: unknown key "exce": did you mean exec?`,
+	web.Details = Details{0, 1795196510387, true, 0, "", `web.toml:3: unknown key "exce": did you mean exec?`,
 		"web: exited with 3 -> restart in 1 s", 4, 5, 1795196509387}
 	db := NewStatus("db", ServiceState{State: Running, PID: 12})
 	db.UptimeSecs, db.Run, db.SinceMs = 60, 1, 1795196509387
@@ -112,8 +112,8 @@ func TestShapesAreThoseOfTheContract(t *testing.T) {
 		ServiceStatusFull{Name: "web", State: running(23092), UptimeSecs: ptr(int64(7)), Cgroup: "/sys/fs/cgroup/web.svc", Description: "the <shop>",
 			CgroupMissing: "no tree", Claims: &Claims{true, []uint16{80}, []string{"apache"}}, Left: []Child{{1, "old", 7}}, Strays: []Child{{2, "lost", 8}},
 			Group: "web", Health: "healthy", Limits: []Limit{{true, "memory_max", 512, ""}, {false, "cpu_quota", 0, "no controller"}}, Source: "/etc/web.toml",
-			StatusText: "3 guests", Timer: &TimerStatus{1, "web", 2, false, "running", 3}, Type: "notify", User: "web", WatchdogMs: 5000,
-			Usage: &Usage{FromCgroup, 1, 2, FromProc, 3, 4, 5, FromCgroup}, Details: Details{2, 0, "reloading", "", "r", 1, 2, 3}},
+			StatusText: "3 guests", Sockets: []GivenSocket{{"tcp:127.0.0.1:80", "http"}}, Connections: []Connection{{"10.0.0.1:7", 9, 1}}, ConnectionsTotal: 3, Timer: &TimerStatus{1, "web", 2, false, "running", 3}, Type: "notify", User: "web", WatchdogMs: 5000,
+			Usage: &Usage{FromCgroup, 1, 2, FromProc, 3, 4, 5, FromCgroup}, Details: Details{2, 0, false, 2, "reloading", "", "r", 1, 2, 3}},
 	)
 	check(t, "why_blocked",
 		WhyBlocked{Name: "blk", Blocked: true, WaitingOn: Names{"off"}, ASCII: "[?] blk (blocked)\n  -> waiting on off (inactive)"},

@@ -95,6 +95,10 @@ func (r FailureReason) Text() string {
 type Details struct {
 	NextRunMs   int64  `json:"next_run_ms,omitempty" doc:"when its timer starts it next, Unix milliseconds"`
 	NextStartMs int64  `json:"next_start_ms,omitempty" doc:"when a pending restart is due, Unix milliseconds"`
+	// OnDemand says that it is down, and that who comes to its sockets starts it.
+	OnDemand bool `json:"on_demand,omitempty" doc:"it is down, and who comes to its sockets starts it"`
+	// OpenConnections counts the processes that it has for connections.
+	OpenConnections int64 `json:"open_connections,omitempty" doc:"of a service with accept: how many have a process now"`
 	Phase       string `json:"phase,omitempty" doc:"how far a start or a stop is, and what else is under way"`
 	Problem     string `json:"problem,omitempty" doc:"what is wrong with its configuration"`
 	Reason      string `json:"reason,omitempty" doc:"why it is as it is: thing, reason, next step"`
@@ -155,6 +159,8 @@ type ServiceStatusFull struct {
 	Cgroup        string       `json:"cgroup,omitempty" doc:"directory of its cgroup"`
 	CgroupMissing string       `json:"cgroup_missing,omitempty" doc:"why it has none: who leaves the session of a service is lost sight of then"`
 	Claims        *Claims      `json:"claims,omitempty" doc:"what must not be in its way when it starts"`
+	Connections   []Connection `json:"connections,omitempty" doc:"of a service with accept: those that have a process"`
+	ConnectionsTotal int64 `json:"connections_total,omitempty" doc:"how many connections it was given so far"`
 	Dependencies  []Dependency `json:"dependencies"`
 	Description   string       `json:"description,omitempty" doc:"for people"`
 	Group         string       `json:"group,omitempty" doc:"it runs as, as configured"`
@@ -163,6 +169,7 @@ type ServiceStatusFull struct {
 	Left          []Child      `json:"left,omitempty" doc:"processes of earlier runs that are alive, as far as its cgroup tells"`
 	Limits        []Limit      `json:"limits,omitempty" doc:"in force, or configured"`
 	Name          string       `json:"name"`
+	Sockets       []GivenSocket `json:"sockets,omitempty" doc:"what is open for it"`
 	Source        string       `json:"source,omitempty" doc:"the file it is described in"`
 	State         ServiceState `json:"state"`
 	StatusText    string       `json:"status_text,omitempty" doc:"what it says about itself (STATUS=)"`
@@ -174,6 +181,19 @@ type ServiceStatusFull struct {
 	User          string       `json:"user,omitempty" doc:"it runs as, as configured"`
 	WatchdogMs    int64        `json:"watchdog_ms,omitempty" doc:"how often it must say that it lives"`
 	Details
+}
+
+// GivenSocket is a socket, or named pipe, that is open for a service.
+type GivenSocket struct {
+	Address string `json:"address" doc:"such as tcp:HOST:PORT"`
+	Name    string `json:"name,omitempty" doc:"in LISTEN_FDNAMES"`
+}
+
+// Connection is a connection that a service has a process for.
+type Connection struct {
+	Peer    string `json:"peer,omitempty" doc:"who it is"`
+	PID     int    `json:"pid" doc:"0 when it is not known yet"`
+	SinceMs int64  `json:"since_ms" doc:"when it came, Unix milliseconds"`
 }
 
 // Claims is what must not be in the way of a service when it starts.

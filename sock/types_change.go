@@ -49,13 +49,24 @@ type ReloadResult struct {
 	// requirement, a file that is wrong.
 	Failed    []NamedText `json:"failed" doc:"cannot be up any more, with the reason"`
 	Problems  []string    `json:"problems" doc:"of all files, as zinit check prints them"`
+	Proxies   []NamedText `json:"proxies" doc:"each proxy that is added, changed or removed, with that word"`
 	Removed   Names       `json:"removed"`
 	Restarted Names       `json:"restarted" doc:"go down and come up again"`
+	// Sockets are opened at once; those of a service that is up are closed at its next
+	// start.
+	Sockets []NamedText `json:"sockets" doc:"what is opened and closed for a service"`
 	Started   Names       `json:"started" doc:"come up because of it"`
 	Stopped   Names       `json:"stopped" doc:"go down because of it"`
 	// RestartToApply run on with what they were started with.
 	RestartToApply Names `json:"restart_to_apply" doc:"run on with what they were started with"`
 }
+
+// What a reload does to a proxy.
+const (
+	ProxyAdded   = "added"
+	ProxyChanged = "changed"
+	ProxyRemoved = "removed"
+)
 
 // NamedText is a service and something to say about it.
 type NamedText struct {

@@ -18,7 +18,7 @@ type ServiceConfig struct {
 	// "SOFT:HARD".
 	Rlimits map[string]Scalar `json:"rlimits,omitempty" doc:"for each process, by name: a number, unlimited, or SOFT:HARD"`
 	Service Service           `json:"service"`
-	Socket  *Socket           `json:"socket,omitempty" doc:"what is listened on for it"`
+	Socket  Sockets           `json:"socket,omitempty" doc:"what is listened on for it: one, or a list of several"`
 	Timer   *Timer            `json:"timer,omitempty" doc:"when it is started by itself"`
 }
 
@@ -126,12 +126,35 @@ type Timer struct {
 
 // Socket is the part of a ServiceConfig about sockets that it is given.
 type Socket struct {
+	Accept  bool   `json:"accept,omitempty" doc:"a process is started for each connection"`
 	Backlog int64  `json:"backlog,omitempty" doc:"connections that wait to be accepted"`
 	Group   string `json:"group,omitempty" doc:"of socket files: a name or number"`
 	Listen  Names  `json:"listen" doc:"addresses, such as tcp:HOST:PORT and unix:/PATH"`
-	Mode    string `json:"mode,omitempty" doc:"of socket files, octal"`
-	Name    Names  `json:"name,omitempty" doc:"one for all of them, or one for each"`
-	User    string `json:"user,omitempty" doc:"of socket files: a name or number"`
+	// MaxConnections is for all sockets of the service together; 0: 64.
+	MaxConnections int64  `json:"max_connections,omitempty" doc:"with accept: processes at a time"`
+	Mode           string `json:"mode,omitempty" doc:"of socket files, octal"`
+	Name           Names  `json:"name,omitempty" doc:"one for all of them, or one for each"`
+	User           string `json:"user,omitempty" doc:"of socket files: a name or number"`
+}
+
+// Sockets are those of a service. On the wire one is an object, and several are a list.
+type Sockets []Socket
+
+// MarshalJSON implements json.Marshaler.
+func (s Sockets) MarshalJSON() ([]byte, error) {
+	if len(s) == 1 {
+		return json.Marshal(s[0])
+	}
+	return json.Marshal([]Socket(s))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Sockets) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '{' {
+		*s = Sockets{{}}
+		return json.Unmarshal(text, &(*s)[0])
+	}
+	return json.Unmarshal(text, (*[]Socket)(s))
 }
 
 // Dependencies is the part of a ServiceConfig that orders services.

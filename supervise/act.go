@@ -42,7 +42,11 @@ func (c *core) act() {
 				c.send()
 			}
 		case machine.Signal:
-			c.Keeper.Signal(o.rec.name, uint64(a.Run), a.Sig, reap.Scope(a.Scope))
+			if o.rec.m.Rules.Attends {
+				c.signalConns(o.rec, a.Sig, a.Scope)
+			} else {
+				c.Keeper.Signal(o.rec.name, uint64(a.Run), a.Sig, reap.Scope(a.Scope))
+			}
 			if _, stopping := o.rec.m.State.(machine.Stopping); stopping && c.Memory != nil {
 				c.told = append(c.told, telling{o.rec, a.Run})
 			}

@@ -87,9 +87,10 @@ func (c *core) adopt(inv reap.Inventory) {
 	for _, ch := range inv.Children {
 		alive[ch.Key] = ch
 	}
+	c.adoptConns(inv)
 	for _, r := range c.order {
 		ch, lives := alive[r.name]
-		if r.m.Active() && (!lives || machine.Run(ch.Run) != r.m.Run()) {
+		if r.m.Active() && len(r.conns.list) == 0 && (!lives || machine.Run(ch.Run) != r.m.Run()) {
 			c.missed(r, inv.Runs[r.name], exits[r.name])
 		}
 		if lives {

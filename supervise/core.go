@@ -186,6 +186,7 @@ type record struct {
 
 	probe probe
 	hook  hooking
+	conns attending
 	clean cleaning
 	timer *timing // nil: nothing starts it by itself
 	gate  *gating // nil: nobody can be in its way outside of zinit
@@ -326,6 +327,9 @@ func (c *core) announce(r *record, before machine.State) {
 
 // touch notes that the record's view is out of date, and that those who wait for
 // it must look.
+// It has many callers, none of which would gain by a copy.
+//
+//go:noinline
 func (c *core) touch(r *record) {
 	r.view = nil
 	c.changes++

@@ -9,13 +9,19 @@ import (
 )
 
 // keeperEvent takes in one fact from the keeper. What concerns a service goes to
-// its machine, which refuses old runs; what concerns a probe goes to health.go, a hook to hooks.go.
+// its machine, which refuses old runs; what concerns a probe goes to health.go, a hook to hooks.go,
+// a connection to attend.go.
 func (c *core) keeperEvent(ev reap.Event) {
 	if c.Heard != nil {
 		c.Heard(ev)
 	}
 	if service, ok := hookOf(keyOf(ev)); ok {
 		c.hookEvent(service, ev)
+		c.conclude()
+		return
+	}
+	if service, _, ok := connOf(keyOf(ev)); ok {
+		c.connEvent(service, ev)
 		c.conclude()
 		return
 	}

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"errors"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -89,22 +90,32 @@ func (c *core) nextHook(r *record) {
 func (c *core) spawnHook(r *record) error {
 	h := &r.hook
 	o := r.order(r.name+hookSuffix, h.last+1, h.list[h.at].Command)
-	pipes, err := c.Logs.Pipes(r.name, hookRuns+o.Run)
+	stdout, stderr, err := c.guestPipes(r, hookRuns+o.Run)
 	if err != nil {
 		return err
+	}
+	h.last++
+	o.Env, o.Stdout, o.Stderr = r.hookEnv(), stdout, stderr
+	c.Keeper.Spawn(o)
+	return nil
+}
+
+// guestPipes are the output pipes of a process beside the main one, which writes into
+// the same log.
+func (c *core) guestPipes(r *record, run uint64) (stdout, stderr *os.File, err error) {
+	pipes, err := c.Logs.Pipes(r.name, run)
+	if err != nil {
+		return nil, nil, err
 	}
 	for i, f := range pipes.Keep {
 		if f == nil {
 			continue
 		}
-		if err := c.Keeper.Keep(reap.OutputName(r.name, hookRuns+o.Run, i+1), f); err != nil {
-			c.Log.Warn("the output of a hook does not outlive the server", "service", r.name, "error", err)
+		if err := c.Keeper.Keep(reap.OutputName(r.name, run, i+1), f); err != nil {
+			c.Log.Warn("what a process writes does not outlive the server", "service", r.name, "error", err)
 		}
 	}
-	h.last++
-	o.Env, o.Stdout, o.Stderr = r.hookEnv(), pipes.Stdout, pipes.Stderr
-	c.Keeper.Spawn(o)
-	return nil
+	return pipes.Stdout, pipes.Stderr, nil
 }
 
 // hookEnv tells a hook of the run that it is for.

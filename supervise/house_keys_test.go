@@ -34,6 +34,9 @@ func setKey(s *config.Service, key, value string) (err error) {
 		s.Type, s.RemainAfterExit = config.TypeOneshot, true
 	case "watchdog":
 		s.Watchdog, err = time.ParseDuration(value)
+	case "accept":
+		s.Sockets = []config.Socket{{Accept: true}}
+		s.Sockets[0].MaxConnections, err = strconv.Atoi(value)
 	case "every":
 		timerOf(s).Every, err = time.ParseDuration(value)
 	case "on-boot":

@@ -57,11 +57,14 @@ type recollection struct {
 	Timer *timerMemo `json:"timer,omitempty"`
 	// Hand: it was started by hand.
 	Hand bool `json:"hand,omitempty"`
+	// Conns are the processes for its connections, Called how many there were.
+	Conns  []*conn `json:"conns,omitempty"`
+	Called uint64  `json:"called,omitempty"`
 }
 
 // recollectionVersion grows when a recollection gets a member that older servers
 // do not know: they keep it for the newer ones.
-const recollectionVersion = 3
+const recollectionVersion = 4
 
 // nameOf names a configuration: the same name is the same text of the same file.
 func nameOf(s *config.Service) string {
@@ -79,6 +82,9 @@ type ranMemo struct {
 }
 
 // unsaved notes that the record must be written down at the end of the turn.
+// It has many callers, none of which would gain by a copy.
+//
+//go:noinline
 func (c *core) unsaved(r *record) {
 	if c.Memory != nil && r.queued&inUnsaved == 0 {
 		r.queued |= inUnsaved
@@ -153,7 +159,7 @@ func (c *core) commit() {
 }
 
 func (c *core) write(r *record) error {
-	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status, Timer: r.timer.memo(c.Clock), Hand: r.hand}
+	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status, Timer: r.timer.memo(c.Clock), Hand: r.hand, Conns: r.conns.list, Called: r.conns.total}
 	if !r.watch.doubt.IsZero() {
 		rec.Doubt = c.Clock.Nanos(r.watch.doubt)
 	}
@@ -295,6 +301,7 @@ func (c *core) restore(r *record, known *memory) error {
 	m.Perm = machine.Hold
 	r.m, r.wish, r.since, r.recalled = m, rec.Wish, time.UnixMilli(rec.SinceMs), true
 	r.toldRun, r.first, r.status, r.hand = machine.Run(rec.Told), rec.First, rec.Status, rec.Hand
+	r.conns.list, r.conns.total = rec.Conns, rec.Called
 	if rec.Doubt != 0 {
 		r.watch.doubt = c.Clock.Time(rec.Doubt)
 	}
@@ -329,21 +336,26 @@ func decodeRan(text []byte) (*config.Service, error) {
 	return s, err
 }
 
-// A Process is a main process as it was written down.
+// A Process is a main process, or one for a connection, as it was written down.
 type Process struct {
 	Service string
 	Pid     int
 	Start   uint64 // see reap.StartTime
 }
 
-// Processes lists the main processes that a memory tells of, by service. Whether
+// Processes lists the processes that a memory tells of, by service. Whether
 // they still live is for the caller to find out.
 func Processes(m Memory) (list []Process) {
 	m.Records(func(key string, value []byte) {
 		var rec recollection
 		name, ok := strings.CutPrefix(key, stateKey)
-		if ok && json.Unmarshal(value, &rec) == nil && rec.Pid > 1 {
-			list = append(list, Process{name, rec.Pid, rec.Start})
+		if !ok || json.Unmarshal(value, &rec) != nil {
+			return
+		}
+		for _, one := range append(rec.Conns, &conn{Pid: rec.Pid, Start: rec.Start}) {
+			if one.Pid > 1 {
+				list = append(list, Process{name, one.Pid, one.Start})
+			}
 		}
 	})
 	sort.Slice(list, func(i, j int) bool { return list[i].Service < list[j].Service })

@@ -65,7 +65,7 @@ func (c *core) openEars(r *record, run uint64) (v Voice, err error) {
 }
 
 // hasVoice reports a service whose main process is given more than its output.
-func hasVoice(s *config.Service) bool { return speaks(s) || s.Socket != nil }
+func hasVoice(s *config.Service) bool { return speaks(s) || len(s.Sockets) > 0 }
 
 // speaks reports a service that says when it is ready.
 func speaks(s *config.Service) bool { return s.Type == config.TypeNotify || s.NotifyFD > 0 }

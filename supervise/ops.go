@@ -196,6 +196,10 @@ func (c *core) kill(name string, sig syscall.Signal) error {
 	if !r.m.Active() || r.m.Empty() {
 		return refuse(NotRunning, name, "service not running: %s", name)
 	}
+	if r.m.Rules.Attends {
+		c.signalConns(r, sig, machine.Group)
+		return nil
+	}
 	c.Keeper.Signal(name, uint64(r.m.Run()), sig, reap.ScopeGroup)
 	return nil
 }

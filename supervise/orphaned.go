@@ -96,6 +96,13 @@ func (c *core) orphan() <-chan []reap.Event {
 		if r.m.Active() && r.pid != 0 {
 			left = append(left, reap.Child{Key: r.name, Run: uint64(r.m.Run()), Pid: r.pid, Start: r.start})
 		}
+		for _, one := range r.conns.list { // which hungUp does not change
+			if one.Pid != 0 {
+				left = append(left, reap.Child{Key: one.key(r), Run: one.Run, Pid: one.Pid, Start: one.Start})
+			} else {
+				c.hungUp(r, one.Run, "") // it was about to be spawned
+			}
+		}
 	}
 	l := newLone(left, c.Log)
 	c.Keeper, c.alone = l, true

@@ -35,7 +35,7 @@ func (c *core) rules(r *record) *machine.Rules {
 	}
 	mixed := *r.cfg
 	mixed.Type, mixed.RemainAfterExit = r.ran.Type, r.ran.RemainAfterExit
-	mixed.NotifyFD, mixed.Watchdog = r.ran.NotifyFD, r.ran.Watchdog
+	mixed.NotifyFD, mixed.Watchdog, mixed.Sockets = r.ran.NotifyFD, r.ran.Watchdog, r.ran.Sockets
 	if r.cfg.Lifecycle.OwnsGroup() != r.ran.Lifecycle.OwnsGroup() {
 		mixed.Lifecycle.KillMode = r.ran.Lifecycle.KillMode
 	}
@@ -51,7 +51,7 @@ func rulesOf(s *config.Service) *machine.Rules {
 		MaxRestarts: l.MaxRestarts, Stability: l.StabilityPeriod,
 		StartTimeout: l.StartTimeout, StopTimeout: l.StopTimeout, StopSignal: l.StopSignal,
 		StopScope: machine.Group, KillScope: machine.Cgroup,
-		Remain: s.RemainAfterExit, Watchdog: s.Watchdog, ReloadSignal: s.ReloadSignal,
+		Remain: s.RemainAfterExit, Attends: s.Accepts(), Watchdog: s.Watchdog, ReloadSignal: s.ReloadSignal,
 		Hooks: hookSet(s), Readiness: readiness(s), Policy: policies[l.Restart],
 		Succeeds: statuses(s.SuccessStatus), Prevents: statuses(s.PreventStatus),
 	}

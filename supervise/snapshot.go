@@ -28,14 +28,19 @@ type View struct {
 	// Restarts counts those the policy made; Quick those since the last run that
 	// was long enough.
 	Restarts, Quick int
-	NextDelay       time.Duration // before the restart after the next quick end
-	LastPid         int           // of the last main process; 0: not known
-	Want            bool
-	ToldDown        bool // it is about to go down, and not to come back
-	Oneshot         bool
-	Stuck           bool // survived SIGKILL
-	Broken          bool
-	Waiting         bool // told to stop or restart, and waits for those that depend on it
+	// Connections are those that it has a process for, if it is one that is given them;
+	// Called counts all that it was given.
+	Connections []Connection
+	Called      uint64
+	NextDelay   time.Duration // before the restart after the next quick end
+	LastPid     int           // of the last main process; 0: not known
+	Want        bool
+	ToldDown    bool // it is about to go down, and not to come back
+	Oneshot     bool
+	Stuck       bool // survived SIGKILL
+	Broken      bool
+	Leaving     bool // configured no more: it is forgotten as soon as it is down
+	Waiting     bool // told to stop or restart, and waits for those that depend on it
 	// RestartToApply: it goes on with what it was started with; its configuration
 	// has changed in ways that apply at the next start.
 	RestartToApply bool
@@ -143,9 +148,10 @@ func (c *core) viewOf(r *record) *View {
 			State: r.m.State, Reason: reason,
 			Since: r.since, Started: r.m.Started, Phase: r.phase(), Obstacle: obstacle, Status: r.says(), Timer: c.timerOf(r),
 			Pid: r.pid, Start: r.start, Run: uint64(r.m.Last),
+			Connections: r.connections(), Called: r.conns.total,
 			Restarts: r.m.Total, Quick: r.m.Quick, NextDelay: r.m.Delay,
 			LastPid: r.lastPid, Want: r.m.Want, ToldDown: r.wish == wishDown, Oneshot: r.m.Rules.Oneshot,
-			Stuck: r.m.Stuck(), Broken: r.m.Broken, Waiting: r.wish != noWish,
+			Stuck: r.m.Stuck(), Broken: r.m.Broken, Leaving: r.leaving, Waiting: r.wish != noWish,
 			RestartToApply: r.outdated && r.stands(),
 			fact: depgraph.Fact{
 				Satisfied: r.bits.satisfied,

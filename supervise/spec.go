@@ -3,6 +3,7 @@ package supervise
 import (
 	"zinit/supervise/config"
 	"zinit/supervise/launch"
+	"zinit/supervise/machine"
 )
 
 // order is a process to be started in the surroundings of a service. What it writes
@@ -23,6 +24,11 @@ func (c *core) spawn(r *record, run uint64) error {
 	}
 	for _, f := range voice.Files {
 		defer f.Close() // the launcher has copies
+	}
+	if r.m.Rules.Attends { // it listens, and that is all
+		c.step(r, machine.Spawned{Run: machine.Run(run)})
+		c.settle()
+		return nil
 	}
 	pipes, err := c.Logs.Pipes(r.name, run)
 	if err != nil {

@@ -106,6 +106,12 @@ func (s *session) row(info *sock.ServiceInfo) row {
 	}
 	r.reason, r.next = s.because(info.Name, info.State, &info.Details)
 	r.reason = joined(escape(info.Phase), r.reason)
+	if info.OpenConnections > 0 {
+		r.reason = joined(plural(info.OpenConnections, "connection"), r.reason)
+	}
+	if info.OnDemand && info.NextStartMs == 0 {
+		r.next = "starts on demand"
+	}
 	if info.NextRunMs > 0 && info.NextStartMs == 0 && info.State.PID == 0 {
 		r.next = "next run " + s.ahead(info.NextRunMs)
 	}

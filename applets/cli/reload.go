@@ -130,6 +130,10 @@ func reloadFates(r *sock.ReloadResult) []fate {
 		f.glyph, f.colour = "✗", "31"
 		f.words = append(f.words, "fails: "+strings.TrimPrefix(failed.Text, failed.Name+": "))
 	}
+	for _, sockets := range r.Sockets {
+		f := at(sockets.Name)
+		f.words = append(f.words, sockets.Text)
+	}
 	for _, lack := range r.ConfigErrors {
 		if slices.ContainsFunc(r.Failed, func(f sock.NamedText) bool { return f.Name == lack[0] }) {
 			continue
@@ -137,6 +141,16 @@ func reloadFates(r *sock.ReloadResult) []fate {
 		f := at(lack[0])
 		f.glyph, f.colour = "✗", "31"
 		f.words = append(f.words, "requires "+lack[1]+", which does not exist")
+	}
+	for _, proxy := range r.Proxies {
+		f := fate{name: proxy.Name, glyph: "~", colour: "33", words: []string{"proxy " + proxy.Text}}
+		switch proxy.Text {
+		case sock.ProxyAdded:
+			f.glyph, f.colour = "+", "32"
+		case sock.ProxyRemoved:
+			f.glyph, f.colour = "-", "31"
+		}
+		fates = append(fates, f) // a service may have the same name
 	}
 	return fates
 }

@@ -85,6 +85,7 @@ func (s *session) printStatus(r *sock.ServiceStatusFull) {
 	if r.Restarts > 0 && r.NextStartMs == 0 {
 		s.field("Restart", fmt.Sprintf("%s so far", plural(r.Restarts, "time")))
 	}
+	s.printSockets(r)
 	s.field("Timer", s.hang(9, s.timerLine(r.Timer)))
 	s.field("User", escape(account(r)))
 	s.printUsage(r)
@@ -97,6 +98,30 @@ func (s *session) printStatus(r *sock.ServiceStatusFull) {
 	s.field("Health", s.hang(9, escape(r.Health)))
 	s.field("File", escape(r.Source))
 	s.field("Depends", s.dependencies(r.Dependencies))
+}
+
+// printSockets shows what a service listens on, and who is connected.
+func (s *session) printSockets(r *sock.ServiceStatusFull) {
+	for i, t := range r.Sockets {
+		label := ""
+		if i == 0 {
+			label = "Sockets:"
+		}
+		line := fmt.Sprintf("%-8s %s", label, escape(t.Address))
+		if t.Name != "" && t.Name != r.Name {
+			line += " (" + escape(t.Name) + ")"
+		}
+		s.print(line + "\n")
+	}
+	if r.OnDemand {
+		s.printf("%-8s who comes there starts it\n", "")
+	}
+	if r.ConnectionsTotal > 0 {
+		s.field("Clients", fmt.Sprintf("%d now, %d so far", len(r.Connections), r.ConnectionsTotal))
+	}
+	for _, c := range r.Connections {
+		s.printf("%-8s %s (pid %d), since %s\n", "", escape(c.Peer), c.PID, span(s.since(c.SinceMs)))
+	}
 }
 
 // kind is the type of a service, unless that is simple, and what it is held to.

@@ -235,7 +235,7 @@ func (s *server) takeIn(svc *config.Service, in intake, result *sock.SetResult) 
 	if _, err := s.sup.Put(svc, false); err != nil {
 		return refusal(err)
 	}
-	s.provide(&config.Set{Services: []*config.Service{svc}}, svc.Name)
+	s.provide(svc.Name)
 	s.log.Info("service set", "service", svc.Name, "file", svc.Source)
 	if in.persist && s.dirs.Ephemeral != "" {
 		// It is here to stay now. A file that is left does no harm: this one wins.

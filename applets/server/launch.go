@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 
 	"zinit/applets/server/ears"
@@ -124,16 +123,27 @@ func (s *server) newSockets(set *config.Set, keeper *reap.Client, launcher *laun
 	return x
 }
 
-// provide has services be given sockets as they are configured now.
-func (s *server) provide(set *config.Set, only string) {
+// provide has services be given sockets as they are configured now: all, or only one.
+func (s *server) provide(only string) {
 	if s.sockets == nil {
 		return
 	}
-	lives := func(service string) bool { return s.mainPid(service) != 0 }
-	if only == "" {
-		s.sockets.sync(set.Services, lives)
-	} else if i := slices.IndexFunc(set.Services, func(svc *config.Service) bool { return svc.Name == only }); i >= 0 {
-		s.sockets.provide(set.Services[i], lives(only))
+	snap := s.sup.Snapshot()
+	lives := func(service string) bool {
+		v := snap.Find(service)
+		return v != nil && mayHaveProcesses(v)
+	}
+	var list []*config.Service
+	for _, v := range snap.Views {
+		if !v.Leaving && (only == "" || v.Name == only) {
+			list = append(list, v.Config)
+		}
+	}
+	switch {
+	case only == "":
+		s.sockets.sync(list, lives)
+	case len(list) == 1:
+		s.sockets.provide(list[0], lives(only))
 	}
 	s.sup.Remember() // which ends in a turn of the loop, and so what the keeper is to hold leaves
 }

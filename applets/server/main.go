@@ -123,7 +123,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	log.Info("started", "config_dir", flags.ConfigDir, "socket", flags.Socket, "services", len(set.Services), "pid", os.Getpid())
 	err = s.sup.Run(set, inv, func() {
 		s.proxies.sync(set.Proxies)
-		s.sockets.watch(s.sup.Activate)
+		s.sockets.watch(s.sup)
 		// Not before: who asks early waits, instead of hearing of no services.
 		go serve()
 		keeper.Ready()

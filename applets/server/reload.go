@@ -75,11 +75,17 @@ func (s *server) reread(ctx context.Context, p sock.ReloadParams) (result sock.R
 			return refusal(err)
 		}
 		result = reloadResult(set, ch, p)
+		if s.proxies != nil && p.Name == "" {
+			result.Proxies = append(result.Proxies, s.proxies.plan(set.Proxies)...)
+		}
+		if s.sockets != nil {
+			result.Sockets = append(result.Sockets, s.sockets.plan(set.Services, p.Name, ch.Removed)...)
+		}
 		if !p.DryRun {
 			if s.proxies != nil && p.Name == "" {
 				s.proxies.sync(set.Proxies)
 			}
-			s.provide(set, p.Name)
+			s.provide(p.Name)
 			s.log.Info("reloaded", "added", len(ch.Added), "removed", len(ch.Removed), "changed", len(ch.Changed))
 			go s.saveCompiled()
 		}
@@ -94,7 +100,7 @@ func reloadResult(set *config.Set, ch supervise.Changes, p sock.ReloadParams) so
 		Added: ch.Added, Changed: ch.Changed, Removed: ch.Removed, DryRun: p.DryRun,
 		Restarted: ch.Restarted, Started: ch.Started, Stopped: ch.Stopped, RestartToApply: ch.RestartToApply,
 		ConfigErrors: append([][2]string{}, ch.Missing...),
-		Failed:       []sock.NamedText{}, Problems: []string{},
+		Failed:       []sock.NamedText{}, Problems: []string{}, Proxies: []sock.NamedText{}, Sockets: []sock.NamedText{},
 	}
 	for _, f := range ch.Failed {
 		r.Failed = append(r.Failed, sock.NamedText{Name: f.Name, Text: f.Reason})

@@ -82,6 +82,11 @@ func details(snap *supervise.Snapshot, v *supervise.View) sock.Details {
 		Problem: v.Problem, Reason: reason(snap, v),
 		Phase: v.Phase, Restarts: int64(v.Restarts), Run: v.Run, SinceMs: v.Since.UnixMilli(),
 	}
+	d.OpenConnections = int64(len(v.Connections))
+	if len(v.Config.Sockets) > 0 && !snap.Draining {
+		_, failed := v.State.(machine.Failed)
+		d.OnDemand = !mayHaveProcesses(v) && !(failed && v.Broken)
+	}
 	if v.Timer != nil {
 		d.NextRunMs = millis(v.Timer.Next)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -33,7 +34,8 @@ type sockets struct {
 // An outfit is the sockets of one service.
 type outfit struct {
 	calls
-	held []*heldFor
+	held  []*heldFor
+	names map[address.Address]string // by place
 }
 
 // heldFor is a socket that the keeper has a copy of.
@@ -108,7 +110,7 @@ func (x *sockets) sync(list []*config.Service, lives func(service string) bool) 
 	}
 	wanted := map[string]*config.Service{}
 	for _, s := range list {
-		if s.Socket != nil {
+		if len(s.Sockets) > 0 {
 			wanted[s.Name] = s
 		}
 	}
@@ -132,7 +134,7 @@ func (x *sockets) provide(s *config.Service, lives bool) {
 	if !lives {
 		x.trimLocked(s.Name, s)
 	}
-	if s.Socket != nil {
+	if len(s.Sockets) > 0 {
 		x.provideLocked(s)
 	}
 }
@@ -147,13 +149,20 @@ func (x *sockets) provideLocked(s *config.Service) {
 // openLocked opens what of the sockets of a service is not there, and returns them in
 // their order.
 func (x *sockets) openLocked(s *config.Service) (list []*heldFor, err error) {
-	for _, a := range s.Socket.Addresses() {
+	backlogs, names := s.Backlogs(), s.SocketNames()
+	o := x.outfitLocked(s.Name)
+	o.names = maps.Clone(o.names) // who reads the old one goes on
+	if o.names == nil {
+		o.names = map[address.Address]string{}
+	}
+	for i, a := range s.Listens() {
+		o.names[a.Place()] = names[i]
 		h, err := x.findLocked(s.Name, a)
 		if err != nil {
 			return nil, err
 		}
 		if h == nil {
-			fresh, err := proxy.Hold(a, s.Socket.Backlog, x.owner)
+			fresh, err := proxy.Hold(a, backlogs[i], x.owner)
 			if err != nil {
 				return nil, err
 			}
@@ -204,8 +213,8 @@ func (x *sockets) trimLocked(service string, s *config.Service) {
 		return
 	}
 	var places []address.Address
-	if s != nil && s.Socket != nil {
-		places = s.Socket.Listen
+	if s != nil {
+		places = s.Listens()
 	}
 	o.held = slices.DeleteFunc(o.held, func(h *heldFor) bool {
 		if slices.ContainsFunc(places, func(a address.Address) bool { return a.Place() == h.Address.Place() }) {
@@ -237,6 +246,9 @@ func (x *sockets) give(s *config.Service) (v supervise.Voice, err error) {
 	if err != nil {
 		return v, err
 	}
+	if s.Accepts() {
+		return v, nil // who comes is given to it one by one
+	}
 	for _, h := range list {
 		f, err := h.Copy()
 		if err != nil {
@@ -247,7 +259,7 @@ func (x *sockets) give(s *config.Service) (v supervise.Voice, err error) {
 	}
 	v.Env = []string{
 		"LISTEN_FDS=" + strconv.Itoa(len(list)),
-		"LISTEN_FDNAMES=" + strings.Join(s.Socket.NamesFor(s.Name), ":"),
+		"LISTEN_FDNAMES=" + strings.Join(s.SocketNames(), ":"),
 	}
 	return v, nil
 }
@@ -278,7 +290,7 @@ type voices struct {
 
 // Open implements supervise.Ears.
 func (v voices) Open(s *config.Service, run uint64) (all supervise.Voice, err error) {
-	if s.Socket != nil {
+	if len(s.Sockets) > 0 {
 		if all, err = v.sockets.give(s); err != nil {
 			return all, err
 		}

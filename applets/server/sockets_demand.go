@@ -2,14 +2,16 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"zinit/proxy"
 	"zinit/reap"
+	"zinit/supervise"
 )
 
 // watch has services be started from now on because somebody has come.
-func (x *sockets) watch(activate func(ctx context.Context, service string) error) {
+func (x *sockets) watch(up rouser) {
 	sentry, err := proxy.NewSentry()
 	if err != nil {
 		x.log.Error("nobody who comes to a socket starts its service", "error", err)
@@ -17,7 +19,7 @@ func (x *sockets) watch(activate func(ctx context.Context, service string) error
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.demand = demand{sentry, activate}
+	x.demand = demand{sentry, up}
 	for service := range x.of {
 		x.armLocked(service)
 	}
@@ -26,19 +28,26 @@ func (x *sockets) watch(activate func(ctx context.Context, service string) error
 // demand starts services because somebody has come to their sockets.
 type demand struct {
 	sentry *proxy.Sentry // nil: nobody is noticed
-	// activate returns when a service is up, or will not be.
-	activate func(ctx context.Context, service string) error
+	up     rouser
+}
+
+// A rouser has services be up. *supervise.Supervisor is one.
+type rouser interface {
+	// Activate returns when a service is up, or will not be.
+	Activate(ctx context.Context, service string) error
+	Room(service string) (n int, attends bool)
+	Attend(service string, c supervise.Caller) error
 }
 
 // calls is what has come of those who came to the sockets of one service. All of it is
 // guarded by the mutex of the sockets.
 type calls struct {
 	busy, again bool
-	bad         bool      // it has ended badly while it was busy
-	began       time.Time // the last start
-	failures    int       // in a row, each soon after a start
-	since       time.Time // of the starts that are counted
-	starts      int
+	bad         bool        // it has ended badly while it was busy
+	began       time.Time   // the last start
+	failures    int         // in a row, each soon after a start
+	since       time.Time   // of the starts that are counted
+	starts      int         // or connections that were taken
 	pause       *time.Timer // nil: none
 	ended       bool
 }
@@ -49,6 +58,8 @@ const (
 	pauseLeast, pauseMost = 500 * time.Millisecond, 10 * time.Second
 	// A service that ends well and leaves them waiting has this many starts in a row.
 	startsAtOnce, startsWithin = 20, 2 * time.Second
+	// One that is given connections has this many of them in the same time.
+	takesAtOnce = 200
 )
 
 func (c *calls) end() {
@@ -84,12 +95,12 @@ func (x *sockets) came(service string, o *outfit) {
 	}
 	o.busy = true
 	o.began = time.Now()
-	if o.began.Sub(o.since) > startsWithin {
-		o.since, o.starts = o.began, 0
-	}
-	o.starts++
 	x.mu.Unlock()
-	err := x.demand.activate(context.Background(), service)
+	err := x.demand.up.Activate(context.Background(), service)
+	var more after
+	if err == nil {
+		more, err = x.take(service, o)
+	}
 	x.mu.Lock()
 	o.busy = false
 	again, bad := o.again, o.bad
@@ -100,7 +111,9 @@ func (x *sockets) came(service string, o *outfit) {
 	switch {
 	case err != nil || bad:
 		x.failedLocked(service, o)
-	case again:
+	case more == afterPause:
+		x.pauseLocked(service, o, startsWithin)
+	case more == atOnce, again:
 		x.armLocked(service)
 	}
 }
@@ -134,8 +147,13 @@ func (x *sockets) heard(ev reap.Event) {
 	case reap.Exited:
 		key, well = e.Key, e.Status.Success()
 	}
+	service, isConn := strings.CutSuffix(strings.TrimRight(key, "0123456789"), connKey)
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if isConn {
+		x.hungUpLocked(service, ev)
+		return
+	}
 	o := x.of[key]
 	switch {
 	case o == nil:

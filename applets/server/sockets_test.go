@@ -14,6 +14,7 @@ import (
 
 	"zinit/proxy/address"
 	"zinit/reap"
+	"zinit/supervise"
 	"zinit/supervise/config"
 )
 
@@ -32,9 +33,9 @@ func (y *yard) sockets() *sockets {
 
 // outfitted is a service that is given sockets at these names.
 func (y *yard) outfitted(name string, files ...string) *config.Service {
-	s := &config.Service{Name: name, Socket: &config.Socket{}}
+	s := &config.Service{Name: name, Sockets: make([]config.Socket, 1)}
 	for _, f := range files {
-		s.Socket.Listen = append(s.Socket.Listen, address.Address{Network: address.Unix, Path: y.at(f)})
+		s.Sockets[0].Listen = append(s.Sockets[0].Listen, address.Address{Network: address.Unix, Path: y.at(f)})
 	}
 	return s
 }
@@ -111,6 +112,13 @@ func TestASocketIsGivenToOneServiceOnly(t *testing.T) {
 	x.stop()
 }
 
+// A starter has services be up that accept for themselves.
+type starter func() error
+
+func (s starter) Activate(context.Context, string) error { return s() }
+func (starter) Room(string) (n int, attends bool)        { return 0, false }
+func (starter) Attend(string, supervise.Caller) error    { return errors.New("it accepts for itself") }
+
 // TestWhoWaitsAtASocketDoesNotStartAServiceWithoutEnd: a start that fails, or ends badly
 // soon, is followed by a pause.
 func TestWhoWaitsAtASocketDoesNotStartAServiceWithoutEnd(t *testing.T) {
@@ -122,7 +130,7 @@ func TestWhoWaitsAtASocketDoesNotStartAServiceWithoutEnd(t *testing.T) {
 			defer x.stop()
 			x.sync([]*config.Service{y.outfitted("web", "a")}, nobodyLives)
 			starts := make(chan time.Time, 100)
-			x.watch(func(context.Context, string) error {
+			x.watch(starter(func() error {
 				starts <- time.Now()
 				if !ends {
 					return errors.New("it does not come up")
@@ -131,7 +139,7 @@ func TestWhoWaitsAtASocketDoesNotStartAServiceWithoutEnd(t *testing.T) {
 					x.heard(reap.Exited{Key: "web", Status: reap.ExitCode(1)})
 				})
 				return nil
-			})
+			}))
 			if len(starts) > 0 {
 				t.Error("it was started before anybody came")
 			}
@@ -161,11 +169,11 @@ func TestAServiceThatEndsWellIsStartedAgainAtOnce(t *testing.T) {
 	x.sync([]*config.Service{y.outfitted("web", "a")}, nobodyLives)
 	starts := make(chan int, 100)
 	n := 0
-	x.watch(func(context.Context, string) error {
+	x.watch(starter(func() error {
 		n++
 		starts <- n
 		return nil
-	})
+	}))
 	if !y.reaches("a") {
 		t.Fatal("nobody can come")
 	}

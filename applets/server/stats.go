@@ -68,15 +68,15 @@ func (s *server) children(_ context.Context, c *sock.Call) (any, error) {
 		return nil, err
 	}
 	list := sock.Children{Children: []sock.Child{}}
-	if pidOf(v) == 0 {
+	if pidOf(v) == 0 && len(v.Connections) == 0 {
 		return list, nil
 	}
 	tree, err := s.processes()
 	if err != nil {
 		return nil, unread("children of "+v.Name, err)
 	}
-	if main, ok := mainProcess(tree, v); ok {
-		for _, p := range tree.Descendants(main.Pid) {
+	for _, p := range family(tree, v) {
+		if p.Pid != pidOf(v) {
 			list.Children = append(list.Children, sock.Child{MemoryBytes: p.RSS, Name: p.Name, PID: p.Pid})
 		}
 	}
@@ -92,6 +92,20 @@ func (s *server) processes() (*proc.Tree, error) {
 		return nil, err
 	}
 	return proc.NewTree(all), nil
+}
+
+// family is the main process of a service, and those for its connections, with what
+// descends from them.
+func family(all *proc.Tree, v *supervise.View) (list []proc.Process) {
+	if main, ok := mainProcess(all, v); ok {
+		list = append(all.Descendants(main.Pid), main)
+	}
+	for _, c := range v.Connections {
+		if p, ok := all.Find(c.Pid, c.Start); ok {
+			list = append(append(list, all.Descendants(p.Pid)...), p)
+		}
+	}
+	return list
 }
 
 // mainProcess finds the main process of a service among all; another one that

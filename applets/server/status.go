@@ -31,6 +31,10 @@ func (s *server) statusFull(_ context.Context, c *sock.Call) (any, error) {
 	if v.Target() {
 		return full, nil
 	}
+	full.Sockets, full.ConnectionsTotal = s.socketsOf(v.Name), int64(v.Called)
+	for _, one := range v.Connections {
+		full.Connections = append(full.Connections, sock.Connection{Peer: one.Peer, PID: one.Pid, SinceMs: one.Since.UnixMilli()})
+	}
 	if len(cfg.Ports)+len(cfg.ProcessFilters) > 0 {
 		full.Claims = &sock.Claims{KillOthers: cfg.KillOthers, Ports: cfg.Ports, ProcessFilters: cfg.ProcessFilters}
 	}
@@ -47,6 +51,14 @@ func (s *server) statusFull(_ context.Context, c *sock.Call) (any, error) {
 		full.Strays = s.strays(v)
 	}
 	return full, nil
+}
+
+// socketsOf is what is open for a service.
+func (s *server) socketsOf(service string) []sock.GivenSocket {
+	if s.sockets == nil {
+		return nil
+	}
+	return s.sockets.list(service)
 }
 
 // watchdog is how often a service has to say that it lives; 0: never.

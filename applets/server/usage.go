@@ -89,10 +89,7 @@ func (s *server) members(v *supervise.View, g measured) (alive []proc.Process, e
 		if err != nil {
 			return nil, err
 		}
-		if main, ok := mainProcess(tree, v); ok {
-			alive = append(tree.Descendants(main.Pid), main)
-		}
-		return alive, nil
+		return family(tree, v), nil
 	}
 	pids, err := cgroup.Procs(g.dir)
 	if err != nil {

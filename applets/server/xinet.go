@@ -14,6 +14,7 @@ import (
 	"zinit/proxy"
 	"zinit/proxy/address"
 	"zinit/reap"
+	"zinit/sock"
 	"zinit/supervise/config"
 )
 
@@ -288,6 +289,26 @@ func (x *proxies) sync(list []*config.Proxy) {
 	x.mu.Lock()
 	x.dropLocked(func(s *heldSocket) bool { return s.of == "" })
 	x.mu.Unlock()
+}
+
+// plan is what sync would do.
+func (x *proxies) plan(list []*config.Proxy) (changes []sock.NamedText) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	gone := maps.Clone(x.all)
+	for _, p := range list {
+		switch c := x.all[p.Name]; {
+		case c == nil:
+			changes = append(changes, sock.NamedText{Name: p.Name, Text: sock.ProxyAdded})
+		case !reflect.DeepEqual(c.Proxy, p):
+			changes = append(changes, sock.NamedText{Name: p.Name, Text: sock.ProxyChanged})
+		}
+		delete(gone, p.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
+		changes = append(changes, sock.NamedText{Name: name, Text: sock.ProxyRemoved})
+	}
+	return changes
 }
 
 // list is all proxies, by name.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Carry is [FromJSON] for a service that replaces another one. A text without any key
@@ -23,7 +24,7 @@ func Carry(text []byte, was *Service) (s *Service, warnings, kept, lost []string
 	for _, group := range carried(given, before) {
 		added := group.addTo(given, before)
 		// What went before was well with the rest: it is this group that is not.
-		if with, more, err := FromJSON(encodeJSON(added)); err == nil {
+		if with, more, err := FromJSON(added.text()); err == nil {
 			s, warnings, given = with, more, added
 			kept = append(kept, group.names()...)
 		} else {
@@ -35,6 +36,20 @@ func Carry(text []byte, was *Service) (s *Service, warnings, kept, lost []string
 
 // tables is a description on the wire, by the names of tables and keys.
 type tables map[string]map[string]json.RawMessage
+
+// wholeList stands for the key of a table that is a list of tables.
+const wholeList = ""
+
+// text is the description as it was read.
+func (t tables) text() []byte {
+	all := map[string]any{}
+	for name, table := range t {
+		if all[name] = table; table[wholeList] != nil {
+			all[name] = table[wholeList]
+		}
+	}
+	return encodeJSON(all)
+}
 
 // tablesOf reads the tables of a description that FromJSON takes; what is no table, or
 // null, is left out.
@@ -48,6 +63,8 @@ func tablesOf(text []byte) (tables, bool) {
 		var table map[string]json.RawMessage
 		if json.Unmarshal(raw, &table) == nil && table != nil {
 			t[name] = table
+		} else if strings.HasPrefix(string(raw), "[") {
+			t[name] = map[string]json.RawMessage{wholeList: raw}
 		}
 	}
 	return t, true
@@ -77,7 +94,7 @@ type carriage struct {
 
 func (c carriage) names() (list []string) {
 	for _, key := range c.keys {
-		list = append(list, c.table+"."+key)
+		list = append(list, strings.TrimSuffix(c.table+"."+key, "."))
 	}
 	return list
 }
@@ -96,6 +113,8 @@ func carried(given, before tables) (groups []carriage) {
 			k := sec.find(key)
 			switch {
 			case key == "restart_policy" && same(given, before, sec.name, "restart"):
+				rest.keys = append(rest.keys, key)
+			case key == wholeList:
 				rest.keys = append(rest.keys, key)
 			case k == nil || k.wire || !sec.ours && !k.ours:
 			case sec.name == "service" && ofType(key):

@@ -29,7 +29,7 @@ func (f *file) combinations(s *Service) {
 	f.terminal(s)
 	f.limits(s)
 	f.timer(s)
-	f.socket(s)
+	f.socketTables(s)
 	f.sinks(s)
 	f.signals(s)
 	if line := f.lines["service.kill_others"]; s.KillOthers && len(s.Ports) == 0 && len(s.ProcessFilters) == 0 {

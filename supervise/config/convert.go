@@ -28,14 +28,9 @@ func (d Defaults) Brief(s *Service) ([]byte, error) {
 		if !sec.concerns(s) {
 			continue
 		}
-		table := sec.brief(s, plain, other)
-		if table == nil {
-			continue
+		for _, table := range sec.written(s, func(header string, s *Service) []byte { return sec.brief(header, s, plain, other) }) {
+			b = apart(b, table)
 		}
-		if b != nil {
-			b = append(b, '\n')
-		}
-		b = append(b, table...)
 	}
 	if back := parse(s.Name+".toml", b, d).service; back == nil || !back.Same(s) {
 		return nil, errors.New("cannot be written as TOML: its command begins with a word that is a builtin of the shell there")
@@ -44,7 +39,7 @@ func (d Defaults) Brief(s *Service) ([]byte, error) {
 }
 
 // brief is the table with what must be said; nil when that is nothing.
-func (sec *section) brief(s, plain, other *Service) []byte {
+func (sec *section) brief(header string, s, plain, other *Service) []byte {
 	var b, env []byte
 	for i := range sec.keys {
 		k := &sec.keys[i]
@@ -64,7 +59,7 @@ func (sec *section) brief(s, plain, other *Service) []byte {
 	if b == nil && env == nil {
 		return nil
 	}
-	return append(append([]byte("["+sec.name+"]\n"), b...), env...)
+	return append(append([]byte(header), b...), env...)
 }
 
 // WriteNew writes the text of a service as the file NAME.toml of the directory dir. A

@@ -55,6 +55,7 @@ var needed = map[string][]string{
 // companions is what some keys mean nothing without.
 var companions = map[string]string{
 	"service.pid_file":          `type = "forking"`,
+	"socket.max_connections":    "accept = true",
 	"service.remain_after_exit": "oneshot = true",
 	"service.notify_access":     `type = "notify"`,
 	"service.watchdog":          `type = "notify"`,

@@ -109,6 +109,12 @@ func (e *editor) section(sec *section) {
 	case !sec.concerns(e.was):
 		e.append(string(sec.inFile(e.is, e.plain)))
 		return
+	case sec.name == "socket" && (len(e.was.Sockets) > 1 || len(e.is.Sockets) > 1):
+		if !reflect.DeepEqual(e.was.Sockets, e.is.Sockets) {
+			e.dropTable(sec.name)
+			e.append(string(sec.inFile(e.is, e.plain)))
+		}
+		return
 	}
 	var more strings.Builder
 	for i := range sec.keys {

@@ -77,11 +77,11 @@ func everyKey(t testing.TB) *Service {
 			Every: 90 * time.Minute, OnBoot: 2 * time.Minute, Jitter: 30 * time.Second, Persistent: true,
 			Calendar: calendar(t, "*/10 8-18 * * mon-fri"),
 		},
-		Socket: &Socket{
+		Sockets: []Socket{{
 			Listen: []address.Address{
 				{Network: address.TCP, Host: "::1", Port: 8080}, {Network: address.Unix, Path: "/run/app.sock", Mode: 0o600, User: "5", Group: "g"},
 			},
 			Names: []string{"http", "local"}, Mode: 0o666, User: "www-data", Group: "33", Backlog: 64,
-		},
+		}},
 	}
 }

@@ -52,7 +52,7 @@ func (s *Service) fields(c *coder) {
 	maybe(c, &s.Health, func(c *coder, h *Health) { h.fields(c) })
 	s.Logging.fields(c)
 	maybe(c, &s.Timer, func(c *coder, t *Timer) { t.fields(c) })
-	maybe(c, &s.Socket, func(c *coder, t *Socket) { t.fields(c) })
+	list(c, &s.Sockets, func(c *coder, t *Socket) { t.fields(c) })
 }
 
 func (s *Service) head(c *coder) {
@@ -217,4 +217,6 @@ func (t *Socket) fields(c *coder) {
 	str(c, &t.User)
 	str(c, &t.Group)
 	num(c, &t.Backlog)
+	yes(c, &t.Accept)
+	num(c, &t.MaxConnections)
 }

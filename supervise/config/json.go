@@ -76,17 +76,22 @@ func shapeError(format string, args ...any) error {
 // shapeOf looks whether every known key has a value of its type, and removes those
 // that are null.
 func shapeOf(root *tomlTable) error {
-	for _, e := range root.entries {
+	for i, e := range root.entries {
 		sec := sectionNamed(e.key)
 		if sec == nil || sec.name == "target" || e.value == nil && sec.name != "service" {
 			continue
 		}
-		t, ok := e.value.(*tomlTable)
+		tables, ok := tablesIn(sec, e.value)
 		if !ok {
 			return shapeError("%s: invalid type: %s, expected a map", sec.name, jsonName(e.value))
 		}
-		if err := sec.shapeOf(t); err != nil {
-			return err
+		for _, t := range tables {
+			if err := sec.shapeOf(t); err != nil {
+				return err
+			}
+		}
+		if _, many := e.value.([]tomlEntry); many {
+			root.entries[i].value = tables
 		}
 	}
 	if !slices.ContainsFunc(root.entries, func(e tomlEntry) bool { return e.key == "service" }) {
@@ -94,6 +99,22 @@ func shapeOf(root *tomlTable) error {
 	}
 	root.dropNulls()
 	return nil
+}
+
+// tablesIn is the table that a section has, or those of [socket].
+func tablesIn(sec *section, v any) (tables []*tomlTable, ok bool) {
+	list, many := v.([]tomlEntry)
+	if !many || sec.name != "socket" || len(list) == 0 {
+		list = []tomlEntry{{value: v}}
+	}
+	for _, e := range list {
+		t, ok := e.value.(*tomlTable)
+		if !ok {
+			return nil, false
+		}
+		tables = append(tables, t)
+	}
+	return tables, true
 }
 
 func (sec *section) shapeOf(t *tomlTable) error {

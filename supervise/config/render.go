@@ -20,7 +20,7 @@ func (s *Service) Same(o *Service) bool {
 // plainService says of every key what a service says that does not mention it.
 func plainService() *Service {
 	s := Default()
-	s.Health, s.Timer, s.Socket = newHealth(), &Timer{}, &Socket{}
+	s.Health, s.Timer, s.Sockets = newHealth(), &Timer{}, []Socket{{}}
 	return s
 }
 
@@ -62,7 +62,7 @@ func ToJSON(s *Service) []byte {
 	config, plain := map[string]any{"health": nil}, plainService()
 	for i := range sections {
 		if sec := &sections[i]; sec.concerns(s) {
-			config[sec.name] = sec.forWire(s, plain, false)
+			config[sec.name] = sec.onWire(s, plain, false)
 		}
 	}
 	return encodeJSON(config)
@@ -74,12 +74,29 @@ func ToBriefJSON(s *Service) []byte {
 	config, plain := map[string]any{}, plainService()
 	for i := range sections {
 		if sec := &sections[i]; sec.concerns(s) {
-			if table := sec.forWire(s, plain, true); len(table) > 0 || sec.name == "timer" {
+			if table := sec.onWire(s, plain, true); table != nil {
 				config[sec.name] = table
 			}
 		}
 	}
 	return encodeJSON(config)
+}
+
+// onWire is a table of s, or a list of them where there are several; nil: it says
+// nothing.
+func (sec *section) onWire(s, plain *Service, brief bool) any {
+	parts := sec.tableByTable(s)
+	if len(parts) > 1 {
+		list := make([]any, len(parts))
+		for i, part := range parts {
+			list[i] = sec.forWire(part, plain, brief)
+		}
+		return list
+	}
+	if table := sec.forWire(parts[0], plain, brief); len(table) > 0 || !brief || sec.name == "timer" {
+		return table
+	}
+	return nil
 }
 
 func (sec *section) forWire(s, plain *Service, brief bool) map[string]any {
@@ -134,18 +151,46 @@ func Render(s *Service) []byte {
 	plain := plainService()
 	for i := range sections {
 		if sec := &sections[i]; sec.concerns(s) {
-			if b != nil {
-				b = append(b, '\n')
-			}
-			b = append(b, sec.inFile(s, plain)...)
+			b = apart(b, sec.inFile(s, plain))
 		}
 	}
 	return b
 }
 
-// inFile is the table as a file has it, and that of the variables below it.
-func (sec *section) inFile(s, plain *Service) []byte {
-	b := []byte("[" + sec.name + "]\n")
+// written is the table as a file has it, or several in double brackets: table writes one,
+// which is not there if that is nil.
+func (sec *section) written(s *Service, table func(header string, s *Service) []byte) (list [][]byte) {
+	parts, header := sec.tableByTable(s), "["+sec.name+"]\n"
+	if len(parts) > 1 {
+		header = "[[" + sec.name + "]]\n"
+	}
+	for _, part := range parts {
+		if b := table(header, part); b != nil {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// apart puts an empty line between tables.
+func apart(b, table []byte) []byte {
+	if b != nil {
+		b = append(b, '\n')
+	}
+	return append(b, table...)
+}
+
+// inFile is the table as a file has it, and that of the variables below it; or several.
+func (sec *section) inFile(s, plain *Service) (b []byte) {
+	for _, table := range sec.written(s, func(header string, s *Service) []byte { return sec.below(header, s, plain) }) {
+		b = apart(b, table)
+	}
+	return b
+}
+
+// below is a header and what stands below it.
+func (sec *section) below(header string, s, plain *Service) []byte {
+	b := []byte(header)
 	var env []byte
 	for i := range sec.keys {
 		k := &sec.keys[i]

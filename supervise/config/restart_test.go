@@ -15,7 +15,7 @@ const (
 		Requires After Wants Conflicts Awaits Health Logging Timer
 		Lifecycle.Restart Lifecycle.RestartExplicit Lifecycle.RestartDelay Lifecycle.RestartDelayMax Lifecycle.MaxRestarts
 		Lifecycle.StabilityPeriod Lifecycle.StartTimeout Lifecycle.StopTimeout Lifecycle.StopSignal Lifecycle.HookTimeout`
-	atStart = `Target Type Command.Argv Command.Shell Command.ShellWhy Dir Env EnvFiles InheritEnv Stdin TTY NotifyFD Watchdog PidFile Socket
+	atStart = `Target Type Command.Argv Command.Shell Command.ShellWhy Dir Env EnvFiles InheritEnv Stdin TTY NotifyFD Watchdog PidFile Sockets
 		RemainAfterExit Identity.User Identity.Group Identity.Groups
 		Setup.Umask Setup.Nice Setup.OOMScoreAdj Setup.Capabilities Setup.NoNewPrivs Setup.Rlimits
 		Hooks.StartPre Hooks.StartPost Limits.MemoryMax Limits.MemoryHigh Limits.MemoryMaxPercent Limits.MemoryHighPercent
@@ -51,7 +51,7 @@ func other(t *testing.T, field reflect.Value) {
 	case reflect.Slice:
 		one := reflect.New(field.Type().Elem()).Elem()
 		if one.Kind() == reflect.Struct {
-			other(t, one.FieldByName(map[string]string{"Hook": "IgnoreFailure", "EnvFile": "Path", "Rlimit": "Hard"}[one.Type().Name()]))
+			other(t, one.FieldByName(map[string]string{"Hook": "IgnoreFailure", "EnvFile": "Path", "Rlimit": "Hard", "Socket": "Backlog"}[one.Type().Name()]))
 		} else {
 			other(t, one)
 		}

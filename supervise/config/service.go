@@ -52,8 +52,8 @@ type Service struct {
 	Lifecycle Lifecycle
 	Health    *Health // nil: no health check
 	Logging   Logging
-	Timer     *Timer  // nil: nothing starts it by itself
-	Socket    *Socket // nil: it opens its own
+	Timer     *Timer   // nil: nothing starts it by itself
+	Sockets   []Socket // what it is given to listen on, table by table; none: it opens its own
 }
 
 // Oneshot reports that the service does its work and ends.

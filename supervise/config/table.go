@@ -104,7 +104,7 @@ func (sec *section) concerns(s *Service) bool {
 	case "timer":
 		return s.Timer != nil
 	case "socket":
-		return s.Socket != nil
+		return len(s.Sockets) > 0
 	}
 	return !s.Target || sec.target
 }
@@ -137,7 +137,6 @@ var planned = [...]struct {
 	refuse      bool
 }{
 	{"service", "resource_limits", true},
-	{"socket", "accept max_connections", true},
 }
 
 // isPlanned tells whether a later version has the key (or, for "", the table),

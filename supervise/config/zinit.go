@@ -46,6 +46,7 @@ type file struct {
 	typeUnknown  bool // service.type is given and wrong
 	stdinUnknown bool // service.stdin is given and wrong
 	hooks        []pending
+	socketParts  []*tomlTable // the tables of [socket] or [[socket]]
 }
 
 func parse(path string, text []byte, given Defaults) loaded {
@@ -203,7 +204,8 @@ func (f *file) service(root *tomlTable) *Service {
 			case "timer":
 				s.Timer = &Timer{}
 			case "socket":
-				s.Socket = &Socket{}
+				f.sockets(s, sec, f.socketParts)
+				continue
 			}
 			f.section(s, sec, t)
 		}
@@ -229,8 +231,14 @@ func (f *file) tables(root *tomlTable) map[string]*tomlTable {
 	for _, e := range root.entries {
 		table, isTable := e.value.(*tomlTable)
 		known := sectionNamed(e.key) != nil && !(f.wire && e.key == "target")
-		_, many := e.value.([]*tomlTable)
+		list, many := e.value.([]*tomlTable)
+		if e.key == "socket" && isTable {
+			list = []*tomlTable{table}
+		}
 		switch {
+		case e.key == "socket" && len(list) > 0:
+			found[e.key], f.socketParts = list[0], list
+			f.lines[e.key] = list[0].line
 		case known && isTable:
 			found[e.key] = table
 			f.lines[e.key] = table.line

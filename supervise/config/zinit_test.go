@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"zinit/proxy/address"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -120,6 +122,7 @@ func TestFilesBecomeServices(t *testing.T) {
 	for name, want := range map[string]*Service{
 		"readme-example": app, "readme-target": target, "system-target": critical, "written-by-set": set,
 		"minimal": defaults("minimal", "/bin/true", "/bin/true"), "every-key": everyKey(t),
+		"sockets": givenSockets(), "accept": accepting(),
 	} {
 		got := *good(t, name)
 		if got.Source != filepath.Join(services, "good", name+".toml") || got.Digest == [32]byte{} {
@@ -129,6 +132,53 @@ func TestFilesBecomeServices(t *testing.T) {
 		if !reflect.DeepEqual(&got, want) {
 			t.Errorf("%s:\n got %+v health %+v\nwant %+v health %+v", name, got, got.Health, *want, want.Health)
 		}
+	}
+}
+
+// givenSockets is what testdata/services/good/sockets.toml describes.
+func givenSockets() *Service {
+	s := Default()
+	s.Name, s.Exec, s.Command, s.NotifyFD = "sockets", "/usr/sbin/app", Command{Argv: []string{"/usr/sbin/app"}}, 7
+	s.Sockets = []Socket{
+		{Listen: []address.Address{{Network: address.TCP, Host: "::1", Port: 8080}, {Network: address.TCP, Host: "127.0.0.1", Port: 8080}}, Names: []string{"http"}, Backlog: 64},
+		{Listen: []address.Address{{Network: address.Unix, Path: "/run/app.sock"}}, Names: []string{"local"}, Mode: 0o600, User: "www-data"},
+		{Listen: []address.Address{{Network: address.FIFO, Path: "/run/app.fifo"}}},
+	}
+	return s
+}
+
+// accepting is what testdata/services/good/accept.toml describes.
+func accepting() *Service {
+	s := Default()
+	s.Name, s.Exec, s.Command, s.Identity.User = "accept", "/usr/bin/cat", Command{Argv: []string{"/usr/bin/cat"}}, "nobody"
+	s.Sockets = []Socket{{
+		Listen: []address.Address{{Network: address.TCP, Host: "127.0.0.1", Port: 7}, {Network: address.Unix, Path: "/run/echo.sock"}},
+		Accept: true, MaxConnections: 100,
+	}}
+	return s
+}
+
+// TestSocketsInTheirOrder: what a service is given are the sockets of all its tables.
+func TestSocketsInTheirOrder(t *testing.T) {
+	s := givenSockets()
+	var places []string
+	for _, a := range s.Listens() {
+		places = append(places, a.String())
+	}
+	if want := []string{"tcp:[::1]:8080", "tcp:127.0.0.1:8080", "unix:/run/app.sock,mode=0600,user=www-data", "fifo:/run/app.fifo"}; !slices.Equal(places, want) {
+		t.Errorf("it listens on %q", places)
+	}
+	if names := s.SocketNames(); !slices.Equal(names, []string{"http", "http", "local", "sockets"}) {
+		t.Errorf("they are called %q", names)
+	}
+	if backlogs := s.Backlogs(); !slices.Equal(backlogs, []int{64, 64, 0, 0}) {
+		t.Errorf("their backlogs are %d", backlogs)
+	}
+	if s.Accepts() || accepting().MaxConnections() != 100 || !accepting().Accepts() {
+		t.Error("who accepts is mistaken")
+	}
+	if names := accepting().SocketNames(); !slices.Equal(names, []string{"connection", "connection"}) {
+		t.Errorf("connections are called %q", names)
 	}
 }
 

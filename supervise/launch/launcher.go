@@ -137,6 +137,9 @@ func (l *Launcher) launch(o Order, err error) {
 	if err == nil {
 		spec, err = l.prepare(&o)
 	}
+	if err == nil && o.Inetd {
+		err = inetd(&spec, o.Files[0])
+	}
 	if err == nil {
 		l.urgent.Spawn(spec)
 	} else {
@@ -145,6 +148,22 @@ func (l *Launcher) launch(o Order, err error) {
 	}
 	closeAll(o.Files...)
 	closeAll(spec.Cgroup)
+}
+
+// inetd has a process speak with a connection by its standard input and output.
+func inetd(spec *reap.Spec, conn *os.File) error {
+	in, err := duplicate(conn)
+	if err != nil {
+		return err
+	}
+	spec.Stdin = os.NewFile(in, conn.Name())
+	out, err := duplicate(conn)
+	if err != nil {
+		return err
+	}
+	closeAll(spec.Stdout)
+	spec.Stdout = os.NewFile(out, conn.Name())
+	return nil
 }
 
 // copies duplicates files; on an error there are none.

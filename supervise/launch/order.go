@@ -18,8 +18,10 @@ type Order struct {
 	Command config.Command
 	// Env is added to the service's environment, and wins over it.
 	Env []string
-	// Files become the descriptors from 3 on; the caller goes on owning them.
+	// Files become the descriptors from 3 on; the caller goes on owning them. Inetd has
+	// the first of them be standard input and output, too.
 	Files []*os.File
+	Inetd bool
 	// Guest says that the process only enters the service's surroundings: its process
 	// group is its own, the cgroup is the service's.
 	Guest bool

@@ -21,7 +21,7 @@ func (l *Launcher) prepare(o *Order) (spec reap.Spec, err error) {
 	}
 	spec = o.Spec()
 	spec.Path, spec.Env, spec.User = path, env, who.credential
-	if !o.Guest {
+	if !o.Guest || len(o.Files) > 0 && !o.Inetd { // hooks and checks read nothing
 		if err := openStdin(svc, &spec); err != nil {
 			return spec, err
 		}

@@ -31,6 +31,9 @@
 // remains stays Running instead, without a process, and its run is over when it is
 // stopped.
 //
+// A service that attends to others is Running without a process of its own: those that
+// come are told by Attended, and a stop is told to them.
+//
 // Each spawn gets the next run number. Whatever concerns another run than the one
 // that is alive (an exit, a probe's result, a spawn reply) is refused in one
 // place, at the head of Step.

@@ -103,6 +103,10 @@ type (
 	// Resumed: what the service says is heard again; for a while nobody listened.
 	Resumed struct{ Run Run }
 
+	// Attended: a process has come, of a service that attends to others. GroupGone says
+	// that the last of them has ended.
+	Attended struct{ Run Run }
+
 	// Ticked: the time may have come for what Deadline announced.
 	Ticked struct{}
 )
@@ -131,6 +135,7 @@ func (Cleared) isEvent()     {}
 func (ReloadAsked) isEvent() {}
 func (Notified) isEvent()    {}
 func (Resumed) isEvent()     {}
+func (Attended) isEvent()    {}
 func (Ticked) isEvent()      {}
 
 // runOf is the run that an event concerns; ok is false when it concerns none.
@@ -161,6 +166,8 @@ func runOf(ev Event) (run Run, ok bool) {
 	case Notified:
 		return e.Run, true
 	case Resumed:
+		return e.Run, true
+	case Attended:
 		return e.Run, true
 	}
 	return 0, false

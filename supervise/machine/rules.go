@@ -54,6 +54,9 @@ type Rules struct {
 	Target  bool // no process: runs when what it requires is satisfied
 	Oneshot bool // satisfied by ending well
 	Remain  bool // of a oneshot: after that it is Running, without a process
+	// Attends: it is Running without a process of its own, and others come and go while
+	// it is.
+	Attends bool
 
 	Readiness Readiness
 	Hooks     Hooks         // those that there are

@@ -50,6 +50,9 @@ func New(rules *Rules) Service {
 }
 
 // Run is the run that is alive; 0 when there is none.
+// It has many callers, none of which would gain by a copy.
+//
+//go:noinline
 func (s *Service) Run() Run {
 	switch st := s.State.(type) {
 	case Starting:
@@ -228,6 +231,7 @@ func (s *Service) Phase() string {
 		switch {
 		case st.Reloading:
 			return "reloading"
+		case s.Rules.Attends:
 		case st.Gone:
 			return "its work is done"
 		}
@@ -237,6 +241,8 @@ func (s *Service) Phase() string {
 			return "what its commands have left behind is ended"
 		case st.Finding:
 			return stageWords[Finding]
+		case st.Gone && s.Rules.Attends:
+			return "its connections end"
 		case st.Gone:
 			return "its main process has ended, others live on"
 		case st.Kills > 0:

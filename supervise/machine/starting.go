@@ -70,9 +70,22 @@ func (l *life) proceed(st Starting) {
 	l.State = st
 }
 
+// attended: what is ended by a stop is there.
+func (l *life) attended() {
+	if st, ok := l.State.(Running); ok && st.Gone {
+		st.Empty, l.Guests = false, true
+		l.State = st
+	}
+}
+
 // runs makes it Running.
 func (l *life) runs() {
 	st := Running{Run: l.Run(), Since: l.now}
+	if l.Rules.Attends {
+		st.Gone, st.Empty = true, true
+		l.State = st
+		return
+	}
 	if l.Rules.checksOn() {
 		st.Probe.At = l.now.Add(l.Rules.Health.Interval)
 	}
@@ -158,6 +171,11 @@ func (l *life) adopted(e Adopted) {
 	l.Last = max(l.Last, e.Run)
 	l.Started = e.Started
 	st := Running{Run: e.Run, Since: e.Started}
+	if l.Rules.Attends {
+		st.Gone = true
+		l.Guests, l.State = true, st
+		return
+	}
 	if l.Rules.checksOn() {
 		st.Probe.At = l.now
 	}

@@ -60,6 +60,8 @@ func Step(s Service, ev Event, now time.Time) (Service, []Action) {
 		l.notified(e)
 	case Resumed:
 		l.resumed()
+	case Attended:
+		l.attended()
 	case Ticked:
 		l.ticked()
 	}

@@ -199,9 +199,7 @@ func (e *Ears) openLine(s *config.Service, run uint64) (v supervise.Voice, err e
 	e.lines[s.Name] = l
 	e.mu.Unlock()
 	first := 3
-	if s.Socket != nil {
-		first += len(s.Socket.Listen) // see voices
-	}
+	first += len(s.Listens()) // see voices
 	for fd := first; fd < s.NotifyFD; fd++ {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if err != nil {
