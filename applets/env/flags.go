@@ -72,14 +72,6 @@ const (
 	DialectInit
 )
 
-// serverFlag is one row of the table of flags.
-type serverFlag struct {
-	names []string // with dashes, the longest first
-	value string   // what the help calls the value; empty for a switch
-	help  string
-	set   func(f *ServerFlags, value string) error
-}
-
 // ParseServerFlags reads the arguments that follow the applet's name. A flag
 // that is given twice counts as given last; "--flag=value" and "--flag value" are
 // the same; what follows "--" is a command. An error is worth showing as it is, with the usage beneath.
@@ -90,7 +82,7 @@ func (e *Env) ParseServerFlags(d Dialect) (ServerFlags, error) {
 		args = e.Args[1:]
 	}
 	var wrong []error
-	table := d.table()
+	table := d.table(&f)
 	for len(args) > 0 {
 		if args[0] == "--" {
 			if f.Command = args[1:]; len(f.Command) == 0 {
@@ -99,7 +91,7 @@ func (e *Env) ParseServerFlags(d Dialect) (ServerFlags, error) {
 			}
 			break
 		}
-		used, err := f.take(table, args)
+		used, err := TakeFlag(table, args)
 		if err != nil {
 			wrong = append(wrong, err)
 		}
@@ -127,80 +119,52 @@ func (e *Env) ParseServerFlags(d Dialect) (ServerFlags, error) {
 	return f, errors.Join(wrong...)
 }
 
-// take understands the first of args and says how many words that used. After an
-// error the rest can still be understood: process 1 of a machine has to make the
-// best of what the kernel passes on.
-func (f *ServerFlags) take(table []serverFlag, args []string) (used int, err error) {
-	name, value, glued := strings.Cut(args[0], "=")
-	if !strings.HasPrefix(name, "-") || name == "-" {
-		return 1, fmt.Errorf("unexpected argument %q", args[0])
-	}
-	i := slices.IndexFunc(table, func(row serverFlag) bool { return slices.Contains(row.names, name) })
-	if i < 0 {
-		return 1, fmt.Errorf("unknown flag %s", name)
-	}
-	row := table[i]
-	switch {
-	case row.value == "" && glued:
-		return 1, fmt.Errorf("%s takes no value", name)
-	case row.value != "" && !glued && len(args) == 1:
-		return 1, fmt.Errorf("%s needs a value: %s %s", name, name, row.value)
-	case row.value != "" && !glued:
-		value = args[1]
-		used = 1
-	}
-	if row.value != "" && value == "" {
-		return used + 1, fmt.Errorf("%s needs a value that is not empty", name)
-	}
-	return used + 1, row.set(f, value)
-}
-
-// table lists the flags of a dialect in the order of its help.
-func (d Dialect) table() []serverFlag {
-	config := serverFlag{[]string{"--config-dir", "-c"}, "DIR", "directory of service files",
-		func(f *ServerFlags, v string) error { f.ConfigDir = v; return nil }}
-	container := serverFlag{[]string{"--container"}, "", "this is a container: end instead of powering off",
-		func(f *ServerFlags, _ string) error { f.Container = true; return nil }}
-	var own []serverFlag
+// table lists the flags of a dialect in the order of its help; they are for f.
+func (d Dialect) table(f *ServerFlags) []Flag {
+	config := Flag{[]string{"--config-dir", "-c"}, "DIR", "directory of service files",
+		func(v string) error { f.ConfigDir = v; return nil }}
+	container := Flag{[]string{"--container"}, "", "this is a container: end instead of powering off",
+		func(string) error { f.Container = true; return nil }}
+	var own []Flag
 	switch d {
 	case DialectPid1:
-		config.names = config.names[:1]
-		container.names = append(container.names, "-c")
+		config.Names = config.Names[:1]
+		container.Names = append(container.Names, "-c")
 	case DialectInit:
-		config.names = append(config.names, "--config")
-		own = []serverFlag{
+		config.Names = append(config.Names, "--config")
+		own = []Flag{
 			{[]string{"--debug", "-d"}, "", "the same as --log-level debug",
-				func(f *ServerFlags, _ string) error { f.LogLevel = "debug"; return nil }},
+				func(string) error { f.LogLevel = "debug"; return nil }},
 			{[]string{"--buffer", "-b"}, "N", "accepted for zinit 0.2; each service has its own buffer now",
-				func(*ServerFlags, string) error { return nil }},
+				func(string) error { return nil }},
 		}
 	}
-	return slices.Concat([]serverFlag{
+	return slices.Concat([]Flag{
 		config,
 		{[]string{"--socket", "-s"}, "PATH", "where to listen for clients",
-			func(f *ServerFlags, v string) error { f.Socket = v; return nil }},
+			func(v string) error { f.Socket = v; return nil }},
 		{[]string{"--log-level"}, "LEVEL", strings.Join(LogLevels(), ", "),
-			func(f *ServerFlags, v string) error { f.LogLevel = v; return checkLevel(v) }},
-	}, own, []serverFlag{
+			func(v string) error { f.LogLevel = v; return checkLevel(v) }},
+	}, own, []Flag{
 		container,
 		{[]string{"--stop-timeout"}, "TIME", "bound of a whole shutdown, as 8s or 1m30s (in a container 8s)",
-			func(f *ServerFlags, v string) (err error) { f.StopTimeout, err = stopTimeout(v); return err }},
+			func(v string) (err error) { f.StopTimeout, err = stopTimeout(v); return err }},
 		{[]string{"--log-file"}, "PATH", "append the server's own log to it",
-			func(f *ServerFlags, v string) (err error) { f.LogFile, err = filepath.Abs(v); return err }},
+			func(v string) (err error) { f.LogFile, err = filepath.Abs(v); return err }},
 		{[]string{"--start-file"}, "PATH", "take the [defaults] of this start.toml",
-			func(f *ServerFlags, v string) (err error) { f.StartFile, err = filepath.Abs(v); return err }},
+			func(v string) (err error) { f.StartFile, err = filepath.Abs(v); return err }},
 		{[]string{ReportFlag}, "", "SIGUSR1 logs the states of all services",
-			func(f *ServerFlags, _ string) error { f.ReportOnUsr1 = true; return nil }},
+			func(string) error { f.ReportOnUsr1 = true; return nil }},
 		{[]string{"--pid1-mode"}, "", "load the system directory too, as under process 1",
-			func(f *ServerFlags, _ string) error { f.Pid1Mode = true; return nil }},
+			func(string) error { f.Pid1Mode = true; return nil }},
 		{[]string{"--single"}, "", "for repair: start what is of the system, and a shell on the console",
-			func(f *ServerFlags, _ string) error { f.Single = true; return nil }},
+			func(string) error { f.Single = true; return nil }},
 		{[]string{"--emergency"}, "", "the same, and start nothing else",
-			func(f *ServerFlags, _ string) error { f.Emergency = true; return nil }},
+			func(string) error { f.Emergency = true; return nil }},
 		{[]string{"--help", "-h"}, "", "show this help",
-			func(f *ServerFlags, _ string) error { f.Help = true; return nil }},
+			func(string) error { f.Help = true; return nil }},
 		{[]string{"--version", "-V"}, "", "show the version",
-			func(f *ServerFlags, _ string) error { f.Version = true; return nil }},
+			func(string) error { f.Version = true; return nil }},
 	})
 }
 
@@ -219,7 +183,7 @@ func stopTimeout(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < minStopTimeout || d > maxStopTimeout {
-		return 0, fmt.Errorf("--stop-timeout %q: use a time from %v to %v, as 8s or 1m30s", text, minStopTimeout, maxStopTimeout)
+		return 0, fmt.Errorf("%q: use a time from %v to %v, as 8s or 1m30s", text, minStopTimeout, maxStopTimeout)
 	}
 	return d, nil
 }
@@ -233,18 +197,7 @@ const (
 func (e *Env) ServerUsage(d Dialect) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "usage: %s [flags] [-- CMD ARGS]\n\nflags:\n", e.Name())
-	for _, row := range d.table() {
-		long, short := row.names[0], ""
-		for _, n := range row.names[1:] {
-			if len(n) == 2 {
-				short = n + ", "
-			}
-		}
-		if row.value != "" {
-			long += " " + row.value
-		}
-		fmt.Fprintf(&b, "  %4s%-18s  %s\n", short, long, row.help)
-	}
+	b.WriteString(FlagHelp(d.table(&ServerFlags{}), 18))
 	fmt.Fprintf(&b, "\nconfig dir %s, socket %s, log level %s unless told otherwise\n",
 		e.ConfigDir(""), e.SocketPath(""), "info")
 	b.WriteString("environment: ZINIT_CONFIG_DIR, ZINIT_SOCKET, ZINIT_LOG_LEVEL, ZINIT_CONTAINER\n")

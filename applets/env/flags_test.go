@@ -71,7 +71,7 @@ func TestServerFlags(t *testing.T) {
 		{name: "for repair", args: []string{"--single", "--emergency"},
 			want: with(func(f *ServerFlags) { f.Single, f.Emergency = true, true })},
 		{name: "no command", args: []string{"--"}, wrong: "-- needs a command", want: plain},
-		{name: "a time that is none", args: []string{"--stop-timeout", "soon"}, wrong: `--stop-timeout "soon": use a time`, want: plain},
+		{name: "a time that is none", args: []string{"--stop-timeout", "soon"}, wrong: `--stop-timeout: "soon": use a time`, want: plain},
 		{name: "no time", args: []string{"--stop-timeout", "0"}, wrong: "use a time from 100ms", want: plain},
 		{name: "an unknown flag", args: []string{"--bogus"}, wrong: "unknown flag --bogus", want: plain},
 		{name: "a word", args: []string{"quiet"}, wrong: `unexpected argument "quiet"`, want: plain},
@@ -116,9 +116,9 @@ func TestServerFlagsSurviveTheWayToTheServer(t *testing.T) {
 func TestServerUsageNamesEveryFlag(t *testing.T) {
 	for _, d := range []Dialect{DialectServer, DialectPid1, DialectInit} {
 		text := surroundings(nil).ServerUsage(d)
-		for _, row := range d.table() {
-			if !strings.Contains(text, row.names[0]) || !strings.Contains(text, row.help) {
-				t.Errorf("usage of dialect %d lacks %s:\n%s", d, row.names[0], text)
+		for _, row := range d.table(&ServerFlags{}) {
+			if !strings.Contains(text, row.Names[0]) || !strings.Contains(text, row.Help) {
+				t.Errorf("usage of dialect %d lacks %s:\n%s", d, row.Names[0], text)
 			}
 		}
 	}
@@ -127,8 +127,8 @@ func TestServerUsageNamesEveryFlag(t *testing.T) {
 func TestFlagNamesAreNotUsedTwice(t *testing.T) {
 	for _, d := range []Dialect{DialectServer, DialectPid1, DialectInit} {
 		var seen []string
-		for _, row := range d.table() {
-			for _, n := range row.names {
+		for _, row := range d.table(&ServerFlags{}) {
+			for _, n := range row.Names {
 				if slices.Contains(seen, n) {
 					t.Errorf("dialect %d: %s twice", d, n)
 				}

@@ -269,7 +269,7 @@ func TestProcess1OfAMachineAsksTheKernel(t *testing.T) {
 
 func TestABadFlagIsToldBeforeAnythingIsForked(t *testing.T) {
 	p := enter(t, "good", func(cmd *exec.Cmd) { cmd.Args = append(cmd.Args, "--log-level", "loud") })
-	p.await(`zinit-server: unknown log level "loud"`)
+	p.await(`zinit-server: --log-level: unknown log level "loud"`)
 	p.await("usage: zinit-server")
 	p.ends(2)
 	if p.count("server") > 0 {

@@ -58,7 +58,7 @@ func TestAServerWithoutAKeeperSaysHowToStart(t *testing.T) {
 		says string
 	}{
 		{nil, env.ExitFailed, "error cannot go on: cannot speak to the keeper: "},
-		{[]string{"--log-level", "loud"}, env.ExitUsage, `zinit-server: unknown log level "loud"`},
+		{[]string{"--log-level", "loud"}, env.ExitUsage, `zinit-server: --log-level: unknown log level "loud"`},
 	} {
 		r, w, err := os.Pipe()
 		if err != nil {

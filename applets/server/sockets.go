@@ -74,20 +74,9 @@ func (x *sockets) adopt(kept map[string]*os.File) {
 }
 
 func adoptHeld(rest string, f *os.File) (service string, h *proxy.Held, err error) {
-	parts := strings.SplitN(rest, "/", 4)
-	if len(parts) < 4 {
-		return "", nil, fmt.Errorf("cannot read its name %q", rest)
-	}
-	dev, err := strconv.ParseUint(parts[1], 10, 64)
-	if err != nil {
-		return "", nil, err
-	}
-	ino, err := strconv.ParseUint(parts[2], 10, 64)
-	if err != nil {
-		return "", nil, err
-	}
-	a, err := address.Parse(parts[3])
-	return parts[0], &proxy.Held{Address: a, ID: proxy.FileID{Dev: dev, Ino: ino}, File: f}, err
+	service, rest, _ = strings.Cut(rest, "/")
+	a, id, err := readPlace(rest)
+	return service, &proxy.Held{Address: a, ID: id, File: f}, err
 }
 
 func (x *sockets) outfitLocked(service string) *outfit {
@@ -197,7 +186,7 @@ func (x *sockets) findLocked(service string, a address.Address) (*heldFor, error
 
 // keepLocked hands a copy of a socket to the keeper.
 func (x *sockets) keepLocked(service string, fresh *proxy.Held) *heldFor {
-	h := &heldFor{fresh, fmt.Sprintf("%s%s/%d/%d/%s", outfitPrefix, service, fresh.ID.Dev, fresh.ID.Ino, fresh.Address)}
+	h := &heldFor{fresh, outfitPrefix + service + "/" + placeName(fresh.Address, fresh.ID)}
 	o := x.outfitLocked(service)
 	o.held = append(o.held, h)
 	if err := x.keeper.Keep(h.kept, h.File); err != nil {

@@ -81,12 +81,7 @@ func (x *proxies) adoptSockets(kept map[string]*os.File) {
 }
 
 func adoptSocket(rest string, f *os.File) (*heldSocket, error) {
-	var id proxy.FileID
-	if _, err := fmt.Sscanf(rest, "%d/%d/", &id.Dev, &id.Ino); err != nil {
-		return nil, fmt.Errorf("cannot read its name: %w", err)
-	}
-	parts := strings.SplitN(rest, "/", 3)
-	a, err := address.Parse(parts[2])
+	a, id, err := readPlace(rest)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +157,7 @@ func (x *proxies) listenLocked(p *config.Proxy) (all []*proxy.Listener, fresh []
 // keepLocked hands a copy of a socket to the keeper.
 func (x *proxies) keepLocked(s *heldSocket) {
 	x.sockets[s.Address.Place()] = s
-	s.kept = fmt.Sprintf("%s%d/%d/%s", socketPrefix, s.ID.Dev, s.ID.Ino, s.Address)
+	s.kept = socketPrefix + placeName(s.Address, s.ID)
 	f, err := s.File()
 	if err == nil {
 		err = x.keeper.Keep(s.kept, f)

@@ -35,8 +35,8 @@ func TestParseFlags(t *testing.T) {
 		{least + "--max-connections many", "is no number", nil},
 		{least + "--single=1", "--single takes no value", nil},
 		{least + "--backend", "--backend needs a value: --backend ADDR", nil},
-		{least + "--loud", `unknown argument "--loud"`, nil},
-		{least + "more", `unknown argument "more"`, nil},
+		{least + "--loud", `unknown flag --loud`, nil},
+		{least + "more", `unexpected argument "more"`, nil},
 		{"--listen 5432", `--listen: "5432": it has no port`, nil},
 	} {
 		f, err := parseFlags(strings.Fields(c.args))
