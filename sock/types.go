@@ -93,18 +93,18 @@ func (r FailureReason) Text() string {
 // ServiceStatus, ServiceInfo and ServiceStatusFull. Clients of 0.3.9 ignore it;
 // what is zero is left out.
 type Details struct {
-	NextRunMs   int64  `json:"next_run_ms,omitempty" doc:"when its timer starts it next, Unix milliseconds"`
-	NextStartMs int64  `json:"next_start_ms,omitempty" doc:"when a pending restart is due, Unix milliseconds"`
+	NextRunMs   int64 `json:"next_run_ms,omitempty" doc:"when its timer starts it next, Unix milliseconds"`
+	NextStartMs int64 `json:"next_start_ms,omitempty" doc:"when a pending restart is due, Unix milliseconds"`
 	// OnDemand says that it is down, and that who comes to its sockets starts it.
 	OnDemand bool `json:"on_demand,omitempty" doc:"it is down, and who comes to its sockets starts it"`
 	// OpenConnections counts the processes that it has for connections.
-	OpenConnections int64 `json:"open_connections,omitempty" doc:"of a service with accept: how many have a process now"`
-	Phase       string `json:"phase,omitempty" doc:"how far a start or a stop is, and what else is under way"`
-	Problem     string `json:"problem,omitempty" doc:"what is wrong with its configuration"`
-	Reason      string `json:"reason,omitempty" doc:"why it is as it is: thing, reason, next step"`
-	Restarts    int64  `json:"restarts,omitempty" doc:"restarts since it was last started by hand"`
-	Run         uint64 `json:"run,omitempty" doc:"number of its present or last run"`
-	SinceMs     int64  `json:"since_ms,omitempty" doc:"when it got into its state, Unix milliseconds"`
+	OpenConnections int64  `json:"open_connections,omitempty" doc:"of a service with accept: how many have a process now"`
+	Phase           string `json:"phase,omitempty" doc:"how far a start or a stop is, and what else is under way"`
+	Problem         string `json:"problem,omitempty" doc:"what is wrong with its configuration"`
+	Reason          string `json:"reason,omitempty" doc:"why it is as it is: thing, reason, next step"`
+	Restarts        int64  `json:"restarts,omitempty" doc:"restarts since it was last started by hand"`
+	Run             uint64 `json:"run,omitempty" doc:"number of its present or last run"`
+	SinceMs         int64  `json:"since_ms,omitempty" doc:"when it got into its state, Unix milliseconds"`
 }
 
 // ServiceStatus is the result of service.status.
@@ -156,30 +156,30 @@ type ServiceInfo struct {
 // ServiceStatusFull is the result of service.status_full. What it uses, its cgroup
 // and its limits are told while it has a process or may have one.
 type ServiceStatusFull struct {
-	Cgroup        string       `json:"cgroup,omitempty" doc:"directory of its cgroup"`
-	CgroupMissing string       `json:"cgroup_missing,omitempty" doc:"why it has none: who leaves the session of a service is lost sight of then"`
-	Claims        *Claims      `json:"claims,omitempty" doc:"what must not be in its way when it starts"`
-	Connections   []Connection `json:"connections,omitempty" doc:"of a service with accept: those that have a process"`
-	ConnectionsTotal int64 `json:"connections_total,omitempty" doc:"how many connections it was given so far"`
-	Dependencies  []Dependency `json:"dependencies"`
-	Description   string       `json:"description,omitempty" doc:"for people"`
-	Group         string       `json:"group,omitempty" doc:"it runs as, as configured"`
-	Health        string       `json:"health,omitempty" doc:"what the checks say"`
-	IsTarget      bool         `json:"is_target" doc:"it is a group of services, without a process"`
-	Left          []Child      `json:"left,omitempty" doc:"processes of earlier runs that are alive, as far as its cgroup tells"`
-	Limits        []Limit      `json:"limits,omitempty" doc:"in force, or configured"`
-	Name          string       `json:"name"`
-	Sockets       []GivenSocket `json:"sockets,omitempty" doc:"what is open for it"`
-	Source        string       `json:"source,omitempty" doc:"the file it is described in"`
-	State         ServiceState `json:"state"`
-	StatusText    string       `json:"status_text,omitempty" doc:"what it says about itself (STATUS=)"`
-	Strays        []Child      `json:"strays,omitempty" doc:"without cgroups: processes that have left the session of a service, of this one or another"`
-	Timer         *TimerStatus `json:"timer,omitempty" doc:"of a service that a timer starts"`
-	Type          string       `json:"type,omitempty" doc:"forking, oneshot, notify or idle; left out for simple"`
-	UptimeSecs    *int64       `json:"uptime_secs" doc:"null when it is not running"`
-	Usage         *Usage       `json:"usage,omitempty" doc:"what its processes use"`
-	User          string       `json:"user,omitempty" doc:"it runs as, as configured"`
-	WatchdogMs    int64        `json:"watchdog_ms,omitempty" doc:"how often it must say that it lives"`
+	Cgroup           string        `json:"cgroup,omitempty" doc:"directory of its cgroup"`
+	CgroupMissing    string        `json:"cgroup_missing,omitempty" doc:"why it has none: who leaves the session of a service is lost sight of then"`
+	Claims           *Claims       `json:"claims,omitempty" doc:"what must not be in its way when it starts"`
+	Connections      []Connection  `json:"connections,omitempty" doc:"of a service with accept: those that have a process"`
+	ConnectionsTotal int64         `json:"connections_total,omitempty" doc:"how many connections it was given so far"`
+	Dependencies     []Dependency  `json:"dependencies"`
+	Description      string        `json:"description,omitempty" doc:"for people"`
+	Group            string        `json:"group,omitempty" doc:"it runs as, as configured"`
+	Health           string        `json:"health,omitempty" doc:"what the checks say"`
+	IsTarget         bool          `json:"is_target" doc:"it is a group of services, without a process"`
+	Left             []Child       `json:"left,omitempty" doc:"processes of earlier runs that are alive, as far as its cgroup tells"`
+	Limits           []Limit       `json:"limits,omitempty" doc:"in force, or configured"`
+	Name             string        `json:"name"`
+	Sockets          []GivenSocket `json:"sockets,omitempty" doc:"what is open for it"`
+	Source           string        `json:"source,omitempty" doc:"the file it is described in"`
+	State            ServiceState  `json:"state"`
+	StatusText       string        `json:"status_text,omitempty" doc:"what it says about itself (STATUS=)"`
+	Strays           []Child       `json:"strays,omitempty" doc:"without cgroups: processes that have left the session of a service, of this one or another"`
+	Timer            *TimerStatus  `json:"timer,omitempty" doc:"of a service that a timer starts"`
+	Type             string        `json:"type,omitempty" doc:"forking, oneshot, notify or idle; left out for simple"`
+	UptimeSecs       *int64        `json:"uptime_secs" doc:"null when it is not running"`
+	Usage            *Usage        `json:"usage,omitempty" doc:"what its processes use"`
+	User             string        `json:"user,omitempty" doc:"it runs as, as configured"`
+	WatchdogMs       int64         `json:"watchdog_ms,omitempty" doc:"how often it must say that it lives"`
 	Details
 }
 

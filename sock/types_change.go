@@ -55,8 +55,8 @@ type ReloadResult struct {
 	// Sockets are opened at once; those of a service that is up are closed at its next
 	// start.
 	Sockets []NamedText `json:"sockets" doc:"what is opened and closed for a service"`
-	Started   Names       `json:"started" doc:"come up because of it"`
-	Stopped   Names       `json:"stopped" doc:"go down because of it"`
+	Started Names       `json:"started" doc:"come up because of it"`
+	Stopped Names       `json:"stopped" doc:"go down because of it"`
 	// RestartToApply run on with what they were started with.
 	RestartToApply Names `json:"restart_to_apply" doc:"run on with what they were started with"`
 }
