@@ -1,6 +1,6 @@
 // Command waiter is linked of what zinit is linked of, and waits for the end of its
-// standard input: what a process of that size has in memory at least. With an argument it
-// first gives memory back as the keeper does.
+// standard input: what a process of that size has in memory at least. With a number it
+// first gives memory back as the keeper does, so many times.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strconv"
 
 	"zinit/applets"
 	"zinit/reap"
@@ -18,7 +19,10 @@ func main() {
 	case 1:
 	case 2:
 		debug.SetGCPercent(-1)
-		reap.GiveBack()
+		times, _ := strconv.Atoi(os.Args[1]) // 0 if it is no number
+		for range times {
+			reap.GiveBack()
+		}
 	default:
 		os.Exit(applets.Main(os.Args[2:])) // nobody asks for it; without it nothing is linked
 	}
