@@ -370,7 +370,8 @@ func benchGroup(name string) string {
 		if unix.Access(filepath.Join(at, "cgroup.procs"), unix.W_OK) != nil {
 			continue
 		}
-		if at = filepath.Join(at, fmt.Sprintf("zinit-bench-%d-%s", os.Getpid(), name)); os.Mkdir(at, 0o755) == nil {
+		// A keeper beside ours sweeps what is named zinit-… and has nobody in it.
+		if at = filepath.Join(at, fmt.Sprintf("bench-%d-%s", os.Getpid(), name)); os.Mkdir(at, 0o755) == nil {
 			return at
 		}
 	}
