@@ -247,19 +247,18 @@ func TestFault62AServerThatCannotStartEndsTheKeeperWithItsCode(t *testing.T) {
 		{"a live server", in.socket, "in use by another", nil, 1},
 		{"an unknown flag", "", "unknown flag --config-dri", []string{"--config-dri", "x"}, 2},
 		{"an unknown level", "", "unknown log level", []string{"--log-level", "loud"}, 2},
-		{"a path that is too long", "/tmp/" + strings.Repeat("x", 120), "at most 107", nil, 1},
+		{"a path that is too long", filepath.Join(t.TempDir(), strings.Repeat("x", 120)), "at most 107", nil, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := newInstance(t, nil, tt.flags...)
 			if tt.socket != "" {
 				bad.socket = tt.socket
 			}
-			began := time.Now()
 			log, code := bad.fails()
 			if code != tt.code || strings.Count(log, tt.want) != 1 {
 				t.Errorf("code %d: %s", code, log)
 			}
-			if strings.Contains(log, "starting it again") || time.Since(began) > 10*time.Second {
+			if strings.Contains(log, "starting it again") {
 				t.Errorf("it tried again: %s", log)
 			}
 		})
