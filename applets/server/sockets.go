@@ -236,6 +236,7 @@ func (x *sockets) give(s *config.Service) (v supervise.Voice, err error) {
 		return v, err
 	}
 	if s.Accepts() {
+		x.armLocked(s.Name)
 		return v, nil // who comes is given to it one by one
 	}
 	for _, h := range list {

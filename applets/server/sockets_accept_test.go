@@ -182,6 +182,34 @@ func TestWhoCannotBeGivenAProcess(t *testing.T) {
 	h.next(t)
 }
 
+// TestSocketsThatAreOpenedLate, because somebody else had the place, are accepted from.
+func TestSocketsThatAreOpenedLate(t *testing.T) {
+	y := newYard(t)
+	x := y.sockets()
+	defer x.stop()
+	other, err := net.Listen("unix", y.at("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := accepts("echo", address.Address{Network: address.Unix, Path: y.at("a")})
+	x.sync([]*config.Service{s}, nobodyLives)
+	h := &host{room: 9, came: make(chan []string, 9)}
+	x.watch(h)
+	if _, err := x.give(s); err == nil || len(x.list("echo")) > 0 {
+		t.Errorf("it listens on %v, %v", x.list("echo"), err)
+	}
+	other.Close()
+	if _, err := x.give(s); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("unix", y.at("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	h.next(t)
+}
+
 // TestWhatAReloadChangesAboutSockets is known before.
 func TestWhatAReloadChangesAboutSockets(t *testing.T) {
 	y := newYard(t)

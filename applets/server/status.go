@@ -32,6 +32,7 @@ func (s *server) statusFull(_ context.Context, c *sock.Call) (any, error) {
 		return full, nil
 	}
 	full.Sockets, full.ConnectionsTotal = s.socketsOf(v.Name), int64(v.Called)
+	full.OnDemand = full.OnDemand && len(full.Sockets) > 0
 	for _, one := range v.Connections {
 		full.Connections = append(full.Connections, sock.Connection{Peer: one.Peer, PID: one.Pid, SinceMs: one.Since.UnixMilli()})
 	}
