@@ -171,7 +171,7 @@ func TestTheKeeperGoesWhileSomebodyIsConnected(t *testing.T) {
 	})
 }
 
-// TestWhatIsAcceptedForAnotherWay: a service that is to accept for itself from now on goes
+// TestAnotherWayToAcceptAppliesAtTheNextStart: a service that is to accept for itself from now on goes
 // on being given connections until it is started again.
 func TestAnotherWayToAcceptAppliesAtTheNextStart(t *testing.T) {
 	inHouse(t, []string{"echo accept=2"}, func(h *house) {

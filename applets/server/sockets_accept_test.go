@@ -21,10 +21,9 @@ import (
 // A host is a service that is given connections, which it holds.
 type host struct {
 	mu   sync.Mutex
-	room int                // guarded by mu
-	fail error              // guarded by mu; nobody is taken
-	came chan []string      // the variables of each
-	open []supervise.Caller // guarded by mu
+	room int           // guarded by mu
+	fail error         // guarded by mu; nobody is taken
+	came chan []string // the variables of each
 }
 
 func (h *host) Activate(context.Context, string) error { return nil }
