@@ -124,7 +124,6 @@ func (b *box) start() *box {
 		b.cmd.Stdin, b.cmd.Stdout, b.cmd.Stderr = b.tty, b.tty, b.tty
 		b.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	}
-	b.cmd.WaitDelay = time.Second // for what feeds it, and does not know that it has ended
 	b.begun, b.ended = time.Now(), make(chan struct{})
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
@@ -137,6 +136,21 @@ func (b *box) start() *box {
 	}()
 	b.t.Cleanup(b.remove)
 	return b
+}
+
+// feeder is what a container reads, and who writes that: with a pipe of the kernel nobody
+// waits for either of them when the container has ended.
+func feeder(t *testing.T) (in, feed *os.File) {
+	t.Helper()
+	in, feed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		feed.Close()
+	})
+	return in, feed
 }
 
 // pipe is a record of what is written into its w.

@@ -98,7 +98,7 @@ func TestContainerIsStoppedFromOutside(t *testing.T) {
 // TestContainerCommandBesideServices: they are stopped, in order, when it ends.
 func TestContainerCommandBesideServices(t *testing.T) {
 	t.Parallel()
-	in, feed := io.Pipe()
+	in, feed := feeder(t)
 	b := newBox(t, "zinit-pid1", "--log-level", "info", "--", "app", "cat")
 	b.stdin = in
 	b.start()

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"io"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,7 +60,7 @@ func TestFault55AnImageThatHoldsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in, feed := io.Pipe()
+			in, feed := feeder(t)
 			b := newBox(t, "zinit-pid1", "--container", "--", "app", "cat")
 			b.stdin = in
 			c.change(b)
