@@ -234,6 +234,24 @@ func (c *Client) Flush() (sent bool) {
 	return c.push()
 }
 
+// Settle sends everything that was asked for, and waits for that up to the bound: what a
+// process that ends has not sent goes with it. Flush does not wait for another goroutine
+// that is about to send.
+func (c *Client) Settle(bound time.Duration) {
+	sent := make(chan struct{})
+	go func() {
+		c.Flush()
+		c.sendQueued()
+		close(sent)
+	}()
+	late := time.NewTimer(bound)
+	defer late.Stop()
+	select {
+	case <-sent:
+	case <-late.C:
+	}
+}
+
 // push sends what does not wait for Flush, as far as that does not mean waiting.
 // True: all of it has left.
 func (c *Client) push() (sent bool) {

@@ -173,3 +173,30 @@ func TestAFlushTellsWhetherAllHasLeft(t *testing.T) {
 		t.Errorf("%d of %d have left", read, asked)
 	}
 }
+
+// TestWhatIsSettledHasLeft: also when somebody else is about to send, whom a flush would
+// leave it to.
+func TestWhatIsSettledHasLeft(t *testing.T) {
+	c, theirs := heldClient(t, -1)
+	c.Draining()
+	c.sending.Lock()
+	if c.Flush() {
+		t.Error("a flush has sent it beside somebody who sends")
+	}
+	settled := make(chan struct{})
+	go func() {
+		c.Settle(patience)
+		close(settled)
+	}()
+	c.sending.Unlock()
+	<-settled
+	recv, last := &receiver{fd: theirs, flags: unix.MSG_DONTWAIT}, byte(0)
+	data, _, _, err := recv.next()
+	decodePacket(data, func(m message) { last = m.verb() })
+	if err != nil || last != verbDraining {
+		t.Errorf("verb %d has left (%v)", last, err)
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	c.Settle(time.Millisecond) // and somebody who sends for ever is not waited for
+}

@@ -138,6 +138,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 		}()
 	})
 	s.end(wire)
+	keeper.Settle(time.Second) // that a shutdown began may not be said yet: the keeper would start another server
 	if errors.Is(err, supervise.ErrLeft) {
 		log.Info("another server takes over; everything runs on")
 		return nil
