@@ -120,9 +120,11 @@ func shopPath(t *testing.T) string {
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
 	var ports []int
+	var err error
 	for range 1000 {
+		var ln net.Listener
 		port := 20000 + rand.IntN(12000)
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		ln, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
 		}
@@ -132,7 +134,7 @@ func freePorts(t *testing.T, n int) []int {
 			return ports
 		}
 	}
-	t.Fatal("no free ports")
+	t.Fatalf("no free ports: %v", err)
 	return nil
 }
 
