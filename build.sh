@@ -35,8 +35,8 @@ readonly plain_flags='-s -w'
 # half a megabyte which makes nothing of ours quicker.
 readonly rare=(compress/... crypto/... encoding/asn1 fmt github.com/... go.yaml.in/... log/...
 	math/big net/... regexp/... text/... time vendor/... zinit/applets/... zinit/proxy/address
-	zinit/proxy/remote zinit/proxy/rules zinit/sock/legacy zinit/sock/zinit
-	zinit/supervise/config/... zinit/supervise/launch)
+	zinit/proxy/remote zinit/proxy/rules zinit/sock/legacy zinit/sock/zinit zinit/supervise
+	zinit/supervise/config/... zinit/supervise/launch zinit/supervise/machine)
 
 help() {
 	cat <<'EOF'

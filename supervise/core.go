@@ -327,9 +327,6 @@ func (c *core) announce(r *record, before machine.State) {
 
 // touch notes that the record's view is out of date, and that those who wait for
 // it must look.
-// It has many callers, none of which would gain by a copy.
-//
-//go:noinline
 func (c *core) touch(r *record) {
 	r.view = nil
 	c.changes++

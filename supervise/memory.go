@@ -82,9 +82,6 @@ type ranMemo struct {
 }
 
 // unsaved notes that the record must be written down at the end of the turn.
-// It has many callers, none of which would gain by a copy.
-//
-//go:noinline
 func (c *core) unsaved(r *record) {
 	if c.Memory != nil && r.queued&inUnsaved == 0 {
 		r.queued |= inUnsaved

@@ -183,14 +183,8 @@ func (c *core) work() {
 // later leaves something to the end of the turn, in order, when what was decided
 // is on its way: the next run of a service need not wait until the log of the last
 // one is drained. Who asks is answered after that.
-// It has many callers, none of which would gain by a copy.
-//
-//go:noinline
 func (c *core) later(chore func()) { c.chores = append(c.chores, chore) }
 
-// It has many callers, none of which would gain by a copy.
-//
-//go:noinline
 func (s *Supervisor) post(f func(*core)) {
 	select {
 	case s.mail <- f:
@@ -199,9 +193,6 @@ func (s *Supervisor) post(f func(*core)) {
 }
 
 // ask has the loop run f and waits for it; false: the loop has ended.
-// It has many callers, none of which would gain by a copy.
-//
-//go:noinline
 func (s *Supervisor) ask(f func(*core)) bool {
 	ran := make(chan struct{})
 	s.post(func(c *core) {

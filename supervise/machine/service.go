@@ -50,9 +50,6 @@ func New(rules *Rules) Service {
 }
 
 // Run is the run that is alive; 0 when there is none.
-// It has many callers, none of which would gain by a copy.
-//
-//go:noinline
 func (s *Service) Run() Run {
 	switch st := s.State.(type) {
 	case Starting:
