@@ -222,7 +222,7 @@ func TestMachineGoesOnWithoutAConsole(t *testing.T) {
 		}
 		return first > 1 // and so on
 	}
-	judge(t, m.boot(t), "ok power off without a console")
+	judge(t, m.boot(t), "ok another server without a console")
 	if first != 1 {
 		t.Errorf("the first kernel went on with another one %d times", first)
 	}
