@@ -485,8 +485,10 @@ func (r *benchRig) xinetActivation() ([]benchRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		for took, err = back.first(); err != nil && time.Since(began) < 10*time.Second; {
-			took, err = back.first()
+		for {
+			if _, err = back.first(); err == nil || time.Since(began) > 10*time.Second {
+				break
+			}
 		}
 		sample.add(benchFloor, benchMs(time.Since(began)))
 		end()
