@@ -18,6 +18,7 @@ func TestFilesOfZinit02Run(t *testing.T) {
 	in.write("once.yaml", "exec: sh -c 'exit 0'\noneshot: true\nlog: none\n")
 	in.write("web.yaml", "exec: sleep 1000\nafter:\n- db\n- once\n- toml\n")
 	in.write("late.yaml", "exec: sleep 1000\nafter: [nobody]\n")
+	in.write("lost.yaml", "exec: "+in.path("lost")+"\n")
 	in.write("bad.yaml", "exec: sleep 1\noneshot: yes\n")
 	in.write("toml.toml", "[service]\nname = \"toml\"\nexec = \"sleep 1000\"\n[dependencies]\nrequires = [\"once\"]\n")
 	in.launch()
@@ -47,6 +48,16 @@ func TestFilesOfZinit02Run(t *testing.T) {
 	})
 	in.must("stop", "db", "--wait")
 	in.waitState("web", "running") // nothing stops with what it waited for
+	// What cannot be executed waits for somebody to mend it.
+	in.waitState("lost", "failed")
+	if out := in.must("status", "lost", "--legacy"); !strings.Contains(out, "state: Failure\ntarget: Up\n") {
+		t.Error(out)
+	}
+	if out := in.must("list"); strings.Contains(out, "restarts in") {
+		t.Errorf("it is tried again:\n%s", out)
+	}
+	script(t, in.path("lost"), "exec sleep 1000")
+	in.must("start", "lost", "--wait")
 }
 
 // TestTheCommandLineOfZinit02Runs as scripts for it have it.

@@ -104,6 +104,17 @@ func (c *core) noteKill(r *record, a machine.Signal) {
 	c.later(func() { c.Logs.Append(r.name, text) })
 }
 
+// isLasting reports a program that is not there or is none, and not a want of something,
+// or of the right moment.
+func isLasting(e reap.SpawnFailed) bool {
+	switch e.Errno {
+	case syscall.ENOENT, syscall.ENOTDIR, syscall.EISDIR, syscall.EACCES, syscall.EPERM, syscall.ELOOP,
+		syscall.ENAMETOOLONG, syscall.ENOEXEC, syscall.EINVAL:
+		return e.Refused == ""
+	}
+	return false
+}
+
 // SpawnError puts a refused fork or exec into words: what, why, and where to
 // look.
 func SpawnError(cmd config.Command, ev reap.SpawnFailed) string {

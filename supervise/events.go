@@ -38,7 +38,7 @@ func (c *core) keeperEvent(ev reap.Event) {
 		} else if r := c.byName[e.Key]; r != nil {
 			c.Logs.Discard(e.Key, e.Run)
 			r.unstarted = unstartedCode(e)
-			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: SpawnError(r.cfg.Command, e)})
+			c.step(r, machine.SpawnFailed{Run: machine.Run(e.Run), Text: SpawnError(r.cfg.Command, e), Lasting: isLasting(e)})
 		}
 	case reap.Exited:
 		if service, ok := probeOf(e.Key); ok {

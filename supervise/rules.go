@@ -53,6 +53,7 @@ func rulesOf(s *config.Service) *machine.Rules {
 		StopScope: machine.Group, KillScope: machine.Cgroup,
 		Remain: s.RemainAfterExit, Attends: s.Accepts(), Watchdog: s.Watchdog, ReloadSignal: s.ReloadSignal,
 		Hooks: hookSet(s), Readiness: readiness(s), Policy: policies[l.Restart],
+		ExecOnce: s.IsLegacy(),
 		Succeeds: statuses(s.SuccessStatus), Prevents: statuses(s.PreventStatus),
 	}
 	if s.Oneshot() {

@@ -18,6 +18,10 @@ const yamlSuffix = ".yaml"
 // isYAML tells whether the file at path is one of zinit 0.2.
 func isYAML(path string) bool { return strings.HasSuffix(path, yamlSuffix) }
 
+// IsLegacy reports a service that is described by a YAML file of zinit 0.2, whose rules
+// hold for it where they differ.
+func (s *Service) IsLegacy() bool { return isYAML(s.Source) }
+
 const (
 	// legacyDelay is how long zinit 0.2 waits before a restart, and between two
 	// runs of a test.

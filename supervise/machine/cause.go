@@ -73,6 +73,7 @@ type Cause struct {
 	After   time.Duration // StartTimeout, WatchdogTimeout: how long it was; HookFailed: likewise, when that was it
 	Name    string        // MissingDependency, Requirement, HookFailed
 	Text    string        // SpawnError, Unsatisfiable, HookFailed, NoMain; HealthFailed: the last probe's error
+	Lasting bool          // SpawnError: it would be the same the next time
 }
 
 // Failure reports a cause that lies in the service itself, and not in somebody's

@@ -44,8 +44,9 @@ type (
 	Spawned struct{ Run Run }
 	// SpawnFailed: there is no process of Run.
 	SpawnFailed struct {
-		Run  Run
-		Text string
+		Run     Run
+		Text    string
+		Lasting bool // it cannot be executed, now and the next time
 	}
 	// Unspawned: the order to spawn Run was lost with the server that gave it,
 	// before anybody heard of it.

@@ -69,6 +69,7 @@ type causeMemo struct {
 	After   time.Duration `json:"after,omitempty"`
 	Name    string        `json:"name,omitempty"`
 	Text    string        `json:"text,omitempty"`
+	Lasting bool          `json:"lasting,omitempty"`
 }
 
 type probingMemo struct {
@@ -253,14 +254,14 @@ func (m *outcomeMemo) in() Outcome {
 }
 
 func causeOut(c Cause) *causeMemo {
-	return &causeMemo{c.Kind, outcomeOut(c.Outcome), c.Count, c.After, c.Name, c.Text}
+	return &causeMemo{c.Kind, outcomeOut(c.Outcome), c.Count, c.After, c.Name, c.Text, c.Lasting}
 }
 
 func (m *causeMemo) in() Cause {
 	if m == nil {
 		return Cause{}
 	}
-	return Cause{m.Kind, m.Outcome.in(), m.Count, m.After, m.Name, m.Text}
+	return Cause{m.Kind, m.Outcome.in(), m.Count, m.After, m.Name, m.Text, m.Lasting}
 }
 
 func (p Probing) out(clock Clock) *probingMemo {

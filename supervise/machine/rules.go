@@ -65,6 +65,7 @@ type Rules struct {
 	Policy      Policy
 	Succeeds    Statuses      // ends that count as success, beside code 0
 	Prevents    Statuses      // ends that are never followed by a restart
+	ExecOnce    bool          // a program that cannot be executed is not tried again, as in zinit 0.2
 	Delay       time.Duration // before the first restart; 0: at once
 	DelayMax    time.Duration
 	MaxRestarts int           // quick ends in a row until it is given up; 0: never
@@ -100,7 +101,7 @@ func (r *Rules) checksOn() bool { return r.Health != nil && !r.Health.Once && !r
 // restarts reports that the policy has another run follow one that ended for this
 // cause.
 func (r *Rules) restarts(why Cause) bool {
-	if why.Kind == Ended && r.Prevents.Has(why.Outcome) {
+	if why.Kind == Ended && r.Prevents.Has(why.Outcome) || why.Lasting && r.ExecOnce {
 		return false
 	}
 	switch r.Policy {

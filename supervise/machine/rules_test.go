@@ -333,7 +333,17 @@ func TestSpawnErrors(t *testing.T) {
 			t.Errorf("delay %s: %s", tc.delay, describe(l.Service))
 		}
 	}
-	l := begin(plain(func(r *Rules) { r.Delay, r.MaxRestarts = 0, 2 }))
+	// With the rules of zinit 0.2 only what may go by is tried again.
+	l := begin(plain(func(r *Rules) { r.Delay, r.ExecOnce = 200*ms, true }))
+	l.give(Wanted{}, DepsMet{}, SpawnFailed{Run: 1, Text: "no such file", Lasting: true})
+	if want := "failed (spawn error: no such file) [wanted, may start]"; describe(l.Service) != want {
+		t.Errorf("of zinit 0.2: %s, want %s", describe(l.Service), want)
+	}
+	l.give(Wanted{}, SpawnFailed{Run: 2, Text: "try again"})
+	if want := "failed (spawn error: try again), restart at 200ms [wanted, may start]"; describe(l.Service) != want {
+		t.Errorf("of zinit 0.2, what may go by: %s, want %s", describe(l.Service), want)
+	}
+	l = begin(plain(func(r *Rules) { r.Delay, r.MaxRestarts = 0, 2 }))
 	l.give(Wanted{}, DepsMet{})
 	for n := Run(1); n <= 3; n++ {
 		l.give(SpawnFailed{Run: n, Text: "no such file"})

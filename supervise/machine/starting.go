@@ -107,8 +107,8 @@ func (l *life) unspawned() {
 	l.State = Blocked{}
 }
 
-func (l *life) spawnFailed(text string) {
-	why := Cause{Kind: SpawnError, Text: text}
+func (l *life) spawnFailed(e SpawnFailed) {
+	why := Cause{Kind: SpawnError, Text: e.Text, Lasting: e.Lasting}
 	st, stopping := l.State.(Stopping)
 	switch {
 	case !stopping:

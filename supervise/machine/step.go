@@ -35,7 +35,7 @@ func Step(s Service, ev Event, now time.Time) (Service, []Action) {
 	case Spawned:
 		l.spawned()
 	case SpawnFailed:
-		l.spawnFailed(e.Text)
+		l.spawnFailed(e)
 	case Unspawned:
 		l.unspawned()
 	case Probed:
