@@ -2,6 +2,8 @@ package server
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,11 +39,16 @@ func TestRepliesToTheOriginalClient(t *testing.T) {
 			lines, err := h.s.logs.Tail("web", 10)
 			return fmt.Sprint(len(lines), err), len(lines) == 2
 		})
+		// Where the recorded proxy listens somebody may be listening on this machine.
+		port, path := freeAddress(t), filepath.Join(t.TempDir(), "x.sock")
+		own := strings.NewReplacer("127.0.0.1:5432", port, "/run/x.sock", path)
+		recorded := strings.NewReplacer(port, "127.0.0.1:5432", path, "/run/x.sock")
 		got = append(got, `"`+strings.TrimSuffix(filepath.Base(file), ".json")+`"`)
 		for request := range strings.Lines(string(text)) {
 			// It connects anew for each.
 			request = strings.TrimSuffix(request, "\n")
-			got = append(got, request, drawn.ReplaceAllString(settled(h.dial().ask(request)), `"output":"a drawing"`))
+			reply := recorded.Replace(h.dial().ask(own.Replace(request)))
+			got = append(got, request, drawn.ReplaceAllString(settled(reply), `"output":"a drawing"`))
 		}
 	}
 	golden := filepath.Join(wire, "server_original.json")
@@ -60,6 +67,20 @@ func TestRepliesToTheOriginalClient(t *testing.T) {
 			t.Fatalf("%s:%d: after %s\n got %s\nwant %s", golden, i+1, at(got, i-1), is, was)
 		}
 	}
+}
+
+// freeAddress is one of TCP that nobody listens on, below the ports that connections get.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		if ln, err := net.Listen("tcp", address); err == nil {
+			ln.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 // drawn is a drawing of processes, which are toys here.
