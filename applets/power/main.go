@@ -1,6 +1,7 @@
 package power
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -90,17 +91,23 @@ func telinit(e *env.Env, m machine) int {
 		fmt.Fprintf(e.Stderr, telinitUsage, e.Name())
 		return env.ExitUsage
 	}
+	var err error
 	switch e.Args[1] {
 	case "0":
 		return tell(e, m.end(wayPoweroff))
 	case "6":
 		return tell(e, m.end(wayReboot))
 	case "q", "Q":
-		return tell(e, m.ask(sock.MethodReload, nil, nil))
+		err = m.ask(sock.MethodReload, nil, nil)
 	case "1", "s", "S":
-		return tell(e, m.repair())
+		err = m.repair()
+	default:
+		err = m.repaired()
 	}
-	return tell(e, m.repaired())
+	if errors.Is(err, errNoServer) {
+		err = fmt.Errorf("%w: be root, or name its socket in ZINIT_SOCKET", err)
+	}
+	return tell(e, err)
 }
 
 func say(e *env.Env, text string) int {

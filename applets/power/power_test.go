@@ -114,6 +114,13 @@ func TestRunlevels(t *testing.T) {
 	if code := telinit(e, f.machine()); code != env.ExitFailed || !strings.Contains(stderr.String(), "all is stopped, and there is no shell") {
 		t.Errorf("no shell: code %d, %s", code, stderr)
 	}
+	for _, args := range []string{"telinit q", "telinit 1", "telinit 5"} {
+		f := fake{answer: errNoServer}
+		e, stderr := surroundings(args)
+		if code := telinit(e, f.machine()); code != env.ExitFailed || stderr.String() != "telinit: no zinit server answers: be root, or name its socket in ZINIT_SOCKET\n" {
+			t.Errorf("%s: code %d, %s", args, code, stderr)
+		}
+	}
 	for _, args := range []string{"telinit", "telinit 7", "telinit 0 0"} {
 		f := fake{}
 		e, _ := surroundings(args)

@@ -136,7 +136,7 @@ func (c *Cache) Lost() {
 
 // layout is to be another one whenever what a cache holds is to be read otherwise,
 // also by programs of one maker.
-const layout = " 5"
+const layout = " 6"
 
 // Encode writes the cache down for another process of the program that maker
 // names; nil when nothing has changed since the last Encode or Decode.

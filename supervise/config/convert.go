@@ -72,8 +72,11 @@ func WriteNew(dir, name string, text []byte) (path string, err error) {
 		return path, fmt.Errorf("the name %w", err)
 	}
 	err = createNew(path, text)
-	if errors.Is(err, fs.ErrExist) {
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		err = errors.New("it is there already: remove it, or write elsewhere with --to")
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("there is no directory %s: make it first", dir)
 	}
 	return path, err
 }

@@ -213,6 +213,9 @@ func TestConvertedFilesTakeNobodysPlace(t *testing.T) {
 	if _, err := WriteNew(dir, "../web", nil); err == nil {
 		t.Error("a path is no name")
 	}
+	if _, err := WriteNew(filepath.Join(dir, "none"), "web", nil); err == nil || err.Error() != "there is no directory "+filepath.Join(dir, "none")+": make it first" {
+		t.Error(err)
+	}
 	if err := os.Remove(filepath.Join(dir, "web.toml")); err != nil {
 		t.Fatal(err)
 	}

@@ -14,26 +14,29 @@ type Defaults struct {
 	RestartDelay, StopTimeout, StartTimeout time.Duration
 }
 
-// apply sets what nobody has said. A delay is not above a maximum that somebody has.
-func (d Defaults) apply(l *Lifecycle, said func(key string) bool) {
+// apply sets what nobody has said, and returns those of the defaults that it took for
+// that. A delay is not above a maximum that somebody has.
+func (d Defaults) apply(l *Lifecycle, said func(key string) bool) (taken Defaults) {
 	if d.StopTimeout > 0 && !said("stop_timeout_ms") {
-		l.StopTimeout = d.StopTimeout
+		l.StopTimeout, taken.StopTimeout = d.StopTimeout, d.StopTimeout
 	}
 	if d.StartTimeout > 0 && !said("start_timeout_ms") {
-		l.StartTimeout = d.StartTimeout
+		l.StartTimeout, taken.StartTimeout = d.StartTimeout, d.StartTimeout
 	}
 	if d.RestartDelay == 0 || said("restart_delay_ms") {
-		return
+		return taken
 	}
-	l.RestartDelay = d.RestartDelay
+	l.RestartDelay, taken.RestartDelay = d.RestartDelay, d.RestartDelay
 	if said("restart_delay_max_ms") {
 		l.RestartDelay = min(l.RestartDelay, l.RestartDelayMax)
 	} else {
 		l.RestartDelayMax = max(l.RestartDelay, l.RestartDelayMax)
 	}
+	return taken
 }
 
-// with is a text and the defaults that hold for it: both say whether anything changes.
+// with is a text and the defaults that were taken for it: both say whether anything
+// changes.
 func (d Defaults) with(text []byte) []byte {
 	if d == (Defaults{}) {
 		return text
@@ -82,8 +85,11 @@ func loadDefaults(path string) (Defaults, []Problem) {
 	if path == "" {
 		return Defaults{}, nil
 	}
-	s, problems := readStart(path)
-	return s.Defaults, ofDefaults(problems, true)
+	s, problems, usable := readStart(path)
+	if usable {
+		problems = ofDefaults(problems, true)
+	}
+	return s.Defaults, problems
 }
 
 // ofDefaults is the problems with the table [defaults], or the others.

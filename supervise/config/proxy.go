@@ -135,8 +135,12 @@ func (f *file) proxy(t *tomlTable) *Proxy {
 		k.set(p, value{f, &key{name: k.name, words: k.words}, "xinet." + k.name, e})
 	}
 	for _, k := range proxyKeys {
-		if k.required && !given[k.name] {
+		switch {
+		case !k.required || given[k.name]:
+		case f.wire:
 			f.report(Error, t.line, "xinet."+k.name, "missing field `%s`", k.name)
+		default:
+			f.report(Error, t.line, "xinet."+k.name, "missing field `%s`: write %s = …", k.name, k.name)
 		}
 	}
 	if p.Single {

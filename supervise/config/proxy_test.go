@@ -27,7 +27,7 @@ func TestFilesOfProxies(t *testing.T) {
 		{"one at a time", leastProxy + "single_connection = true\n", "", func(p *Proxy) bool { return p.MaxConnections == 1 && p.Refuse }},
 		{"one at a time, others wait", leastProxy + "single_connection = true\non_busy = \"queue\"\nidle_timeout = 0\n", "", func(p *Proxy) bool { return p.MaxConnections == 1 && !p.Refuse }},
 		{"an unknown key", leastProxy + "idle_timout = 5\n", "6: xinet.idle_timout: warning: idle_timout is not a key of [xinet]: did you mean idle_timeout?", nil},
-		{"without a service", strings.Replace(leastProxy, "service", "#", 1), "xinet.service: missing field `service`", nil},
+		{"without a service", strings.Replace(leastProxy, "service", "#", 1), "xinet.service: missing field `service`: write service = …", nil},
 		{"a bad address", strings.Replace(leastProxy, "tcp:127.0.0.1:1", "5432", 1), `3: xinet.listen: "5432": it has no port`, nil},
 		{"a bad name", strings.Replace(leastProxy, `"p"`, `"../p"`, 1), "2: xinet.name '../p' contains invalid characters", nil},
 		{"to itself", strings.Replace(leastProxy, `"/b"`, `"tcp:127.0.0.1:1"`, 1), "the proxy would connect to itself", nil},

@@ -12,7 +12,7 @@ type Service struct {
 	Name        string
 	Target      bool     // a [target]: a name for its dependencies, without a process
 	Source      string   // the file it came from; empty when it has none
-	Digest      [32]byte // of the text of Source and the defaults for it, to see whether they changed
+	Digest      [32]byte // of the text of Source and the defaults it takes, to see whether they changed
 	Description string   // for people
 
 	Type            Type

@@ -75,7 +75,7 @@ func length(at func(*Start) *time.Duration) func(*Start, string) string {
 	return func(s *Start, text string) string {
 		d, ok := parseDuration(text)
 		if !ok || d < time.Millisecond || d > maxMillis*time.Millisecond {
-			return `must be a duration such as "5s" or "1m30s", of at most 24 days`
+			return `must be a duration such as "5s" or "1m30s", from 1 ms to 24 days`
 		}
 		*at(s) = d
 		return ""
@@ -85,49 +85,53 @@ func length(at func(*Start) *time.Duration) func(*Start, string) string {
 // LoadStart reads the global file of sideros-start. One that does not exist says
 // nothing, and is no problem. What is wrong is left out and reported: a machine that
 // starts has to make the best of it. What is wrong with its [defaults] is told by
-// LoadDirs, whose business they are.
+// LoadDirs, whose business they are; that nothing of it can be used is told by both.
 func LoadStart(path string) (Start, []Problem) {
-	s, problems := readStart(path)
-	return s, ofDefaults(problems, false)
+	s, problems, usable := readStart(path)
+	if usable {
+		problems = ofDefaults(problems, false)
+	}
+	return s, problems
 }
 
-func readStart(path string) (Start, []Problem) {
-	var s Start
+// readStart reads the file at path. One that is not usable as a whole says nothing.
+func readStart(path string) (s Start, problems []Problem, usable bool) {
 	f := &file{path: path, lines: map[string]int{}}
 	text, st, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
+		return s, nil, true
 	}
 	if err != nil {
-		return s, []Problem{{File: path, Severity: Error, Message: err.Error()}}
+		return s, []Problem{{File: path, Severity: Error, Message: err.Error()}}, false
 	}
 	if why := distrust(path, st); why != "" {
 		f.report(distrusted(), 0, "", "%s", why)
 		if f.failed {
-			return s, f.problems()
+			return s, f.problems(), false
 		}
 	}
-	f.startText(&s, text)
-	return s, f.problems()
+	usable = f.startText(&s, text)
+	return s, f.problems(), usable
 }
 
-func (f *file) startText(s *Start, text []byte) {
+func (f *file) startText(s *Start, text []byte) (usable bool) {
 	g, bad := newGuard(text)
 	if g == nil {
 		f.add(bad...)
-		return
+		return false
 	}
 	g.run()
 	f.add(g.findings...)
 	if g.fatal {
-		return
+		return false
 	}
 	root, wrong := g.decode()
 	if wrong != nil {
 		f.add(*wrong)
-		return
+		return false
 	}
 	f.start(s, root)
+	return true
 }
 
 // start reads what was decoded.

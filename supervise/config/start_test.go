@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,7 +186,7 @@ func TestDefaultsHoldForWhatFilesDoNotSay(t *testing.T) {
 			wrong += p.String() + p.Service
 		}
 	}
-	if want := d.Start + `:3: defaults.stop_timeout: must be a duration such as "5s" or "1m30s", of at most 24 days, not "soon"`; wrong != want {
+	if want := d.Start + `:3: defaults.stop_timeout: must be a duration such as "5s" or "1m30s", from 1 ms to 24 days, not "soon"`; wrong != want {
 		t.Errorf("%s\nwant %s", wrong, want)
 	}
 	if _, problems := LoadStart(d.Start); len(problems) > 0 {
@@ -230,6 +231,54 @@ func TestDefaultsDoNotChangeWhatSomebodySays(t *testing.T) {
 			if back, problems := where.LoadFile(path); back == nil || !back.Same(s) {
 				t.Errorf("%s with %+v: %v\n%s", name, where, problems, text)
 			}
+		}
+	}
+}
+
+// A file that cannot be used at all takes the defaults away, and somebody has to say so
+// at a reload, too; its other tables are lost as well.
+func TestAStartFileThatCannotBeUsedIsTold(t *testing.T) {
+	for name, text := range map[string]string{
+		"a header that is not closed": "[defaults]\nstop_timeout = \"3s\"\n[init\n",
+		"a table twice":               "[defaults]\nstop_timeout = \"3s\"\n[init]\n[init]\n",
+		"a text that is not closed":   "[init]\nhostname = \"a\"\n[defaults]\nstop_timeout = \"\"\"\n",
+		"no text":                     "[defaults]\nstop_timeout = \"3s\"\x00\n",
+	} {
+		d := dirsWithStart(t, text)
+		set, err := LoadDirs(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := slices.ContainsFunc(set.Problems, func(p Problem) bool { return p.File == d.Start && p.Severity == Error })
+		if !told {
+			t.Errorf("%s: a reload says %v", name, set.Problems)
+		}
+		if s, problems := LoadStart(d.Start); s != (Start{}) || len(problems) == 0 {
+			t.Errorf("%s: the start says %v of %+v", name, problems, s)
+		}
+	}
+}
+
+// Only what takes the defaults is another one when they are.
+func TestOtherDefaultsChangeWhatTakesThem(t *testing.T) {
+	d := dirsWithStart(t, "[defaults]\nstop_timeout = \"3s\"\n")
+	digests := func() map[string][32]byte {
+		set, err := LoadDirs(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string][32]byte{}
+		for _, s := range set.Services {
+			got[s.Name] = s.Digest
+		}
+		return got
+	}
+	before := digests()
+	writeFile(t, d.Start, "[defaults]\nstop_timeout = \"4s\"\n")
+	after := digests()
+	for name, digest := range before {
+		if changed := digest != after[name]; changed != (name == "plain") {
+			t.Errorf("%s is changed: %v", name, changed)
 		}
 	}
 }

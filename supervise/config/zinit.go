@@ -30,6 +30,7 @@ func Parse(path string, text []byte) (*Service, []Problem) {
 type file struct {
 	path       string
 	given      Defaults // for what it does not say
+	taken      Defaults // those of them that count for it
 	text       []byte
 	guard      *guard // nil: it is no TOML, or nothing can be done with it
 	findings   []finding
@@ -75,7 +76,7 @@ func (f *file) parse() loaded {
 	if f.failed || s == nil {
 		s = nil
 	} else {
-		s.Source, s.Digest = f.path, sha256.Sum256(f.given.with(f.text))
+		s.Source, s.Digest = f.path, sha256.Sum256(f.taken.with(f.text))
 	}
 	if f.found != nil && f.failed {
 		f.found = &Proxy{} // a file of a proxy, but not a good one
@@ -211,7 +212,7 @@ func (f *file) service(root *tomlTable) *Service {
 		}
 	}
 	if !s.Target {
-		f.given.apply(&s.Lifecycle, func(key string) bool { return f.lines["lifecycle."+key] > 0 })
+		f.taken = f.given.apply(&s.Lifecycle, func(key string) bool { return f.lines["lifecycle."+key] > 0 })
 	}
 	f.check(s, tables)
 	return s
