@@ -19,9 +19,9 @@ import (
 type calm struct {
 	forks *sync.RWMutex
 	armed atomic.Bool
-	// garbage is what was left behind since the last collection, counted in packets and
-	// spawns: each leaves some kilobytes. To ask the runtime how much it is makes it
-	// write down more than a collection does.
+	// garbage is what was left behind since the last collection, counted in packets,
+	// spawns and looks at our mappings: each leaves some kilobytes. To ask the runtime
+	// how much it is makes it write down more than a collection does.
 	garbage atomic.Int32
 }
 
@@ -53,6 +53,7 @@ func (c *calm) check() {
 	defer c.forks.Unlock()
 	if c.garbage.Load() < worthwhile {
 		giveBackFiles(ownCleanMappings())
+		c.leave(1) // to list them is as much as a packet; what happens may be no more than one orphan each time
 		return
 	}
 	c.garbage.Store(0)

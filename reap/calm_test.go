@@ -31,10 +31,9 @@ func TestGarbageIsCollectedWhenThereIsMuch(t *testing.T) {
 	}
 	c.leave(worthwhile - 1)
 	c.check()
-	if n := c.garbage.Load(); n != worthwhile-1 {
-		t.Errorf("too little was collected at rest: %d are left", n)
+	if n := c.garbage.Load(); n != worthwhile {
+		t.Errorf("at rest %d are left: too little was collected, or a look at the mappings counts for nothing", n)
 	}
-	c.leave(1)
 	c.check()
 	if n := c.garbage.Load(); n != 0 {
 		t.Errorf("at rest %d are left", n)
