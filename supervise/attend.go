@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"sort"
 	"strconv"
@@ -23,7 +24,7 @@ const connRuns = 1 << 61
 
 // A Caller is a connection to a service that is given each of them.
 type Caller struct {
-	File *os.File // stays the caller's own
+	File *os.File // closed by who is given it
 	Env  []string
 	Peer string // who it is, for people; may be empty
 }
@@ -53,45 +54,46 @@ type conn struct {
 	Since int64  `json:"since_ms"`
 }
 
-// Room is how many more connections a service can be given; attends: it is up, and is
-// one that is given them.
-func (s *Supervisor) Room(name string) (n int, attends bool) {
-	s.ask(func(c *core) {
-		if r := c.byName[name]; r != nil && r.attends() {
-			n, attends = r.ran.MaxConnections()-len(r.conns.list), true
-		}
-	})
-	return n, attends
+// Attend starts a process of a service for the connection that accept returns, which has
+// it as its standard input and output and as its descriptor 3. It accepts only while the
+// service is up and has room, in a turn of the loop: nobody is accepted who cannot be
+// given to it. So accept must not block; its errors are returned as they are. Others are
+// ErrNotGiven and ErrFull, and a *Refusal when the service is not up.
+func (s *Supervisor) Attend(name string, accept func() (Caller, error)) error {
+	return s.try(func(c *core) error { return c.attend(name, accept) })
 }
 
-// Attend starts a process of a service for a connection, which has it as its standard
-// input and output and as its descriptor 3. A *Refusal says why it has not: the service
-// is not up, or has as many as it may have.
-func (s *Supervisor) Attend(name string, caller Caller) error {
-	return s.try(func(c *core) error { return c.attend(name, caller) })
-}
+var (
+	// ErrNotGiven says that a service accepts for itself.
+	ErrNotGiven = errors.New("it is not given connections")
+	// ErrFull says that a service has as many connections as it may have.
+	ErrFull = errors.New("it has as many connections as it may have")
+)
 
-// attends reports a service that is up to be given connections.
-func (r *record) attends() bool {
-	_, running := r.m.State.(machine.Running)
-	return running && r.m.Rules.Attends && r.ran != nil
-}
-
-func (c *core) attend(name string, caller Caller) error {
+func (c *core) attend(name string, accept func() (Caller, error)) error {
 	r, err := c.find(name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !r.attends() || c.alone:
+	}
+	_, running := r.m.State.(machine.Running)
+	switch {
+	case !r.m.Rules.Attends:
+		return ErrNotGiven
+	case !running || r.ran == nil || c.alone:
 		return refuse(NotRunning, name, "%s: it is %s, and takes no connections: start it", name, r.m.State)
 	case len(r.conns.list) >= r.ran.MaxConnections():
-		return refuse(NotRunning, name, "%s: it has %d connections: raise max_connections, or wait for one to end", name, len(r.conns.list))
+		return ErrFull
 	}
+	caller, err := accept()
+	if err != nil {
+		return err
+	}
+	defer caller.File.Close()
 	one := &conn{Slot: r.conns.slot(), Run: r.conns.last + 1, Peer: caller.Peer, Since: time.Now().UnixMilli()}
 	o := r.order(one.key(r), one.Run, r.ran.Command)
 	o.Service = r.ran
 	if o.Stdout, o.Stderr, err = c.guestPipes(r, connRuns+one.Run); err != nil {
-		return refuse(Unusable, name, "%s: %v", name, err)
+		return refuse(Unusable, name, "%s: cannot start a process for a connection: %v", name, err)
 	}
 	o.Files, o.Env, o.Inetd = []*os.File{caller.File}, caller.Env, r.ran.Stdin == ""
 	c.Keeper.Spawn(o)

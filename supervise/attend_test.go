@@ -14,8 +14,19 @@ import (
 // calls has somebody connect to a service.
 func (h *house) calls(name, peer string) {
 	h.t.Helper()
-	h.ok(h.s.Attend(name, Caller{Peer: peer, Env: []string{"LISTEN_FDS=1"}}))
+	h.ok(h.s.Attend(name, from(peer)))
 	h.pass(5 * ms)
+}
+
+// from is somebody who waits to be accepted.
+func from(peer string) func() (Caller, error) {
+	return func() (Caller, error) { return Caller{Peer: peer, Env: []string{"LISTEN_FDS=1"}}, nil }
+}
+
+// nobody must not be asked for who waits.
+func (h *house) nobody() (Caller, error) {
+	h.t.Error("somebody is accepted who cannot be attended to")
+	return Caller{}, errors.New("nobody is there")
 }
 
 // connected checks who is connected to a service, and how many there were so far.
@@ -37,8 +48,22 @@ func (h *house) connected(name string, total uint64, want ...string) {
 // room checks how many more may come.
 func (h *house) room(name string, want int) {
 	h.t.Helper()
-	if n, attends := h.s.Room(name); n != want || !attends {
-		h.t.Errorf("there is room for %d, %v; want %d", n, attends, want)
+	h.s.ask(func(c *core) {
+		r := c.byName[name]
+		if n := r.ran.MaxConnections() - len(r.conns.list); n != want || !r.m.Rules.Attends {
+			h.t.Errorf("there is room for %d, %v; want %d", n, r.m.Rules.Attends, want)
+		}
+	})
+	h.attends(name, want > 0)
+}
+
+// attends checks whether who comes is accepted.
+func (h *house) attends(name string, want bool) {
+	h.t.Helper()
+	away, asked := errors.New("who came is away again"), false
+	err := h.s.Attend(name, func() (Caller, error) { asked = true; return Caller{}, away })
+	if asked != want || want != errors.Is(err, away) {
+		h.t.Errorf("who comes is accepted: %v, %v; want %v", asked, err, want)
 	}
 }
 
@@ -54,7 +79,9 @@ func TestAProcessForEachConnection(t *testing.T) {
 		h.did("spawn echo/conn0, spawn echo/conn1")
 		h.connected("echo", 2, "a", "b")
 		h.room("echo", 0)
-		h.refused(h.s.Attend("echo", Caller{}), NotRunning, "echo: it has 2 connections: raise max_connections, or wait for one to end")
+		if err := h.s.Attend("echo", h.nobody); !errors.Is(err, ErrFull) {
+			t.Errorf("there is room for another one: %v", err)
+		}
 		h.k.ends(t, "echo/conn0", reap.ExitCode(0))
 		h.pass(5 * ms)
 		h.is("echo running, plain running")
@@ -64,10 +91,9 @@ func TestAProcessForEachConnection(t *testing.T) {
 		if spec := h.k.specs["echo/conn0"]; spec.Run <= h.k.specs["echo/conn1"].Run || !spec.Guest || !slices.Equal(spec.Prep.PidVars, []string{"LISTEN_PID"}) {
 			t.Errorf("its process is %+v", spec)
 		}
-		if n, attends := h.s.Room("plain"); attends {
-			t.Errorf("a service that accepts for itself has room for %d", n)
+		if err := h.s.Attend("plain", h.nobody); !errors.Is(err, ErrNotGiven) {
+			t.Errorf("a service that accepts for itself is given a connection: %v", err)
 		}
-		h.refused(h.s.Attend("plain", Caller{}), NotRunning, "plain: it is running, and takes no connections: start it")
 	})
 }
 
@@ -87,7 +113,7 @@ func TestAStopEndsTheConnections(t *testing.T) {
 		h.pass(2 * time.Second)
 		h.did("KILL echo/conn1, TERM db")
 		h.connected("echo", 2)
-		h.refused(h.s.Attend("echo", Caller{}), NotRunning, "echo: it is blocked, and takes no connections: start it")
+		h.refused(h.s.Attend("echo", h.nobody), NotRunning, "echo: it is blocked, and takes no connections: start it")
 		h.ok(h.s.Start("echo", false))
 		h.pass(10 * ms)
 		h.is("db running, echo running")
@@ -154,7 +180,7 @@ func TestConnectionsOfWhichNothingWasWrittenDown(t *testing.T) {
 // TestAConnectionWithoutAProcess is over, and its service goes on.
 func TestAConnectionWithoutAProcess(t *testing.T) {
 	inHouse(t, []string{"echo accept=9 exec=/missing"}, func(h *house) {
-		h.ok(h.s.Attend("echo", Caller{Peer: "a"}))
+		h.ok(h.s.Attend("echo", from("a")))
 		h.pass(5 * ms)
 		h.is("echo running")
 		h.connected("echo", 1)
@@ -163,7 +189,7 @@ func TestAConnectionWithoutAProcess(t *testing.T) {
 
 func TestTheKeeperGoesWhileSomebodyIsConnected(t *testing.T) {
 	inHouse(t, []string{"echo accept=9"}, func(h *house) {
-		h.ok(h.s.Attend("echo", Caller{Peer: "a"}))
+		h.ok(h.s.Attend("echo", from("a")))
 		h.k.events <- []reap.Event{reap.KeeperLost{}}
 		if err := <-h.ended; !errors.Is(err, ErrKeeperLost) {
 			t.Errorf("the loop ended with: %v", err)
@@ -186,14 +212,33 @@ func TestAnotherWayToAcceptAppliesAtTheNextStart(t *testing.T) {
 		h.ok(h.s.Restart("echo"))
 		h.pass(time.Second)
 		h.did("TERM echo/conn0, spawn echo")
-		ch, err = h.reload("echo accept=3")
+		_, err = h.reload("echo accept=3")
 		h.ok(err)
-		if n, attends := h.s.Room("echo"); attends {
-			t.Errorf("a process that accepts for itself has room for %d: %+v", n, ch)
-		}
+		h.attends("echo", false)
 		h.ok(h.s.Restart("echo"))
 		h.pass(time.Second)
 		h.did("TERM echo")
 		h.room("echo", 3)
+	})
+}
+
+// TestAServiceThatComesBackAttendsAgain: its keys are those of one that was removed, and
+// the keeper remembers their runs.
+func TestAServiceThatComesBackAttendsAgain(t *testing.T) {
+	inHouse(t, []string{"echo accept=9", "other"}, func(h *house) {
+		for range 3 {
+			h.calls("echo", "a")
+		}
+		_, err := h.reload("other")
+		h.ok(err)
+		h.pass(time.Second)
+		h.is("other running")
+		_, err = h.reload("other", "echo accept=9")
+		h.ok(err)
+		h.pass(10 * ms)
+		h.k.take()
+		h.calls("echo", "b")
+		h.did("spawn echo/conn0")
+		h.connected("echo", 1, "b")
 	})
 }

@@ -116,7 +116,7 @@ func unreadDirs(set *config.Set) map[string]bool {
 func (c *core) add(s *config.Service, problem string) *record {
 	r := &record{name: s.Name, cfg: s, problem: problem, heapPos: -1, since: c.now}
 	r.m = machine.New(c.book.of(s))
-	r.m.Last, r.probe.last, r.hook.last = machine.Run(c.floor), c.floor, c.floor
+	r.m.Last, r.probe.last, r.hook.last, r.conns.last = machine.Run(c.floor), c.floor, c.floor, c.floor
 	c.byName[s.Name] = r
 	c.order = append(c.order, r)
 	c.arm(r)

@@ -274,7 +274,7 @@ func (c *core) sweep() {
 		delete(c.byName, r.name)
 		c.tell(EventRemoved, r)
 		c.touch(r)
-		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last, r.hook.last)
+		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last, r.hook.last, r.conns.last)
 		c.Keeper.Ack(r.name, uint64(r.m.Last))
 		if hasVoice(r.cfg) && c.Ears != nil {
 			c.later(func() { c.Ears.Close(r.name) })

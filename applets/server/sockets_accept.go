@@ -34,35 +34,39 @@ const (
 // take gives a service that is up those who wait, if it is one that is given connections,
 // as many as there is room for; the others wait.
 func (x *sockets) take(service string, o *outfit) (more after, err error) {
-	room, attends := x.demand.up.Room(service)
-	if !attends {
-		x.count(o)
-		return afterIt, nil
-	}
 	x.mu.Lock()
 	held, names := slices.Clone(o.held), o.names
 	x.mu.Unlock()
 	for _, h := range held {
-		for ; ; room-- {
-			switch {
-			case room <= 0:
-				return afterIt, nil
-			case x.hasty(o):
+		for err == nil {
+			if x.hasty(o) {
 				return afterPause, nil
 			}
-			conn, from, err := accept(h)
-			if errors.Is(err, syscall.EAGAIN) || errors.Is(err, os.ErrClosed) {
-				break
+			err = x.demand.up.Attend(service, func() (c supervise.Caller, err error) {
+				conn, from, err := accept(h)
+				if err != nil {
+					return c, err
+				}
+				return introduced(conn, from, names[h.Address.Place()]), nil
+			})
+			if err == nil {
+				x.count(o)
 			}
-			if err != nil {
-				return afterIt, fmt.Errorf("cannot accept: %w", err)
-			}
+		}
+		var refused *supervise.Refusal
+		switch {
+		case errors.Is(err, syscall.EAGAIN) || errors.Is(err, os.ErrClosed):
+			err = nil // nobody is there any more
+		case errors.Is(err, supervise.ErrNotGiven):
 			x.count(o)
-			err = x.demand.up.Attend(service, introduced(conn, from, names[h.Address.Place()]))
-			conn.Close()
-			if err != nil {
-				return atOnce, nil // it goes down, or others were faster: the next look will tell
-			}
+			return afterIt, nil
+		case errors.Is(err, supervise.ErrFull):
+			return afterIt, nil
+		case errors.As(err, &refused) && refused.Code == supervise.NotRunning:
+			x.count(o)
+			return atOnce, nil // it went down in this moment: who waits has it come up again
+		default:
+			return afterIt, err
 		}
 	}
 	return atOnce, nil
@@ -101,11 +105,12 @@ func (x *sockets) hungUpLocked(service string, ev reap.Event) {
 	}
 }
 
-// accept takes the next one who waits; EAGAIN: there is nobody.
+// accept takes the next one who waits; EAGAIN: there is nobody, os.ErrClosed: the socket
+// is no more.
 func accept(h *heldFor) (conn *os.File, from syscall.Sockaddr, err error) {
 	raw, err := h.File.SyscallConn()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, os.ErrClosed
 	}
 	ctlErr := raw.Control(func(fd uintptr) {
 		// A run that was given the socket itself may have left it to block.
@@ -124,7 +129,13 @@ func accept(h *heldFor) (conn *os.File, from syscall.Sockaddr, err error) {
 			return
 		}
 	})
-	return conn, from, cmp.Or(ctlErr, err)
+	if ctlErr != nil { // the only reason
+		return nil, nil, os.ErrClosed
+	}
+	if err != nil && err != syscall.EAGAIN {
+		err = fmt.Errorf("cannot accept on %s: %w", h.Address, err)
+	}
+	return conn, from, err
 }
 
 // introduced says who has come, in the variables of systemd.

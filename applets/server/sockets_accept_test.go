@@ -22,21 +22,28 @@ import (
 type host struct {
 	mu   sync.Mutex
 	room int           // guarded by mu
-	fail error         // guarded by mu; nobody is taken
+	down int           // guarded by mu; how often it is not up any more when somebody is there
+	fail error         // guarded by mu; who is accepted has no process
 	came chan []string // the variables of each
 }
 
 func (h *host) Activate(context.Context, string) error { return nil }
 
-func (h *host) Room(string) (n int, attends bool) {
+func (h *host) Attend(_ string, accept func() (supervise.Caller, error)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.room, true
-}
-
-func (h *host) Attend(_ string, c supervise.Caller) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	if h.room <= 0 {
+		return supervise.ErrFull
+	}
+	if h.down > 0 {
+		h.down--
+		return &supervise.Refusal{Code: supervise.NotRunning, Text: "it goes down"}
+	}
+	c, err := accept()
+	if err != nil {
+		return err
+	}
+	defer c.File.Close()
 	if h.fail != nil {
 		return h.fail
 	}
@@ -62,6 +69,22 @@ func (h *host) next(t *testing.T) []string {
 
 func accepts(name string, list ...address.Address) *config.Service {
 	return &config.Service{Name: name, Sockets: []config.Socket{{Listen: list, Accept: true}}}
+}
+
+// calls connects to a socket, and is told all that is said until it is let go.
+func (y *yard) calls(file string) string {
+	y.t.Helper()
+	c, err := net.Dial("unix", y.at(file))
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	said, err := io.ReadAll(c)
+	if err != nil {
+		y.t.Error(err)
+	}
+	return string(said)
 }
 
 // TestConnectionsAreGivenOneByOne while there is room, with who they are; the others wait.
@@ -149,36 +172,54 @@ func TestTooManyConnectionsInAShortTimeWait(t *testing.T) {
 
 // TestWhoCannotBeGivenAProcess is let go, and those who come next wait for a while.
 func TestWhoCannotBeGivenAProcess(t *testing.T) {
+	for name, spawned := range map[string]bool{"nothing is spawned": false, "the spawn fails": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			x := y.sockets()
+			defer x.stop()
+			x.sync([]*config.Service{accepts("echo", address.Address{Network: address.Unix, Path: y.at("a")})}, nobodyLives)
+			h := &host{room: 9, came: make(chan []string, 9)}
+			if !spawned {
+				h.fail = errors.New("there is no room for its pipes")
+			}
+			x.watch(h)
+			began := time.Now()
+			if said := y.calls("a"); (said == "hello") != spawned {
+				t.Errorf("it was told %q", said)
+			}
+			h.mu.Lock()
+			h.fail = nil
+			h.mu.Unlock()
+			if spawned {
+				h.next(t)
+				x.heard(reap.SpawnFailed{Key: "echo" + connKey + "0"})
+				x.mu.Lock()
+				if o := x.of["echo"]; o.failures != 1 || o.pause == nil {
+					t.Errorf("there is no pause after %d failures", o.failures)
+				}
+				x.mu.Unlock()
+			}
+			y.calls("a")
+			if took := time.Since(began); took < pauseLeast {
+				t.Errorf("the next one was there after %v", took)
+			}
+			h.next(t)
+		})
+	}
+}
+
+// TestWhoComesWhileAServiceGoesDown waits until it is up again, and is not let go.
+func TestWhoComesWhileAServiceGoesDown(t *testing.T) {
 	y := newYard(t)
 	x := y.sockets()
 	defer x.stop()
 	x.sync([]*config.Service{accepts("echo", address.Address{Network: address.Unix, Path: y.at("a")})}, nobodyLives)
-	h := &host{room: 9, came: make(chan []string, 9), fail: errors.New("it goes down")}
+	h := &host{room: 9, down: 3, came: make(chan []string, 9)}
 	x.watch(h)
-	c, err := net.Dial("unix", y.at("a"))
-	if err != nil {
-		t.Fatal(err)
+	if said := y.calls("a"); said != "hello" {
+		t.Errorf("it was told %q", said)
 	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(30 * time.Second))
-	if _, err := io.ReadAll(c); err != nil {
-		t.Error(err)
-	}
-	h.mu.Lock()
-	h.fail = nil
-	h.mu.Unlock()
-	x.heard(reap.SpawnFailed{Key: "echo" + connKey + "0"})
-	x.mu.Lock()
-	if o := x.of["echo"]; o.failures != 1 || o.pause == nil {
-		t.Errorf("there is no pause after %d failures", o.failures)
-	}
-	x.mu.Unlock()
-	again, err := net.Dial("unix", y.at("a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
-	h.next(t)
 }
 
 // TestSocketsThatAreOpenedLate, because somebody else had the place, are accepted from.

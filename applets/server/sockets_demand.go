@@ -35,8 +35,8 @@ type demand struct {
 type rouser interface {
 	// Activate returns when a service is up, or will not be.
 	Activate(ctx context.Context, service string) error
-	Room(service string) (n int, attends bool)
-	Attend(service string, c supervise.Caller) error
+	// Attend gives a service the connection that accept returns, if it can take one.
+	Attend(service string, accept func() (supervise.Caller, error)) error
 }
 
 // calls is what has come of those who came to the sockets of one service. All of it is

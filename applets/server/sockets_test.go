@@ -116,8 +116,8 @@ func TestASocketIsGivenToOneServiceOnly(t *testing.T) {
 type starter func() error
 
 func (s starter) Activate(context.Context, string) error { return s() }
-func (starter) Room(string) (n int, attends bool)        { return 0, false }
-func (starter) Attend(string, supervise.Caller) error    { return errors.New("it accepts for itself") }
+
+func (starter) Attend(string, func() (supervise.Caller, error)) error { return supervise.ErrNotGiven }
 
 // TestWhoWaitsAtASocketDoesNotStartAServiceWithoutEnd: a start that fails, or ends badly
 // soon, is followed by a pause.
