@@ -229,6 +229,9 @@ func (c *core) adoptConns(inv reap.Inventory) {
 			continue
 		}
 		r := c.byName[service]
+		if r != nil && ch.MainGone && r.m.Rules.KillScope == machine.Main {
+			continue // it is left alone
+		}
 		if r == nil || ch.MainGone || !r.m.Rules.Attends {
 			c.Keeper.Signal(ch.Key, ch.Run, syscall.SIGKILL, reap.ScopeGroup)
 			continue
@@ -253,7 +256,11 @@ func (c *core) adoptConns(inv reap.Inventory) {
 			r.ran = r.cfg
 			c.step(r, machine.Adopted{Run: r.m.Last + 1})
 		}
-		if _, stopping := r.m.State.(machine.Stopping); stopping {
+		switch st, stopping := r.m.State.(machine.Stopping); {
+		case !stopping || st.Hook != machine.NoHook: // it is not told yet
+		case st.Kills > 0:
+			c.signalConns(r, syscall.SIGKILL, r.m.Rules.KillScope)
+		default:
 			stop := r.m.StopOrder()
 			c.signalConns(r, stop.Sig, stop.Scope)
 		}

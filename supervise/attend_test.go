@@ -155,6 +155,31 @@ func TestConnectionsGoOnUnderAnotherServer(t *testing.T) {
 	})
 }
 
+// TestATakeoverDuringExecStop: who is connected is not told before that is over, and what
+// is to be left alone is.
+func TestATakeoverDuringExecStop(t *testing.T) {
+	const line = "echo accept=9 stop=/bye kill"
+	bubble(t, func(t *testing.T) {
+		h := remembering(t)
+		h.boot(services(t, line), h.k.inventory())
+		h.pass(10 * ms)
+		h.k.odds("echo/conn0", reaptest.Odds{Lingers: 100})
+		h.calls("echo", "a")
+		h.calls("echo", "b")
+		h.k.ends(t, "echo/conn0", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h.ok(h.s.Stop("echo"))
+		h.pass(10 * ms)
+		h.did("spawn echo/conn0, spawn echo/conn1, spawn echo/hook /bye")
+		h = h.succeed(t, line)
+		h.did("")
+		h.k.ends(t, "echo/hook", reap.ExitCode(0))
+		h.pass(10 * ms)
+		h.did("TERM echo/conn1")
+		h.close()
+	})
+}
+
 // TestConnectionsOfWhichNothingWasWrittenDown go on, too: their service is up.
 func TestConnectionsOfWhichNothingWasWrittenDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
