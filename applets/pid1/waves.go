@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,10 +44,21 @@ type order struct {
 func newWaves(plan []reap.PlanStep, children []reap.Child, now, endBy time.Time) *waves {
 	w := &waves{until: map[string]time.Time{}, dead: map[string]bool{}, scale: 1}
 	alive := byKey(children)
+	planned := make(map[string]reap.PlanStep, len(plan))
 	for _, s := range plan {
-		if _, ok := alive[s.Key]; ok {
+		planned[s.Key] = s
+	}
+	mains := byKey(children)
+	for key := range alive {
+		service, _, beside := strings.Cut(key, "/")
+		if _, ok := mains[service]; ok && beside {
+			continue
+		}
+		// What a service has instead of a main process is stopped like that.
+		if s, ok := planned[service]; ok {
+			s.Key = key
 			w.steps = append(w.steps, s)
-			delete(alive, s.Key)
+			delete(alive, key)
 		}
 	}
 	first := 0

@@ -57,6 +57,10 @@ func TestWaves(t *testing.T) {
 			{s / 2, children("db", "web"), "", 2 * s},
 			{s, children("db"), "db:2", 5 * s},
 			{s, nil, "", 0}}},
+		{"what a service has instead of a main process is stopped like that", plan, 60 * s, []turn{
+			{0, children("db/conn7", "job", "job/hook", "web/conn0", "other/conn0"), "job:15* job/hook:15* other/conn0:15* web/conn0:3", s},
+			{s / 2, children("db/conn7"), "db/conn7:2", 4*s + s/2},
+			{s, nil, "", 0}}},
 		{"who does not stop in time is killed", plan, 60 * s, []turn{
 			{0, children("db", "job", "web"), "job:15* web:3", s},
 			{s, children("db", "job", "web"), "job:9**", 2 * s},
