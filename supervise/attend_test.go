@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,6 +75,7 @@ func TestAProcessForEachConnection(t *testing.T) {
 		h.did("spawn plain")
 		h.is("echo running, plain running")
 		h.room("echo", 2)
+		h.refused(h.s.Kill("echo", syscall.SIGUSR1), NotRunning, "echo: nobody is connected, and it has no process: there is nothing to signal")
 		h.calls("echo", "a")
 		h.calls("echo", "b")
 		h.did("spawn echo/conn0, spawn echo/conn1")

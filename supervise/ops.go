@@ -193,6 +193,9 @@ func (c *core) kill(name string, sig syscall.Signal) error {
 	if r.m.Rules.Target {
 		return refuse(IsTarget, name, "%s: it is a target and has no process: signal one of its services", name)
 	}
+	if _, running := r.m.State.(machine.Running); running && r.m.Rules.Attends && len(r.conns.list) == 0 {
+		return refuse(NotRunning, name, "%s: nobody is connected, and it has no process: there is nothing to signal", name)
+	}
 	if !r.m.Active() || r.m.Empty() {
 		return refuse(NotRunning, name, "service not running: %s", name)
 	}

@@ -72,11 +72,12 @@ func (x *sockets) take(service string, o *outfit) (more after, err error) {
 	return atOnce, nil
 }
 
-// hasty reports that there were too many connections in a short time.
+// hasty reports that there were too many connections in a short time, or that the
+// process for one could not be started just now.
 func (x *sockets) hasty(o *outfit) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return o.starts >= takesAtOnce && time.Since(o.since) < startsWithin
+	return o.pause != nil || o.starts >= takesAtOnce && time.Since(o.since) < startsWithin
 }
 
 // count counts a start, or a connection.

@@ -25,6 +25,7 @@ type host struct {
 	down int           // guarded by mu; how often it is not up any more when somebody is there
 	fail error         // guarded by mu; who is accepted has no process
 	came chan []string // the variables of each
+	then func()        // what happens after each; nil: nothing
 }
 
 func (h *host) Activate(context.Context, string) error { return nil }
@@ -52,6 +53,9 @@ func (h *host) Attend(_ string, accept func() (supervise.Caller, error)) error {
 		return err
 	}
 	h.came <- append(c.Env, c.Peer)
+	if h.then != nil {
+		h.then()
+	}
 	return nil
 }
 
@@ -206,6 +210,31 @@ func TestWhoCannotBeGivenAProcess(t *testing.T) {
 			}
 			h.next(t)
 		})
+	}
+}
+
+// TestThoseWhoWaitAreNotAllTakenForNothing: a pause begins while there are more.
+func TestThoseWhoWaitAreNotAllTakenForNothing(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	x := y.sockets()
+	defer x.stop()
+	x.sync([]*config.Service{accepts("echo", address.Address{Network: address.Unix, Path: y.at("a")})}, nobodyLives)
+	for range 2 {
+		c, err := net.Dial("unix", y.at("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	h := &host{room: 9, came: make(chan []string, 9)}
+	h.then = func() { x.heard(reap.SpawnFailed{Key: "echo" + connKey + "0"}) }
+	began := time.Now()
+	x.watch(h)
+	h.next(t)
+	h.next(t)
+	if took := time.Since(began); took < pauseLeast {
+		t.Errorf("the second was taken after %v", took)
 	}
 }
 
