@@ -8,9 +8,22 @@ import (
 
 // Activate has a service up because somebody needs it now, and returns when others may
 // rely on it, or with a *Refusal that says why that will not be. Unlike Start it does
-// not make the service one that was started by hand.
+// not make the service one that was started by hand. One that is being stopped is down
+// first, for those who have stopped it and wait for that.
 func (s *Supervisor) Activate(ctx context.Context, name string) error {
-	err := s.tryStart(name, func(c *core) error { return c.activate(name) })
+	goes := false
+	err := s.tryStart(name, func(c *core) error {
+		if goes = c.goes(name); goes {
+			return nil
+		}
+		return c.activate(name)
+	})
+	if goes {
+		if _, err := s.Wait(ctx, []string{name}, GoalDown, true); err != nil {
+			return err
+		}
+		err = s.tryStart(name, func(c *core) error { return c.activate(name) })
+	}
 	if err != nil {
 		return err
 	}
@@ -41,6 +54,12 @@ func (s *Supervisor) Release(name string) (stopped bool, err error) {
 		return err
 	})
 	return stopped, err
+}
+
+// goes reports a service that is on its way down to stay there.
+func (c *core) goes(name string) bool {
+	r := c.byName[name]
+	return r != nil && !c.draining && r.m.Active() && (r.wish == wishDown || r.wish == noWish && !r.m.Want)
 }
 
 func (c *core) activate(name string) error {

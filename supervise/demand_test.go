@@ -106,3 +106,29 @@ func TestAnActivationDoesNotCutTheBackOffShort(t *testing.T) {
 		h.did("spawn db")
 	})
 }
+
+// TestWhoStopsAServiceThatIsNeededHearsThatItIsDown, although it comes up again at once.
+func TestWhoStopsAServiceThatIsNeededHearsThatItIsDown(t *testing.T) {
+	inHouse(t, []string{"db status=stop"}, func(h *house) {
+		h.k.odds("db", reaptest.Odds{Deaf: 100}) // it is killed after a while
+		h.ok(h.activates("db"))
+		h.ok(h.s.Stop("db"))
+		h.pass(50 * time.Millisecond)
+		waited := make(chan Waited, 1)
+		go func() {
+			list, err := h.s.Wait(h.t.Context(), []string{"db"}, GoalDown, true)
+			if err != nil || len(list) != 1 {
+				h.t.Error(list, err)
+			}
+			waited <- list[0]
+		}()
+		h.pass(50 * time.Millisecond)
+		needed := make(chan error, 1)
+		go func() { needed <- h.s.Activate(h.t.Context(), "db") }()
+		if w := <-waited; !w.Reached || w.View.State.String() != "exited" {
+			h.t.Errorf("who waits hears %+v, %s", w, w.View.State)
+		}
+		h.ok(<-needed)
+		h.is("db running")
+	})
+}
