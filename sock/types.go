@@ -161,6 +161,7 @@ type ServiceStatusFull struct {
 	Claims           *Claims       `json:"claims,omitempty" doc:"what must not be in its way when it starts"`
 	Connections      []Connection  `json:"connections,omitempty" doc:"of a service with accept: those that have a process"`
 	ConnectionsTotal int64         `json:"connections_total,omitempty" doc:"how many connections it was given so far"`
+	ConnectionsMax   int64         `json:"connections_max,omitempty" doc:"of a service with accept: how many have a process at a time; whoever else comes waits"`
 	Dependencies     []Dependency  `json:"dependencies"`
 	Description      string        `json:"description,omitempty" doc:"for people"`
 	Group            string        `json:"group,omitempty" doc:"it runs as, as configured"`

@@ -118,6 +118,9 @@ func (s *session) printSockets(r *sock.ServiceStatusFull) {
 	}
 	if r.ConnectionsTotal > 0 {
 		s.field("Clients", fmt.Sprintf("%d now, %d so far", len(r.Connections), r.ConnectionsTotal))
+		if n := int64(len(r.Connections)); n > 0 && n == r.ConnectionsMax {
+			s.printf("%-8s as many as max_connections allows: whoever else comes waits\n", "")
+		}
 	}
 	for _, c := range r.Connections {
 		s.printf("%-8s %s (pid %d), since %s\n", "", escape(c.Peer), c.PID, span(s.since(c.SinceMs)))

@@ -33,6 +33,9 @@ func (s *server) statusFull(_ context.Context, c *sock.Call) (any, error) {
 	}
 	full.Sockets, full.ConnectionsTotal = s.socketsOf(v.Name), int64(v.Called)
 	full.OnDemand = full.OnDemand && len(full.Sockets) > 0
+	if cfg.Accepts() {
+		full.ConnectionsMax = int64(cfg.MaxConnections())
+	}
 	for _, one := range v.Connections {
 		full.Connections = append(full.Connections, sock.Connection{Peer: one.Peer, PID: one.Pid, SinceMs: one.Since.UnixMilli()})
 	}
