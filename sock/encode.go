@@ -162,6 +162,9 @@ func (s ServiceStatusFull) appendJSON(b []byte) []byte {
 	if len(s.Connections) > 0 {
 		b = append(appendAny(b, `"connections":`, s.Connections), ',')
 	}
+	if s.ConnectionsMax != 0 {
+		b = append(appendInt(b, `"connections_max":`, s.ConnectionsMax), ',')
+	}
 	if s.ConnectionsTotal != 0 {
 		b = append(appendInt(b, `"connections_total":`, s.ConnectionsTotal), ',')
 	}

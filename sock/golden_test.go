@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,49 @@ func check[T any](t *testing.T, name string, values ...T) {
 			}
 		}
 	})
+}
+
+// fill gives every field a value that is not its zero.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i))
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(1)
+	case reflect.Uint16, reflect.Uint64:
+		v.SetUint(1)
+	}
+}
+
+// TestWhatIsEncodedByHandLacksNoField: such a value says what encoding/json says of
+// its fields.
+func TestWhatIsEncodedByHandLacksNoField(t *testing.T) {
+	for _, v := range []any{new(ServiceStatus), new(ServiceInfo), new(ServiceStatusFull), new(Dependency)} {
+		whole := reflect.ValueOf(v).Elem()
+		fill(whole)
+		var has map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(onTheWire(t, whole.Interface())), &has); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range reflect.VisibleFields(whole.Type()) {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if _, ok := has[key]; !ok && key != "" && key != "-" {
+				t.Errorf("%T lacks %s", v, key)
+			}
+		}
+	}
 }
 
 func TestShapesAreThoseOfTheContract(t *testing.T) {
@@ -112,7 +156,7 @@ func TestShapesAreThoseOfTheContract(t *testing.T) {
 		ServiceStatusFull{Name: "web", State: running(23092), UptimeSecs: ptr(int64(7)), Cgroup: "/sys/fs/cgroup/web.svc", Description: "the <shop>",
 			CgroupMissing: "no tree", Claims: &Claims{true, []uint16{80}, []string{"apache"}}, Left: []Child{{1, "old", 7}}, Strays: []Child{{2, "lost", 8}},
 			Group: "web", Health: "healthy", Limits: []Limit{{true, "memory_max", 512, ""}, {false, "cpu_quota", 0, "no controller"}}, Source: "/etc/web.toml",
-			StatusText: "3 guests", Sockets: []GivenSocket{{"tcp:127.0.0.1:80", "http"}}, Connections: []Connection{{"10.0.0.1:7", 9, 1}}, ConnectionsTotal: 3, Timer: &TimerStatus{1, "web", 2, false, "running", 3}, Type: "notify", User: "web", WatchdogMs: 5000,
+			StatusText: "3 guests", Sockets: []GivenSocket{{"tcp:127.0.0.1:80", "http"}}, Connections: []Connection{{"10.0.0.1:7", 9, 1}}, ConnectionsTotal: 3, ConnectionsMax: 4, Timer: &TimerStatus{1, "web", 2, false, "running", 3}, Type: "notify", User: "web", WatchdogMs: 5000,
 			Usage: &Usage{FromCgroup, 1, 2, FromProc, 3, 4, 5, FromCgroup}, Details: Details{2, 0, false, 2, "reloading", "", "r", 1, 2, 3}},
 	)
 	check(t, "why_blocked",
