@@ -94,13 +94,7 @@ func TestTheExamplesOfSiderosStartRunRealDaemons(t *testing.T) {
 	in.write("postgresql", siderosFile(t, "postgresql.toml", "/usr/bin/postgres", find("postgres"), "/var/lib/postgresql", db,
 		"5432", strconv.Itoa(ports[1]), `user = "postgres"`, "user = \""+owner+"\"", `group = "postgres"`, "group = \""+group+"\"", "10s", "10ms"))
 	global := siderosFile(t, "start.toml", "/etc/sideros/services", in.config, "/run/sideros", in.path("run"))
-	if err := os.WriteFile(in.path("start.toml"), []byte(global), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	in.env = append(in.env, "ZINIT_START_FILE="+in.path("start.toml"))
-	in.socket = in.path("run/zinit.sock")
-	program := filepath.Join(binDir(t), "zinit")
-	in.alter = func(cmd *exec.Cmd) { cmd.Path, cmd.Args = program, []string{"start", "init"} }
+	in.startInit(global)
 	in.launch()
 	in.must("wait", "--timeout", "90s", "nginx", "postgresql")
 	if got, err := page(ports[0]); got != "open" {

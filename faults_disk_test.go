@@ -114,6 +114,30 @@ func refusedWith(t *testing.T, what string, err error, code int, words ...string
 	}
 }
 
+// fill leaves no room in a directory that is confined to a disk of its own. What it
+// returns makes room again.
+func (in *instance) fill(dir string) (makeRoom func()) {
+	in.t.Helper()
+	ballast := in.inside(dir, "ballast")
+	f, err := os.Create(ballast)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	f.Close()
+	if !errors.Is(err, syscall.ENOSPC) {
+		in.t.Fatalf("cannot fill the disk: %v", err)
+	}
+	return func() {
+		in.t.Helper()
+		if err := os.Remove(ballast); err != nil {
+			in.t.Fatal(err)
+		}
+	}
+}
+
 // Fault 6: the disk is full while a service is set.
 func TestFault6AFullDiskLeavesTheOldFileAndTheOldService(t *testing.T) {
 	t.Parallel()
@@ -123,29 +147,16 @@ func TestFault6AFullDiskLeavesTheOldFileAndTheOldService(t *testing.T) {
 	in.launch()
 	in.waitState("web other", "running")
 	check, before := in.untouched("web", "other"), tree(t, in.inside(in.config))
-	ballast := in.inside(in.config, "ballast")
-	f, err := os.Create(ballast)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for err == nil {
-		_, err = f.Write(make([]byte, 4096))
-	}
-	f.Close()
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("cannot fill the disk: %v", err)
-	}
+	makeRoom := in.fill(in.config)
 	c := in.dial()
-	_, err = c.Set(shortly(t), described("web", "sleep 200000"), sock.SetOptions{})
+	_, err := c.Set(shortly(t), described("web", "sleep 200000"), sock.SetOptions{})
 	refusedWith(t, "set of one that is there", err, sock.CodePersist, "by-hand.toml", "no space left on device")
 	_, err = c.Set(shortly(t), described("fresh", "sleep 200000"), sock.SetOptions{})
 	refusedWith(t, "set of a new one", err, sock.CodePersist, "fresh.toml", "no space left on device")
 	if got, err := os.ReadFile(in.inside(in.config, "by-hand.toml")); err != nil || string(got) != text {
 		t.Errorf("the old file is %q: %v", got, err)
 	}
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
+	makeRoom()
 	if after := tree(t, in.inside(in.config)); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("the files were %q and are %q", before, after)
 	}

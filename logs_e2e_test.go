@@ -142,17 +142,7 @@ func TestFault5AFullDiskOfTheLogFileHoldsUpNobody(t *testing.T) {
 	in.confine("tmpfs:" + dir)
 	in.launch()
 	in.waitState("tick", "running")
-	f, err := os.Create(in.inside(dir, "ballast"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for err == nil {
-		_, err = f.Write(make([]byte, 4096))
-	}
-	f.Close()
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Fatal(err)
-	}
+	makeRoom := in.fill(dir)
 	in.until("that lines are dropped", func() (string, bool) {
 		log := in.must("logs", "tick", "-n", "1000")
 		return log, strings.Contains(log, "no space left on device: lines are dropped until it can be written")
@@ -162,9 +152,7 @@ func TestFault5AFullDiskOfTheLogFileHoldsUpNobody(t *testing.T) {
 		now := in.must("logs", "tick", "-n", "1")
 		return now, now != before
 	})
-	if err := os.Remove(in.inside(dir, "ballast")); err != nil {
-		t.Fatal(err)
-	}
+	makeRoom()
 	lost := regexp.MustCompile(`(?m)^\[zinit: \d+ bytes lost\]\n(\[zinit: .*\]\n)*tick \d+\n`)
 	in.until("that lines are written again", func() (string, bool) {
 		text, _ := logFiles(t, in.inside(dir, "tick.txt"))

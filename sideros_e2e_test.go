@@ -10,6 +10,19 @@ import (
 	"testing"
 )
 
+// startInit has the instance be "start init" with this start.toml, whose runtime
+// directory is run.
+func (in *instance) startInit(global string) {
+	in.t.Helper()
+	if err := os.WriteFile(in.path("start.toml"), []byte(global), 0o644); err != nil {
+		in.t.Fatal(err)
+	}
+	in.env = append(in.env, "ZINIT_START_FILE="+in.path("start.toml"))
+	in.socket = in.path("run/zinit.sock")
+	program := filepath.Join(binDir(in.t), "zinit")
+	in.alter = func(cmd *exec.Cmd) { cmd.Path, cmd.Args = program, []string{"start", "init"} }
+}
+
 // TestTheProgramStart is the server and the command line of sideros-start, with what
 // its global file says.
 func TestTheProgramStart(t *testing.T) {
@@ -22,13 +35,7 @@ func TestTheProgramStart(t *testing.T) {
 	global := "[init]\nhostname = \"sideros\"\nservices_dir = \"" + in.config + "\"\nruntime_dir = \"" + in.path("run") + "\"\n" +
 		"[logging]\nlevel = \"info\"\noutput = \"file:" + in.path("log") + "\"\n" +
 		"[defaults]\nstop_timeout = \"33s\"\n"
-	if err := os.WriteFile(in.path("start.toml"), []byte(global), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	in.env = append(in.env, "ZINIT_START_FILE="+in.path("start.toml"))
-	in.socket = in.path("run/zinit.sock")
-	program := filepath.Join(binDir(t), "zinit")
-	in.alter = func(cmd *exec.Cmd) { cmd.Path, cmd.Args = program, []string{"start", "init"} }
+	in.startInit(global)
 	in.spawn()
 	in.must("wait", "web", "--timeout", "30s")
 	start := in.siderosStart

@@ -1,13 +1,10 @@
 package main_test
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -71,18 +68,7 @@ func TestFault6AFullDiskLeavesTheOldProxy(t *testing.T) {
 	l := in.connect(front)
 	l.echoes("before")
 	before := tree(t, in.inside(in.config))
-	ballast := in.inside(in.config, "ballast")
-	f, err := os.Create(ballast)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for err == nil {
-		_, err = f.Write(make([]byte, 4096))
-	}
-	f.Close()
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("cannot fill the disk: %v", err)
-	}
+	makeRoom := in.fill(in.config)
 	for _, name := range []string{"p", "fresh"} {
 		out, code := in.zinit("xinet", "set", name, "--listen", other, "--backend", back, "--service", "echo")
 		if code == 0 || !strings.Contains(out, name+".xinet.toml") || !strings.Contains(out, "no space left on device") {
@@ -97,9 +83,7 @@ func TestFault6AFullDiskLeavesTheOldProxy(t *testing.T) {
 	}
 	l.echoes("still")
 	in.connect(front).echoes("the old one")
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
+	makeRoom()
 	if after := tree(t, in.inside(in.config)); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("the files were %q and are %q", before, after)
 	}

@@ -23,33 +23,24 @@ import (
 // patience bounds every wait of the tests; nothing takes that long.
 const patience = 60 * time.Second
 
-// eventually waits for a fact that nothing announces.
-func eventually(t *testing.T, what string, fact func() (string, bool)) {
-	t.Helper()
-	deadline := time.After(patience)
-	for {
-		seen, ok := fact()
-		if ok {
-			return
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-deadline:
-			t.Fatalf("%s: not within %s: %s", what, patience, seen)
-		}
-	}
-}
-
 // leavesNothing checks at the end of the test that no goroutine and no
 // descriptor is left of those made from now on.
 func leavesNothing(t *testing.T) {
 	t.Helper()
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	t.Cleanup(func() {
-		eventually(t, "what the checks left behind goes away", func() (string, bool) {
+		late := time.After(patience)
+		for {
 			g, f := runtime.NumGoroutine(), openFiles(t)
-			return fmt.Sprintf("%d goroutines of %d, %d files of %d", g, goroutines, f, files), g <= goroutines && f <= files
-		})
+			if g <= goroutines && f <= files {
+				return
+			}
+			select {
+			case <-time.After(time.Millisecond):
+			case <-late:
+				t.Fatalf("the checks leave %d goroutines of %d and %d files of %d", g, goroutines, f, files)
+			}
+		}
 	})
 }
 
