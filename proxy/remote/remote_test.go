@@ -156,3 +156,18 @@ func TestNonsenseIsAnswered(t *testing.T) {
 	end.Close()
 	ends(t, over)
 }
+
+// A server that asks on while the last connection of a drain ends is not told, and that
+// is no failure of the process that ends.
+func TestADrainMayEndInTheMidstOfAnAnswer(t *testing.T) {
+	for range 200 {
+		c, end, over := served(t)
+		go io.Copy(io.Discard, c.conn)
+		for _, order := range []string{`{"id":1,"drain":true}`, `{"id":2,"serving":"s"}`, `{"id":3,"serving":"s"}`, `{"id":4,"serving":"s"}`} {
+			c.conn.Write([]byte(order)) // it may have ended
+		}
+		ends(t, over)
+		c.Close()
+		end.Close()
+	}
+}

@@ -50,7 +50,10 @@ func Serve(f *os.File, set *proxy.Set) error {
 		if err != nil {
 			return err
 		}
-		if _, err := conn.Write(text); err != nil && !errors.Is(err, unix.EPIPE) {
+		switch _, err := conn.Write(text); {
+		case errors.Is(err, net.ErrClosed): // a drain ended in the meantime
+			return nil
+		case err != nil && !errors.Is(err, unix.EPIPE):
 			return fmt.Errorf("cannot answer: %w", err)
 		}
 		if o.Drain {
