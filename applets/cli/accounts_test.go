@@ -24,7 +24,7 @@ func TestCheckNamesUsersAndGroupsThatThereAreNot(t *testing.T) {
 		write("number.toml", "[service]\nname = \"number\"\nexec = \"/bin/true\"\nuser = 4711\n"),
 		write("bad.toml", "[service]\nname = \"bad\"\nexec = \"/bin/true\"\nuser = \"wbe\"\ngroup = \"web\"\nsupplementary_groups = [\n  \"ssl\",\n  \"tls\",\n]\n"),
 	}
-	set := loadFiles(files)
+	set := loadFiles(files, "")
 	if len(set.Services) != 3 {
 		t.Fatal(set.Problems)
 	}

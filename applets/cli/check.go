@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -33,13 +34,35 @@ func check(s *session) int {
 		for _, line := range lines {
 			s.printf("%s\n", s.hang(2, escape(line)))
 		}
-		s.printf("%s in %s: %s, %s\n", plural(int64(all.Services), "service"),
+		s.printf("%s in %s: %s, %s\n", checkedWhat(sets),
 			s.checkedWhere(), plural(int64(all.Errors), "error"), plural(int64(all.Warnings), "warning"))
 	}
 	if all.Errors > 0 {
 		return env.ExitFailed
 	}
 	return env.ExitDone
+}
+
+// checkedWhat counts what can be loaded.
+func checkedWhat(sets []checkSet) string {
+	var services, proxies, starts int
+	for _, set := range sets {
+		services, proxies, starts = services+len(set.Services), proxies+len(set.Proxies), starts+set.starts
+	}
+	what := []string{plural(int64(services), "service")}
+	switch {
+	case proxies == 1:
+		what = append(what, "1 proxy")
+	case proxies > 1:
+		what = append(what, fmt.Sprintf("%d proxies", proxies))
+	}
+	if starts > 0 {
+		what = append(what, "the settings of start init")
+	}
+	if services == 0 && len(what) > 1 {
+		what = what[1:]
+	}
+	return strings.Join(what, ", ")
 }
 
 func (s *session) checkedWhere() string {
@@ -54,6 +77,7 @@ func (s *session) checkedWhere() string {
 type checkSet struct {
 	*config.Set
 	complete bool
+	starts   int // files that say how start init starts, and describe no service
 }
 
 // checkSets loads what the command line names: each directory is a set of its
@@ -85,10 +109,10 @@ func (s *session) checkSets() ([]checkSet, error) {
 		if err != nil {
 			return nil, err
 		}
-		sets = append(sets, checkSet{set, true})
+		sets = append(sets, checkSet{Set: set, complete: true})
 	}
 	if len(files) > 0 {
-		sets = append(sets, checkSet{loadFiles(files), false})
+		sets = append(sets, loadFiles(files, s.env.StartFile()))
 	}
 	return sets, nil
 }
@@ -106,14 +130,24 @@ func (s *session) defaultSet() ([]checkSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []checkSet{{set, true}}, nil
+	return []checkSet{{Set: set, complete: true}}, nil
 }
 
-func loadFiles(files []string) *config.Set {
-	set := &config.Set{}
+// loadFiles loads files of services and proxies, and those of start init: startFile is
+// one, whatever it holds.
+func loadFiles(files []string, startFile string) checkSet {
+	set := checkSet{Set: &config.Set{}}
 	owner := map[string]string{}
 	for _, file := range files {
-		svc, _, problems := config.LoadEither(file)
+		if problems, is := config.CheckStart(file, same(file, startFile)); is {
+			set.starts++
+			set.Problems = append(set.Problems, problems...)
+			continue
+		}
+		svc, proxy, problems := config.LoadEither(file)
+		if proxy != nil {
+			set.Proxies = append(set.Proxies, proxy)
+		}
 		set.Problems = append(set.Problems, problems...)
 		if svc == nil {
 			continue
@@ -129,6 +163,13 @@ func loadFiles(files []string) *config.Set {
 		set.Services = append(set.Services, svc)
 	}
 	return set
+}
+
+// same tells whether two paths name the same file.
+func same(a, b string) bool {
+	a, errA := filepath.Abs(a)
+	b, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && a == b
 }
 
 // A report is what check found, and its answer in JSON.

@@ -21,6 +21,10 @@ func TestCheck(t *testing.T) {
 	s.run("check", dir+"/good/web.toml", dir+"/good/db.toml")
 	s.run("check", dir+"/good", dir+"/bad/twin.toml", dir+"/bad/twin.toml")
 	s.run("check", dir+"/none")
+	s.run("check", dir+"/sideros/start.toml")
+	s.run("check", dir+"/sideros/start.toml", dir+"/good/web.toml", dir+"/good/db.toml", dir+"/sideros/pg.toml")
+	s.run("check", dir+"/sideros")
+	s.run("check", "--json", dir+"/sideros/start.toml")
 	s.compare(t, "check")
 }
 

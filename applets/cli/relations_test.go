@@ -30,7 +30,7 @@ func TestWhatAServiceOfZinit02AwaitsAndNobodyHas(t *testing.T) {
 		filepath.Join(dir, "flow.yaml") + ":2: after: warning: nobody does not exist: flow waits until it does":         true,
 		filepath.Join(dir, "x.toml") + ":5: dependencies.awaits: warning: nobody does not exist: x waits until it does": true,
 	}
-	problems := relations(checkSet{set, true})
+	problems := relations(checkSet{Set: set, complete: true})
 	for _, p := range problems {
 		if !want[p.String()] {
 			t.Errorf("%s", p)
@@ -63,7 +63,7 @@ func TestTargetsOfSiderosStartThatNothingDescribes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, p := range relations(checkSet{set, true}) {
+	for _, p := range relations(checkSet{Set: set, complete: true}) {
 		got = append(got, p.String())
 	}
 	want := []string{

@@ -22,7 +22,7 @@ func TestCheckNamesResourceLimitsThatCannotBeSet(t *testing.T) {
 		write("good.toml", strings.Replace(head, "NAME", "good", 1)+"nofile = \"10:1000\"\ncore = 99\nnproc = 50\n"),
 		write("open.toml", strings.Replace(head, "NAME", "open", 1)+"core = \"0:100\"\nnofile = \"10:1001\"\n"),
 		write("all.toml", strings.Replace(head, "NAME", "all", 1)+"nproc = 51\nnofile = \"unlimited\"\n"),
-	})
+	}, "")
 	if len(set.Services) != 3 {
 		t.Fatal(set.Problems)
 	}

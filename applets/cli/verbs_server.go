@@ -14,8 +14,9 @@ func aboutServer() []verb {
 			summary: "check service files; needs no server",
 			help: `Each problem is a line FILE:LINE: KEY: MESSAGE. Services are files in one
 directory, TOML, or YAML of zinit 0.2; files that are named are taken as one
-set. Without arguments: what the server would use. The exit code is 1 when
-there are errors.
+set. A FILE may also be the start.toml of sideros-start, or a unit of systemd,
+as zinit convert would read it. Without arguments: what the server would use.
+The exit code is 1 when there are errors.
 `,
 			example: "zinit check\nzinit check ./services web.toml",
 			run:     check,

@@ -220,6 +220,27 @@ func (g *guard) header() bool {
 	return true
 }
 
+// topNames is what stands at the top of the text, after run. Of one that cannot be
+// decoded it is the tables whose headers were understood.
+func (g *guard) topNames() (names []string) {
+	if !g.fatal {
+		if root, wrong := g.decode(); wrong == nil {
+			for _, e := range root.entries {
+				names = append(names, e.key)
+			}
+			return names
+		}
+	}
+	for _, at := range g.headers {
+		end := at
+		for end < len(g.out) && isBareKey(g.out[end]) {
+			end++
+		}
+		names = append(names, string(g.out[at:end]))
+	}
+	return names
+}
+
 // oneMore counts values and headers, and says when there are too many.
 func (g *guard) oneMore() bool {
 	if g.values++; g.values > maxValues {

@@ -134,13 +134,51 @@ func (f *file) startText(s *Start, text []byte) (usable bool) {
 	return true
 }
 
+// CheckStart examines the file at path as LoadStart and LoadDirs read it, if it is the
+// global file of sideros-start: by what it holds, or when that tells nothing because of
+// its name, or because it is known to be that file.
+func CheckStart(path string, known bool) (problems []Problem, is bool) {
+	text, _, err := readFile(path)
+	if err != nil {
+		return nil, false // whoever reads it as something else says why
+	}
+	g, _ := newGuard(text)
+	if g == nil {
+		return nil, false
+	}
+	g.run()
+	names := g.topNames()
+	nothing := !slices.ContainsFunc(names, describes)
+	if !known && !isStart(names) && !(nothing && filepath.Base(path) == startFile) {
+		return nil, false
+	}
+	_, problems, _ = readStart(path)
+	return problems, true
+}
+
+// startFile is the name that the global file of sideros-start has.
+const startFile = "start.toml"
+
+// describes tells the tables that make a file one of a service or proxy.
+func describes(table string) bool { return table == "service" || table == "target" || table == "xinet" }
+
+// isStart tells whether a file with these names at its top is the global file of
+// sideros-start, and describes nothing.
+func isStart(names []string) bool {
+	return !slices.ContainsFunc(names, describes) && (slices.Contains(names, "init") || slices.Contains(names, "defaults"))
+}
+
 // start reads what was decoded.
 func (f *file) start(s *Start, root *tomlTable) {
 	keys := startKeys()
 	for _, e := range root.entries {
 		t, ok := e.value.(*tomlTable)
 		if !ok || e.key != "init" && e.key != "logging" && e.key != "defaults" {
-			f.report(Warning, e.line, e.key, "has no effect: the tables are [init], [logging] and [defaults], remove it")
+			hint := "remove it"
+			if near := Nearest(e.key, []string{"init", "logging", "defaults"}); near != "" {
+				hint = "did you mean [" + near + "]?"
+			}
+			f.report(Warning, e.line, e.key, "has no effect: the tables are [init], [logging] and [defaults], %s", hint)
 			continue
 		}
 		for _, k := range t.entries {
@@ -153,7 +191,20 @@ func (f *file) startKey(s *Start, keys []startKey, table string, e tomlEntry) {
 	full := table + "." + e.key
 	i := slices.IndexFunc(keys, func(k startKey) bool { return k.table == table && k.key == e.key })
 	if i < 0 {
-		f.report(Warning, e.line, full, "is not a key of that table: remove it")
+		var names []string
+		hint := "remove it"
+		for _, k := range keys {
+			if k.table == table {
+				names = append(names, k.key)
+			}
+			if k.key == e.key {
+				hint = "put it below [" + k.table + "]"
+			}
+		}
+		if near := Nearest(e.key, names); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		f.report(Warning, e.line, full, "%s is not a key of [%s], which has %s: %s", e.key, table, strings.Join(names, ", "), hint)
 		return
 	}
 	text, ok := e.value.(string)

@@ -37,7 +37,10 @@ output = "file:/var/log/start.log"
 		{text: "[logging]\noutput = \"syslog\"\nlevel = 3\n", problem: `2: logging.output: must be "journal", or "file:" and an absolute path, not "syslog"`},
 		{text: "[logging]\nlevel = 3\n", problem: "2: logging.level: must be a text in quotes, not the number 3"},
 		{text: "[logging]\nlevel = \"loud\"\n", problem: `2: logging.level: must be trace, debug, info, warn or error, not "loud"`},
-		{text: "[init]\nhost = \"a\"\n", problem: "2: init.host: is not a key of that table: remove it"},
+		{text: "[init]\nhost = \"a\"\n", problem: "2: init.host: host is not a key of [init], which has hostname, services_dir, runtime_dir: did you mean hostname?"},
+		{text: "[init]\nlevel = \"info\"\n", problem: "2: init.level: level is not a key of [init], which has hostname, services_dir, runtime_dir: put it below [logging]"},
+		{text: "[init]\ncolour = \"a\"\n", problem: "2: init.colour: colour is not a key of [init], which has hostname, services_dir, runtime_dir: remove it"},
+		{text: "[loging]\na = 1\n", problem: "1: loging: has no effect: the tables are [init], [logging] and [defaults], did you mean [logging]?"},
 		{text: "[other]\na = 1\n", problem: "1: other: has no effect: the tables are [init], [logging] and [defaults], remove it"},
 	}
 	for _, c := range cases {
@@ -56,6 +59,50 @@ output = "file:/var/log/start.log"
 		if want := c.problem; want != "" && got != path+":"+want || want == "" && got != "" {
 			t.Errorf("%q:\n got %s\nwant %s:%s", c.text, got, path, want)
 		}
+	}
+}
+
+func TestAStartFileIsToldFromOneOfAService(t *testing.T) {
+	const service = "[service]\nname = \"start\"\nexec = \"/bin/true\"\n"
+	cases := []struct {
+		name, text string
+		known, is  bool
+		wrong      string // of the first problem
+	}{
+		{"start.toml", siderosExample, false, true, ""},
+		{"other.toml", siderosExample, false, true, ""},
+		{"other.toml", "[init]\nhostname = \"a\"\n[defaults\n", false, true, "is not a header"},
+		{"other.toml", "[defaults]\nstop_timeout = 3\n", false, true, "must be a text"},
+		{"other.toml", "defaults = { stop_timeout = 3 }\n", false, true, "must be a text"},
+		{"other.toml", "[logging]\nlevel = \"loud\"\n", false, false, ""},
+		{"start.toml", "[logging]\nlevel = \"loud\"\n", false, true, "must be trace"},
+		{"other.toml", "[logging]\nlevel = \"loud\"\n", true, true, "must be trace"},
+		{"start.toml", "[init\n", false, true, "is not a header"},
+		{"start.toml", service, false, false, ""},
+		{"start.toml", service + "[init]\nhostname = \"a\"\n", false, false, ""},
+		{"start.toml", service + "[init\n", false, false, ""},
+		{"start.toml", "[target]\nname = \"start\"\n", false, false, ""},
+		{"start.toml", "\x00", false, false, ""},
+		{"init.toml", "exec = 1\n", false, false, ""},
+	}
+	for _, c := range cases {
+		path := filepath.Join(t.TempDir(), c.name)
+		writeFile(t, path, c.text)
+		problems, is := CheckStart(path, c.known)
+		if is != c.is || (len(problems) > 0) != (c.wrong != "") || c.wrong != "" && !strings.Contains(problems[0].Message, c.wrong) {
+			t.Errorf("%s %q (known: %v): %v, %v", c.name, c.text, c.known, is, problems)
+		}
+	}
+	if _, is := CheckStart(filepath.Join(t.TempDir(), "start.toml"), true); is {
+		t.Error("a file that does not exist is one")
+	}
+}
+
+// Among the services it is said to be no service, once, and nothing else is asked of it.
+func TestAStartFileAmongServicesIsNamed(t *testing.T) {
+	svc, problems := Parse("/etc/zinit/services/start.toml", []byte(siderosExample))
+	if svc != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].Message, "is the start.toml of sideros-start") {
+		t.Error(svc, problems)
 	}
 }
 

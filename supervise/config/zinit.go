@@ -117,6 +117,10 @@ func (f *file) read() *Service {
 		f.found = f.proxy(t)
 		return nil
 	}
+	if !f.mentions(root, "service") && isStart(f.guard.topNames()) {
+		f.report(Error, 0, "", "is the start.toml of sideros-start and describes no service: keep it apart from the services; zinit check FILE examines it")
+		return nil
+	}
 	return f.service(root)
 }
 
