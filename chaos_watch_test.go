@@ -62,10 +62,12 @@ func (c *chaos) watch() {
 		case s.file:
 		case s.raw:
 			lines.own = ownInStore
-			found, err := filepath.Glob(filepath.Join(c.dir, "*", "logs", s.name+".log"))
-			if err != nil || len(found) != 1 {
-				c.t.Fatalf("the store of %s is %v, %v", s.name, found, err)
-			}
+			var found []string
+			c.until("the store of "+s.name, func() (last string, ok bool) { // its first line may be on its way
+				var err error
+				found, err = filepath.Glob(filepath.Join(c.dir, "*", "logs", s.name+".log"))
+				return fmt.Sprint(found, err), len(found) == 1
+			})
 			tail.path, tail.punch = found[0], false
 		case s.followed:
 			c.readers = append(c.readers, chaosReader{lines, func() error { return nil }})
