@@ -63,7 +63,7 @@ type plan struct {
 
 const (
 	maxPlan    = 1 << 17 // steps
-	maxPending = 16      // forwarded signals
+	maxPending = 16      // forwarded signals of one kind
 )
 
 // serverKey is the key of the server's own process; no name of a service is
@@ -226,10 +226,17 @@ func (k *Keeper) SignalServer(sig syscall.Signal) error {
 func (k *Keeper) Changed() <-chan struct{} { return k.changed }
 
 // Forward hands a signal that the keeper received to the server, or to the next
-// one, until one has taken it.
+// one, until one has taken it. Of each kind so many can wait; what comes beyond that is
+// dropped, and others are not.
 func (k *Keeper) Forward(sig syscall.Signal) {
 	k.mu.Lock()
-	if len(k.pending) < maxPending {
+	same := 0
+	for _, s := range k.pending {
+		if s == sig {
+			same++
+		}
+	}
+	if same < maxPending {
 		k.pending = append(k.pending, sig)
 		k.tellLocked(&Signaled{sig})
 	}
