@@ -49,7 +49,8 @@ func (s *server) parts(at *place, keeper *reap.Client, launcher *launch.Launcher
 			s.proxies.stop()
 			s.sockets.stop()
 			keeper.Release(watchName)
-			hurry(s.logs)
+			s.heap.hurry()
+			s.logs.Unwatch()
 		},
 	}
 	heard := []func(reap.Event){s.brood.heard, s.proxies.heard, s.sockets.heard}

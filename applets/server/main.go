@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -35,7 +33,8 @@ const (
 func Main(e *env.Env) int {
 	// With two, a quarter of all restarts waited for a thread to be woken.
 	runtime.GOMAXPROCS(4)
-	defer burst()()
+	heap := new(collector)
+	defer heap.burst()()
 	// Whoever reads the log may go away. By default a write after that ends a Go
 	// program, and so it would end every server after this one.
 	signal.Ignore(syscall.SIGPIPE)
@@ -51,7 +50,7 @@ func Main(e *env.Env) int {
 	if opened != nil {
 		log.Warn("the log goes to standard error", "error", opened)
 	}
-	if err := run(e, flags, log); err != nil {
+	if err := run(e, flags, heap, log); err != nil {
 		log.Error("cannot go on: " + err.Error())
 		return env.ExitFailed
 	}
@@ -59,7 +58,7 @@ func Main(e *env.Env) int {
 }
 
 // run is the life of one server.
-func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
+func run(e *env.Env, flags env.ServerFlags, heap *collector, log *slog.Logger) error {
 	place := leftPlace(flags.Socket)
 	var first *reading
 	if place != nil {
@@ -96,7 +95,7 @@ func run(e *env.Env, flags env.ServerFlags, log *slog.Logger) error {
 	memory := openMemory(place, inv, keeper, log)
 	others.Wait()
 	s, set := first.wait()
-	s.logs = store
+	s.logs, s.heap = store, heap
 	launcher := newLauncher(keeper, lentStreams(e, flags), log)
 	parts := s.parts(place, keeper, launcher, set, inv)
 	memory.parts(&parts)
@@ -201,44 +200,6 @@ func (s *server) end(wire *sock.Server) {
 		s.log.Debug("calls were cut off", "error", err)
 	}
 	s.logs.Flush(ctx)
-}
-
-// The server's memory: small at rest, with room for a burst of work (the
-// parser asks for 400 kB each time, for a few small files, uses a part and drops all;
-// a collection after every tenth time would take longer than the files). The limit
-// is in address space; a part of it becomes memory.
-const (
-	restPercent = 50
-	burstLimit  = 256 << 20
-	restAfter   = 2 * time.Second
-	// restAgain is when what a slow start took goes back, which was still under way
-	// then, and what was garbage only after it.
-	restAgain = 8 * time.Second
-)
-
-// burst suspends collections up to a limit. Time ends that, and what the burst took
-// goes back to the system then. The function that it returns calls that off.
-func burst() (end func()) {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	debug.SetGCPercent(-1)
-	// On top of what is in use: near its limit the collector would never rest.
-	debug.SetMemoryLimit(burstLimit + 2*int64(m.HeapAlloc))
-	rest := func() {
-		debug.SetGCPercent(restPercent)
-		debug.SetMemoryLimit(math.MaxInt64)
-		reap.GiveBack()
-	}
-	timer, again := time.AfterFunc(restAfter, rest), time.AfterFunc(restAgain, reap.GiveBack)
-	return func() { timer.Stop(); again.Stop() }
-}
-
-// hurry prepares a quick end, while the services take their time to stop: nothing
-// is collected any more below the limit of a burst.
-func hurry(store *logs.Logs) {
-	debug.SetMemoryLimit(burstLimit)
-	debug.SetGCPercent(-1)
-	store.Unwatch()
 }
 
 // openLogs opens the log stores, in memory when their directory cannot be made.

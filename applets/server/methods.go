@@ -25,6 +25,7 @@ type server struct {
 	flags env.ServerFlags
 	log   *slog.Logger
 	logs  *logs.Logs
+	heap  *collector
 	sup   *supervise.Supervisor
 	proc  proc.FS
 	gauge gauge  // nil: nobody knows of cgroups
@@ -63,7 +64,7 @@ type server struct {
 // newServer makes what is complete but for its supervisor.
 func newServer(flags env.ServerFlags, at *place, store *logs.Logs, log *slog.Logger) *server {
 	s := &server{
-		flags: flags, log: log, logs: store, dirs: configDirs(flags, at),
+		flags: flags, log: log, logs: store, heap: new(collector), dirs: configDirs(flags, at),
 		turn: make(chan struct{}, 1), unsaved: map[string]*config.Service{}, at: at,
 		self: os.Getpid(), keeper: os.Getppid(),
 		monitored: map[string]*config.Service{}, forgotten: readForgotten(at),

@@ -65,7 +65,7 @@ func (s *server) hangup() {
 // more than the order to look.
 func (s *server) reread(ctx context.Context, p sock.ReloadParams) (result sock.ReloadResult, err error) {
 	err = s.exclusively(ctx, func() error { // the last one asked for reads last
-		burst() // its time ends it: what was read is taken in a moment later
+		s.heap.burst() // its time ends it: what was read is taken in a moment later
 		set, err := s.load(!p.DryRun)
 		if err != nil {
 			return err
