@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds, tests and measures; "./build.sh help" lists the ways to call it.
 set -euo pipefail
+readonly called_in=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly staticcheck_version=2026.2.2 staticcheck_module=v0.8.2
@@ -54,7 +55,7 @@ help() {
                       (docs/bench.md), then runs the Go benchmarks
 ./build.sh compat     runs the programs of zinit 0.3.9 against ours, both ways round;
                       builds them with cargo, if that is there and they are not
-./build.sh initramfs -o FILE [--services DIR] [--add PATH[:AT]]...
+./build.sh initramfs -o FILE [--services DIR] [--add PATH[:AT]...]
                       writes an image that a kernel boots, with what was built
 ./build.sh system     makes a Debian system (as root) and boots it in an emulator, with
                       zinit for its init and the services of testdata/system
@@ -431,7 +432,11 @@ main() {
 	build) find_go && build ;;
 	dist) find_go && dist ;;
 	demo) find_go && demo ;;
-	initramfs) find_go && build && exec bin/zinit-initramfs "$@" ;;
+	initramfs) # paths are the caller's
+		find_go && build || exit
+		local zinit=$PWD/bin/zinit-initramfs
+		cd "$called_in" && exec "$zinit" "$@"
+		;;
 	test) find_go && test_all "$@" ;;
 	fuzz) find_go && fuzz_each "${ZINIT_FUZZ_TIME:-60s}" ;;
 	sim) find_go && sim "$@" ;;

@@ -254,7 +254,7 @@ func TestFault15AMachineIsPoweredOffWithoutAServer(t *testing.T) {
 
 func TestMachineIsHalted(t *testing.T) {
 	t.Parallel()
-	m := vm{append: "zinit.log=error", files: map[string]string{"s00": file("s00", "vm serve")},
+	m := vm{append: "zinit.log=error", files: map[string]string{"s00": file("s00", "vm serve"), "login": file("login", "vm login")},
 		system: map[string]string{"halts": file("halts", "vm halts")}}
 	judge(t, m.boot(t), "reboot: System halted")
 }

@@ -154,6 +154,38 @@ func TestAnImageHoldsWhatTheFirstProcessNeeds(t *testing.T) {
 	}
 }
 
+// The root of a distribution has links where directories are here, and an init of its own.
+func TestAnImageMayBeOfARootThatHasLinks(t *testing.T) {
+	dir := t.TempDir()
+	binary := put(t, dir+"/zinit", "ELF", 0o755)
+	put(t, dir+"/root/usr/bin/tool", "tool", 0o755)
+	put(t, dir+"/root/usr/sbin/init", "another", 0o755)
+	for name, target := range map[string]string{"bin": "usr/bin", "sbin": "/usr/sbin", "loop": "loop"} {
+		if err := os.Symlink(target, dir+"/root/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, _, errs := run("-o", dir+"/image", "--binary", binary, "--add", dir+"/root:/", binary+":/bin/more", binary+":/loop/x"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	image, err := os.ReadFile(dir + "/image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := "\n" + strings.Join(list(t, image), "\n") + "\n"
+	for _, want := range []string{"120777 bin -> usr/bin", "120777 sbin -> /usr/sbin", "100755 usr/bin/zinit = ELF", "100755 usr/bin/more = ELF",
+		"120777 usr/bin/init -> zinit", "120777 usr/sbin/zinit -> ../bin/zinit", "100755 usr/sbin/init = another", "120777 init -> bin/zinit"} {
+		if !strings.Contains(got, "\n"+want+"\n") {
+			t.Errorf("there is no %q in %s", want, got)
+		}
+	}
+	for _, bad := range []string{"755 bin/", "777 bin/", "755 sbin/", "777 sbin/", "40755 \n"} {
+		if strings.Contains(got, bad) {
+			t.Errorf("there is a %q in %s", bad, got)
+		}
+	}
+}
+
 func TestARefusalLeavesTheOldImage(t *testing.T) {
 	dir := t.TempDir()
 	binary := put(t, dir+"/zinit", "ELF", 0o755)
@@ -166,6 +198,8 @@ func TestARefusalLeavesTheOldImage(t *testing.T) {
 		{nil, env.ExitUsage, "no file was named: use -o FILE"},
 		{[]string{"-o"}, env.ExitUsage, "-o needs a value"},
 		{[]string{"-o", image, "--frob", "x"}, env.ExitUsage, `unexpected argument "--frob"`},
+		{[]string{"-o", image, "x"}, env.ExitUsage, `unexpected argument "x"`},
+		{[]string{"-o", image, "--binary", binary, "--add", binary, dir + "/none"}, env.ExitFailed, "cannot add " + dir + "/none"},
 		{[]string{"-o", image, "--binary", dir + "/none"}, env.ExitFailed, "cannot find the binary"},
 		{[]string{"-o", image, "--binary", binary, "--add", dir + "/none"}, env.ExitFailed, "cannot add " + dir + "/none"},
 		{[]string{"-o", image, "--binary", binary, "--add", "/dev/null:/x"}, env.ExitFailed, "neither file, directory nor link"},

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"zinit/applets/env"
 )
 
-const usage = `usage: zinit-initramfs -o FILE [--services DIR] [--system DIR] [--add PATH[:AT]]...
+const usage = `usage: zinit-initramfs -o FILE [--services DIR] [--system DIR] [--add PATH[:AT]...]
 
 Writes an image that a kernel boots (initrd=FILE): this binary as /bin/zinit and
 /init, with links for its applets, /dev/console and /dev/null.
@@ -20,13 +22,16 @@ Writes an image that a kernel boots (initrd=FILE): this binary as /bin/zinit and
       --services DIR    what is in DIR goes to /etc/zinit/services
       --system DIR      the same for /etc/zinit/system
       --add PATH[:AT]   a file, link or directory, with all below it; AT is where it
-                        goes (default: the same path). May be repeated
+                        goes (default: the same path). As many as you like
       --binary FILE     another binary of zinit, for another processor
 
 A program has to be static, or its loader and libraries have to be added too.
 
 Example:  zinit-initramfs -o initrd.gz --services ./services --add ./myprog:/bin/myprog
 `
+
+// flags are all there are; each has a value.
+var flags = [...]string{"-o", "--output", "--services", "--system", "--add", "--binary"}
 
 // An order is what the command line asks for.
 type order struct {
@@ -57,10 +62,18 @@ func Main(e *env.Env, links []string) int {
 }
 
 func parse(args []string) (o order, err error) {
+	adds := false // the last flag was --add, which takes more than one
 	for i := 0; i < len(args); i++ {
+		if adds && !strings.HasPrefix(args[i], "-") {
+			o.adds = append(o.adds, args[i])
+			continue
+		}
 		name, value, has := strings.Cut(args[i], "=")
 		if !strings.HasPrefix(name, "--") {
 			name, has = args[i], false
+		}
+		if !slices.Contains(flags[:], name) {
+			return o, fmt.Errorf("unexpected argument %q", name)
 		}
 		if !has {
 			if i++; i == len(args) {
@@ -68,6 +81,7 @@ func parse(args []string) (o order, err error) {
 			}
 			value = args[i]
 		}
+		adds = name == "--add"
 		switch name {
 		case "-o", "--output":
 			o.output = value
@@ -77,10 +91,8 @@ func parse(args []string) (o order, err error) {
 			o.system = value
 		case "--binary":
 			o.binary = value
-		case "--add":
-			o.adds = append(o.adds, value)
 		default:
-			return o, fmt.Errorf("unexpected argument %q", name)
+			o.adds = append(o.adds, value)
 		}
 	}
 	if o.output == "" {
@@ -125,12 +137,17 @@ func (o order) tree(links []string) (*Tree, error) {
 	if err := t.Add(binary, "bin/zinit"); err != nil {
 		return nil, err
 	}
-	t.own("bin/zinit", 0o755)
+	zinit := t.place("bin/zinit")
+	t.own(zinit, 0o755)
 	for _, name := range links {
-		if name != "zinit" {
-			t.Link("bin/"+name, "zinit")
+		for _, dir := range []string{"bin", "sbin"} {
+			at := t.place(path.Join(dir, name))
+			target, err := filepath.Rel(path.Dir(at), zinit)
+			if err != nil {
+				return nil, fmt.Errorf("cannot link %s: %w", at, err)
+			}
+			t.Link(at, target) // unless it is there: as zinit itself is
 		}
-		t.Link("sbin/"+name, "../bin/zinit")
 	}
 	delete(t.nodes, "init")
 	t.Link("init", "bin/zinit")

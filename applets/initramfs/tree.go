@@ -53,9 +53,34 @@ func (t *Tree) parents(name string) {
 	}
 }
 
+// maxLinks is as many as the kernel follows on the way to a file.
+const maxLinks = 40
+
+// place is where a path leads to in the image: what is on the way may be a link that was
+// added, as /bin is to /usr/bin on many systems. The kernel would not follow one to a
+// directory that is unpacked later.
+func (t *Tree) place(name string) string {
+	name = inside(name)
+	for range maxLinks {
+		up := path.Dir(name)
+		for up != "." && t.nodes[up].target == "" {
+			up = path.Dir(up)
+		}
+		if up == "." {
+			break
+		}
+		to := t.nodes[up].target
+		if !path.IsAbs(to) {
+			to = path.Join(path.Dir(up), to)
+		}
+		name = inside(path.Join(to, strings.TrimPrefix(name, up)))
+	}
+	return name
+}
+
 // Link makes a symbolic link, unless there is something of that name.
 func (t *Tree) Link(name, target string) {
-	name = inside(name)
+	name = t.place(name)
 	if _, there := t.nodes[name]; there {
 		return
 	}
@@ -75,7 +100,7 @@ func (t *Tree) Add(source, at string) error {
 		if err != nil {
 			return fmt.Errorf("cannot add %s: %w", p, err)
 		}
-		return t.one(p, path.Join(at, filepath.ToSlash(rel)))
+		return t.one(p, t.place(path.Join(at, filepath.ToSlash(rel))))
 	})
 }
 
@@ -91,7 +116,7 @@ func (t *Tree) one(source, name string) error {
 		}
 	}
 	switch {
-	case name == ".":
+	case name == "":
 		return nil // the root itself
 	case st.IsDir():
 		t.dir(name, perm)

@@ -35,6 +35,7 @@ func (f *fake) machine() machine {
 		init:   func() (bool, string) { return !f.other, "/lib/systemd/systemd" },
 		signal: func(sig syscall.Signal) error { note("signal " + strconv.Itoa(int(sig))); return nil },
 		force:  func(cmd uint32) error { note("force " + strconv.FormatUint(uint64(cmd), 16)); return unix.EPERM },
+		leave:  func() { note("leave") },
 	}
 }
 
@@ -99,8 +100,8 @@ func TestTheMachineIsEndedByWhomItBelongsTo(t *testing.T) {
 func TestRunlevels(t *testing.T) {
 	for args, want := range map[string]string{
 		"telinit 0": "system.poweroff", "telinit 6": "system.reboot", "telinit q": "service.reload",
-		"telinit 1": "service.stop_all, service.wait down web,rescue, service.start single, service.start rescue",
-		"init S":    "service.stop_all, service.wait down web,rescue, service.start single, service.start rescue",
+		"telinit 1": "leave, service.stop_all, service.wait down web,rescue, service.start single, service.start rescue",
+		"init S":    "leave, service.stop_all, service.wait down web,rescue, service.start single, service.start rescue",
 		"telinit 3": "service.start_all, service.stop single, service.stop rescue, service.stop rescue-shell",
 	} {
 		f := fake{has: []string{"web", "rescue"}}
@@ -152,7 +153,7 @@ func TestMoments(t *testing.T) {
 
 func TestShutdownsFlags(t *testing.T) {
 	now := time.Now()
-	o, err := parse(strings.Fields("-r --no-wall +3 disk is - full -k"), now)
+	o, err := parse(strings.Fields("-r --no-wall +3 disk is - full -- -k"), now)
 	if err != nil || o.way != wayReboot || !o.silent || o.only || o.message != "disk is - full -k" || !o.at.Equal(now.Add(3*time.Minute)) {
 		t.Errorf("%+v %v", o, err)
 	}
@@ -162,7 +163,13 @@ func TestShutdownsFlags(t *testing.T) {
 	if o, err = parse([]string{"-c", "all", "well"}, now); err != nil || !o.cancel || o.message != "all well" {
 		t.Errorf("%+v %v", o, err)
 	}
-	for _, args := range []string{"-x", "soon", "-r 5"} {
+	for args, want := range map[string]way{"now -r": wayReboot, "now bye -r": wayReboot, "-H -h now": wayHalt, "-hH now": wayHalt,
+		"-hP now": wayPoweroff, "now -h": wayPoweroff, "-rk now": wayReboot, "now --halt": wayHalt} {
+		if o, err := parse(strings.Fields(args), now); err != nil || o.way != want || strings.Contains(o.message, "-") || o.only != strings.Contains(args, "k") {
+			t.Errorf("%s: %+v %v", args, o, err)
+		}
+	}
+	for _, args := range []string{"-x", "soon", "-r 5", "now -rx", "now full -x"} {
 		if _, err := parse(strings.Fields(args), now); err == nil {
 			t.Errorf("%s is understood", args)
 		}

@@ -15,8 +15,10 @@ var repairServices = [...]string{"single", "rescue", "rescue-shell"}
 // askTime.
 const repairWait = askTime - 2*time.Second
 
-// repair stops what is not of the system and then gives the console a shell.
+// repair stops what is not of the system and then gives the console a shell. Whoever
+// asks for it most often sits at that console, and what stops is the login there.
 func (m machine) repair() error {
+	m.leave()
 	var stopped sock.StoppedResult
 	if err := m.ask(sock.MethodStopAll, nil, &stopped); err != nil {
 		return err

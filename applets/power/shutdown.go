@@ -24,6 +24,8 @@ that, and an interrupt cancels it.
   -k           only say so
   -c           cancel the one that waits
       --no-wall  tell nobody
+
+Flags may stand anywhere; a message that begins with - goes behind --.
 `
 
 // An order is what a command line of shutdown asks for.
@@ -59,13 +61,18 @@ func parse(args []string, now time.Time) (o order, err error) {
 	o.way = wayPoweroff
 	var words []string
 	for i, a := range args {
-		if len(words) == 0 && strings.HasPrefix(a, "-") && a != "-" {
-			if err := o.flag(a); err != nil {
-				return o, err
-			}
+		if a == "--" {
+			words = append(words, args[i+1:]...)
+			break
+		}
+		// Behind the time, too: who has typed now -r does not want it switched off.
+		if !strings.HasPrefix(a, "-") || a == "-" {
+			words = append(words, a)
 			continue
 		}
-		words = append(words, args[i])
+		if err := o.flag(a); err != nil {
+			return o, err
+		}
 	}
 	if o.cancel {
 		o.message = strings.Join(words, " ")
@@ -83,26 +90,51 @@ func parse(args []string, now time.Time) (o order, err error) {
 
 func (o *order) flag(a string) error {
 	switch a {
-	case "-P", "-h", "-hP", "-Ph", "--poweroff":
+	case "--poweroff":
 		o.way = wayPoweroff
-	case "-r", "--reboot":
+	case "--reboot":
 		o.way = wayReboot
-	case "-H", "-hH", "--halt":
+	case "--halt":
 		o.way = wayHalt
 	case "--kexec":
 		o.way = wayKexec
-	case "-k":
-		o.only = true
-	case "-c":
-		o.cancel = true
-	case "--no-wall", "-q":
+	case "--no-wall":
 		o.silent = true
 	case "--help":
 		o.help = true
 	default:
-		return fmt.Errorf("unknown flag %s", a)
+		for i, letter := range a[1:] {
+			if !o.letter(letter) {
+				return fmt.Errorf("unknown flag %s: a message that begins with - goes behind --", a[:1]+a[1+i:])
+			}
+		}
 	}
 	return nil
+}
+
+// letter is a flag of those that may stand together: -hP.
+func (o *order) letter(l rune) bool {
+	switch l {
+	case 'h': // in -hH, and behind -H, it says nothing
+		if o.way.name != wayHalt.name {
+			o.way = wayPoweroff
+		}
+	case 'P':
+		o.way = wayPoweroff
+	case 'r':
+		o.way = wayReboot
+	case 'H':
+		o.way = wayHalt
+	case 'k':
+		o.only = true
+	case 'c':
+		o.cancel = true
+	case 'q':
+		o.silent = true
+	default:
+		return false
+	}
+	return true
 }
 
 // moment understands a time: now, a number of minutes, or the next time a clock shows.
@@ -138,8 +170,7 @@ func (o order) carryOut(e *env.Env, m machine) error {
 			return err
 		}
 		defer release()
-		// A terminal that is closed is no reason to stay up.
-		signal.Ignore(syscall.SIGHUP)
+		m.leave() // that somebody logs out is no reason to stay up
 		stop := make(chan os.Signal, 1)
 		signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
 		fmt.Fprintf(e.Stdout, "shutdown: %s at %s; shutdown -c cancels it\n", o.way.name, o.at.Format("15:04:05"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -41,6 +42,7 @@ type machine struct {
 	init   func() (ours bool, name string) // process 1
 	signal func(syscall.Signal) error      // to process 1
 	force  func(cmd uint32) error          // returns only when the kernel refuses
+	leave  func()                          // the login that this process was started from
 }
 
 // errNoServer says that nobody answered; what somebody answered is another error.
@@ -55,6 +57,32 @@ func thisMachine(e *env.Env) machine {
 			unix.Sync()
 			return unix.Reboot(int(int32(cmd))) // more than an int of 32 bits holds
 		},
+		leave: leaveLogin,
+	}
+}
+
+// groups are where a machine's tree of cgroups may be, the likely one first.
+var groups = [...]string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}
+
+// leaveLogin has this process go on when the login ends that it was started from. That
+// may be a service of its own, such as a getty: with it goes whatever is in its cgroup.
+func leaveLogin() {
+	signal.Ignore(unix.SIGHUP)
+	if ours, _ := initIsOurs(); !ours {
+		return
+	}
+	for _, dir := range groups {
+		// Without cgroups a service has no more than its process groups, and a shell gives
+		// what it starts another one.
+		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+		if err != nil {
+			continue
+		}
+		_, err = f.WriteString("0") // this process
+		f.Close()
+		if err == nil {
+			return
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 
 	"zinit/supervise/config"
 )
@@ -56,5 +57,6 @@ func rescueShell(log *slog.Logger, exists func(path string) bool) *config.Servic
 	svc.Exec, svc.Command.Argv = strings.Join(argv, " "), argv
 	svc.TTY, svc.Stdin, svc.Dir = consolePath, config.StdinTTY, "/"
 	svc.Lifecycle.Restart, svc.Lifecycle.MaxRestarts = config.RestartAlways, 0
+	svc.Lifecycle.StopSignal = syscall.SIGHUP // a shell at a terminal ignores TERM
 	return svc
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"syscall"
 	"testing"
 
 	"zinit/applets/env"
@@ -50,7 +51,8 @@ func TestTheShellOfARepairIsTheOneThatIsThere(t *testing.T) {
 	var said strings.Builder
 	log := slog.New(slog.NewTextHandler(&said, nil))
 	svc := rescueShell(log, func(path string) bool { return path == "/bin/busybox" })
-	if svc == nil || strings.Join(svc.Command.Argv, " ") != "/bin/busybox sh" || svc.TTY != consolePath || svc.Lifecycle.Restart != config.RestartAlways {
+	if svc == nil || strings.Join(svc.Command.Argv, " ") != "/bin/busybox sh" || svc.TTY != consolePath || svc.Lifecycle.Restart != config.RestartAlways ||
+		svc.Lifecycle.StopSignal != syscall.SIGHUP {
 		t.Errorf("%+v", svc)
 	}
 	if svc := rescueShell(log, func(string) bool { return false }); svc != nil || !strings.Contains(said.String(), "no /bin/sh") {

@@ -175,7 +175,8 @@ var halts = []fact{
 			}
 		}
 		err := until(runs(false, true))
-		err = errors.Join(err, run("telinit", "1"), until(runs(true, false)))
+		// It is asked for in what stops then.
+		err = errors.Join(err, os.WriteFile("/run/repair", nil, 0o600), until(runs(true, false)))
 		err = errors.Join(err, until(func() error { _, err := os.Stat("/run/shell"); return err }))
 		return errors.Join(err, run("telinit", "3"), until(runs(false, true)))
 	}},

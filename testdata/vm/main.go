@@ -23,6 +23,7 @@ func main() {
 		"serve":    serve,
 		"nothing":  func() {},
 		"first":    first,
+		"login":    login,
 		"stubborn": stubborn,
 		"hog":      hog,
 		"crowd":    crowd,
@@ -69,6 +70,35 @@ func serve() {
 	<-term
 }
 
+// login is a service in which somebody asks for a repair, as soon as a file says so. It
+// takes whom it has started with it, as a login does.
+func login() {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	again := time.NewTicker(300 * time.Millisecond)
+	defer again.Stop()
+	group := 0
+	for {
+		select {
+		case <-again.C:
+			if os.Remove("/run/repair") == nil {
+				p, err := os.StartProcess("/bin/telinit", []string{"telinit", "1"}, &os.ProcAttr{
+					Env: os.Environ(), Files: []*os.File{nil, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setpgid: true}})
+				if err != nil {
+					tell("FAIL login: %v", err)
+					return
+				}
+				group = p.Pid
+			}
+		case <-term:
+			if group != 0 {
+				_ = syscall.Kill(-group, syscall.SIGHUP) // it may have ended
+			}
+			return
+		}
+	}
+}
+
 // first is the first service of all: it tells how long after the kernel gave the
 // machine to process 1 it began.
 func first() {
@@ -94,10 +124,12 @@ func stubborn() {
 	}
 }
 
-// shell is /bin/sh: it has a terminal and ends with it, or when it is told.
+// shell is /bin/sh: it has a terminal and ends with it. As shells do there it ignores
+// TERM.
 func shell() {
 	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGTERM)
+	signal.Notify(term, syscall.SIGHUP)
 	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err != nil {
 		tell("FAIL shell: its standard input is no terminal: %v", err)
 	}
