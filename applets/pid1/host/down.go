@@ -68,18 +68,67 @@ func putAway(begin func(string), say func(format string, args ...any)) {
 	if err != nil {
 		say("which file systems are mounted cannot be seen: %v", err)
 	}
+	busy := "" // that can be written still
 	for _, at := range toUnmount(table) {
 		begin("unmounting " + at)
 		if err := unmount(at); err != nil {
 			say("%v", err)
+			if !isReadOnly(at) {
+				busy = at
+			}
 		}
 	}
 	begin("making the root read-only")
-	if err := readOnly("/"); err != nil && err != unix.EINVAL { // EINVAL: an initramfs has no such thing
+	switch err := readOnly("/"); err {
+	case nil, unix.EINVAL: // an initramfs has no such thing
+	case unix.EBUSY:
+		busy = "/"
+	default:
 		say("cannot make / read-only: %v", err)
+	}
+	if busy != "" {
+		begin("making everything read-only")
+		if err := forceReadOnly(busy, sysrq); err != nil {
+			say("cannot make %s read-only: %v", busy, err)
+		}
 	}
 	begin("writing to the disks")
 	unix.Sync()
+}
+
+// sysrq takes orders for the kernel, each a letter.
+const sysrq = "/proc/sysrq-trigger"
+
+// forceTime is how long the kernel may take to make everything read-only.
+const forceTime = 5 * time.Second
+
+// forceReadOnly makes all disks read-only though files are in use that have no name any
+// more: this program itself is one when it was replaced. The kernel does so beside us.
+func forceReadOnly(at, trigger string) error {
+	f, err := os.OpenFile(trigger, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("%w, and it cannot be forced: %w", unix.EBUSY, err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString("u"); err != nil {
+		return fmt.Errorf("%w, and it cannot be forced: %w", unix.EBUSY, err)
+	}
+	late := time.After(forceTime)
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !isReadOnly(at) {
+		select {
+		case <-again.C:
+		case <-late:
+			return fmt.Errorf("%w, and the kernel was asked to force it and has not", unix.EBUSY)
+		}
+	}
+	return nil
+}
+
+func isReadOnly(at string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(at, &st) == nil && st.Flags&unix.ST_RDONLY != 0
 }
 
 // unmount takes a file system away, or makes it read-only when it is busy.
