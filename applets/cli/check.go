@@ -86,7 +86,7 @@ func (s *session) checkSets() ([]checkSet, error) {
 	places := s.call.words
 	if len(places) == 0 {
 		if s.env.ConfigDir("") == env.DefaultConfig {
-			return s.defaultSet()
+			return defaultSet(config.Dirs{System: env.SystemConfig, User: env.DefaultConfig, Legacy: env.LegacyConfig})
 		}
 		places = []string{s.env.ConfigDir("")}
 	}
@@ -117,9 +117,9 @@ func (s *session) checkSets() ([]checkSet, error) {
 	return sets, nil
 }
 
-// defaultSet is what root's server loads when it is not told otherwise.
-func (s *session) defaultSet() ([]checkSet, error) {
-	dirs := config.Dirs{User: env.DefaultConfig, Legacy: env.LegacyConfig}
+// defaultSet is what root's server loads when it is not told otherwise. What is of the
+// system is there on machines alone, and those may need it.
+func defaultSet(dirs config.Dirs) ([]checkSet, error) {
 	if _, err := os.Stat(dirs.User); errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(dirs.Legacy); err != nil {
 			return nil, fmt.Errorf("%s does not exist: name a directory of service files, or a file", dirs.User)

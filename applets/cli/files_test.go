@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"zinit/supervise/config"
 )
 
 func TestCheck(t *testing.T) {
@@ -26,6 +28,37 @@ func TestCheck(t *testing.T) {
 	s.run("check", dir+"/sideros")
 	s.run("check", "--json", dir+"/sideros/start.toml")
 	s.compare(t, "check")
+}
+
+// Services of the user may need those of the system, which are in a directory of theirs.
+func TestCheckKnowsTheServicesOfTheSystem(t *testing.T) {
+	dir := t.TempDir()
+	dirs := config.Dirs{System: filepath.Join(dir, "system"), User: filepath.Join(dir, "services"), Legacy: dir}
+	for path, text := range map[string]string{
+		dirs.System + "/basic.toml": "[target]\nname = \"basic\"\n",
+		dirs.User + "/getty.toml":   "[service]\nname = \"getty\"\nexec = \"/bin/true\"\n[dependencies]\nrequires = [\"basic\"]\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wrong := func() (n int) {
+		sets, err := defaultSet(dirs)
+		if err != nil || len(sets) != 1 {
+			t.Fatalf("%d sets, %v", len(sets), err)
+		}
+		return len(sets[0].Problems) + len(relations(sets[0]))
+	}
+	if n := wrong(); n != 0 {
+		t.Errorf("%d problems, and there is none", n)
+	}
+	dirs.System = filepath.Join(dir, "none")
+	if n := wrong(); n != 1 {
+		t.Errorf("%d problems of a service that needs what is nowhere", n)
+	}
 }
 
 func TestTheCommandLineOfZinit02(t *testing.T) {

@@ -29,6 +29,8 @@ const (
 	ExitNoApplet  = 127 // no applet of that name
 	DefaultConfig = "/etc/zinit/services"
 	LegacyConfig  = "/etc/zinit" // files *.yaml of zinit 0.2, beside DefaultConfig
+	// SystemConfig is read before DefaultConfig with --pid1-mode, but not in a container.
+	SystemConfig  = "/etc/zinit/system"
 	DefaultSocket = "/run/zinit.sock"
 	// Where sideros-start has its services and its global file.
 	SiderosServices = "/etc/sideros/services"

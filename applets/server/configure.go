@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"zinit/applets/env"
 	"zinit/sock"
 	"zinit/supervise"
 	"zinit/supervise/config"
@@ -275,7 +276,7 @@ func (s *server) isSystem(snap *supervise.Snapshot, name string) bool {
 }
 
 func systemOwned(name string) error {
-	return sock.Refuse(sock.WordSystem, "%s: it belongs to the system: change its file in %s", name, systemDir)
+	return sock.Refuse(sock.WordSystem, "%s: it belongs to the system: change its file in %s", name, env.SystemConfig)
 }
 
 // isEphemeral reports that a service is gone after the next boot.

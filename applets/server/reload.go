@@ -12,9 +12,6 @@ import (
 	"zinit/supervise/config"
 )
 
-// systemDir is what --pid1-mode adds. A container has none.
-const systemDir = "/etc/zinit/system"
-
 // reloads is the methods that read the configuration again.
 func (s *server) reloads() sock.Table {
 	return sock.Table{

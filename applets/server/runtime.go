@@ -227,7 +227,7 @@ func configDirs(flags env.ServerFlags, p *place) config.Dirs {
 		dirs.Legacy = env.LegacyConfig
 	}
 	if flags.Pid1Mode && !flags.Container {
-		dirs.System = systemDir
+		dirs.System = env.SystemConfig
 	}
 	if p.dir != "" {
 		dirs.Ephemeral = filepath.Join(p.dir, "services")
