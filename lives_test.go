@@ -93,6 +93,8 @@ var lifeModes = map[string]func(*life) int{
 		return 0
 	},
 	"mute": (*life).mute,
+	// Fails at once.
+	"fail": func(*life) int { return 7 },
 }
 
 // liveAsChild is the child: its arguments are DIR NAME MODE.
