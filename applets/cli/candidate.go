@@ -118,9 +118,9 @@ func (c *candidate) askVersion() error {
 	case err != nil:
 		return fmt.Errorf("cannot wait for %s: %w", path, err)
 	case late:
-		return fmt.Errorf("%s -V has not ended within %s", path, versionTime)
+		return fmt.Errorf("%s -V has not ended within %s: it is no zinit", path, versionTime)
 	case !state.Success():
-		return fmt.Errorf("%s -V failed: %s", path, state)
+		return fmt.Errorf("%s -V failed: %s: it is damaged, or no zinit; copy it again", path, state)
 	case readErr != nil:
 		return fmt.Errorf("cannot read what %s -V prints: %w", path, readErr)
 	}
@@ -180,7 +180,7 @@ func keep(target, kept, exe string) error {
 func copyTo(from, path string, mode os.FileMode) error {
 	in, err := os.Open(from)
 	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", from, err)
+		return fmt.Errorf("cannot read %s: %s", from, bareReason(err))
 	}
 	defer in.Close()
 	if is, err := in.Stat(); err != nil || !is.Mode().IsRegular() {

@@ -155,11 +155,11 @@ func (s *session) afterStart(name string) error {
 	}
 	switch {
 	case reply.State == sock.Failed:
-		text := reply.Reason
+		text := strings.TrimPrefix(reply.Reason, name+": ")
 		if text == "" {
-			text = fmt.Sprintf("%s: %s: look at zinit logs %s", name, joined(reply.Error, failedCode(reply.ExitCode)), name)
+			text = joined(reply.Error, failedCode(reply.ExitCode))
 		}
-		return errors.New(text)
+		return errors.New(name + ": " + withLogs(name, text))
 	case reply.State == sock.Blocked && hopeless:
 		s.printf("Blocked: %s\n", name)
 		s.printObstacles(&reply)
@@ -203,6 +203,14 @@ func (s *session) printObstacles(r *sock.ServiceStatus) {
 		why = ": " + strings.TrimPrefix(escape(r.Reason), r.Name+": ")
 	}
 	s.printf("\nService is blocked%s\n\nTip: %s\n", why, tip)
+}
+
+// withLogs adds where to look, to a reason that tells only how a process ended.
+func withLogs(name, reason string) string {
+	if strings.HasPrefix(reason, "exit code ") || strings.HasPrefix(reason, "killed by ") {
+		return reason + ": see zinit logs " + name
+	}
+	return reason
 }
 
 func failedCode(code *int) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -74,7 +75,13 @@ func (s *session) look(ctx context.Context) error {
 			s.client, s.path = client, path
 			return nil
 		}
-		missing.tried = append(missing.tried, path+": "+bareReason(err))
+		reason := noSocket(path)
+		if reason == "" {
+			reason = bareReason(err)
+		} else {
+			named = "" // no server listens there
+		}
+		missing.tried = append(missing.tried, path+": "+reason)
 		if errors.Is(err, fs.ErrPermission) {
 			missing.denied = path
 		}
@@ -83,6 +90,18 @@ func (s *session) look(ctx context.Context) error {
 		missing.start += " --socket " + named
 	}
 	return missing
+}
+
+// noSocket says that what is at a path is no socket; empty: it is one, or nothing.
+func noSocket(path string) string {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || info.Mode()&fs.ModeSocket != 0:
+		return ""
+	case info.IsDir():
+		return "it is a directory, and not the socket in it"
+	}
+	return "it is no socket"
 }
 
 // bareReason is the innermost reason: the line that shows it says the rest.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"zinit/applets/env"
@@ -18,6 +19,14 @@ func kill(s *session) int {
 		signal = s.call.words[1]
 	}
 	err := s.ask(sock.MethodKill, sock.KillParams{Name: name, Signal: signal}, nil)
+	var refused *sock.Error
+	if errors.As(err, &refused) && wordOf(refused) == sock.WordSignal {
+		_, why, _ := strings.Cut(refused.Message, "): ")
+		if strings.Contains(why, "signal") { // it is none
+			why += ": write HUP, SIGHUP or 1"
+		}
+		return s.fail(fmt.Errorf("cannot send %s to %s: %s", signal, name, why))
+	}
 	if err != nil {
 		return s.fail(err)
 	}

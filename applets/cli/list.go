@@ -49,7 +49,9 @@ func (s *session) printList(services []sock.ServiceInfo) {
 	for i := range services {
 		r := s.row(&services[i])
 		rows[i] = r
-		names = max(names, utf8.RuneCountInString(r.name))
+		if n := utf8.RuneCountInString(r.name); !s.tooLong(n) {
+			names = max(names, n)
+		}
 		states = max(states, len(r.word)+len(r.pid))
 		if r.restarts != "" {
 			uptimes = max(uptimes, len(r.uptime))
@@ -57,28 +59,25 @@ func (s *session) printList(services []sock.ServiceInfo) {
 	}
 	for i := range rows {
 		r := &rows[i]
-		s.print(s.paint(r.colour, r.glyph) + " ")
-		s.print(r.name)
-		s.pad(names - utf8.RuneCountInString(r.name))
+		s.print(s.paint(r.colour, r.glyph) + " " + r.name)
+		if n := utf8.RuneCountInString(r.name); n <= names {
+			s.pad(names - n)
+		} else {
+			s.print("\n")
+			s.pad(2 + names)
+		}
 		s.print(" " + s.paint(r.colour, r.word) + r.pid)
-		rest := r.uptime
-		if r.restarts != "" {
-			rest = fmt.Sprintf("%-*s  %s", uptimes, r.uptime, r.restarts)
-		}
-		switch {
-		case r.reason+r.next == "":
-		case r.uptime == "":
-			rest = r.reason // with the restarts
-		default:
-			rest += "  " + r.reason
-		}
-		if rest+r.next != "" {
+		text := s.brief(2+names+1+states+3, r.rest(uptimes), r.next)
+		if text != "" && text[0] != '\n' {
 			s.pad(states - len(r.word) - len(r.pid) + 3)
-			s.print(s.brief(2+names+1+states+3, rest, r.next))
 		}
-		s.print("\n")
+		s.print(text + "\n")
 	}
 }
+
+// tooLong tells whether a name of n characters has a line of its own: it would push
+// what is behind the names of all others out of the terminal.
+func (s *session) tooLong(n int) bool { return s.width > 0 && n > s.width*2/5 }
 
 func (s *session) pad(n int) {
 	for range n {
@@ -90,6 +89,22 @@ func (s *session) pad(n int) {
 type row struct {
 	glyph, colour, name, word, pid string
 	uptime, restarts, reason, next string
+}
+
+// rest is what stands behind the state, but for what comes next.
+func (r *row) rest(uptimes int) string {
+	rest := r.uptime
+	if r.restarts != "" {
+		rest = fmt.Sprintf("%-*s  %s", uptimes, r.uptime, r.restarts)
+	}
+	switch {
+	case r.reason+r.next == "":
+	case r.uptime == "":
+		rest = r.reason // with the restarts
+	default:
+		rest += "  " + r.reason
+	}
+	return rest
 }
 
 func (s *session) row(info *sock.ServiceInfo) row {

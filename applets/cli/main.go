@@ -11,6 +11,7 @@ import (
 
 	"zinit/applets/env"
 	"zinit/sock"
+	"zinit/supervise/config"
 )
 
 // Main runs the command line in e.Args and returns its exit code. It blocks until
@@ -99,9 +100,27 @@ func (s *session) fail(err error) int {
 	}
 	// Control bytes in what a server says must not reach a terminal, and whether
 	// stderr is one is not known here.
-	text := "Error: " + escapeLines(err.Error()) + "\n"
+	text := "Error: " + escapeLines(err.Error()+s.meant(err)) + "\n"
 	io.WriteString(s.env.Stderr, text) // nobody is left to tell when this fails
 	return exitCode(err)
+}
+
+// meant is ": did you mean NAME?" for a service that does not exist, if there is one of
+// nearly that name.
+func (s *session) meant(err error) string {
+	_, name, is := strings.Cut(err.Error(), "service not found: ")
+	var services []sock.ServiceInfo
+	if !is || s.client == nil || s.ask(sock.MethodListFull, nil, &services) != nil {
+		return ""
+	}
+	names := make([]string, len(services))
+	for i := range services {
+		names[i] = services[i].Name
+	}
+	if near := config.Nearest(name, names); near != "" {
+		return ": did you mean " + near + "?"
+	}
+	return ""
 }
 
 // warn shows what is odd but keeps nobody from going on, after what was printed

@@ -19,6 +19,7 @@ func TestNoServer(t *testing.T) {
 	}
 	s := &stage{env: map[string]string{"HOME": dir}, hide: []string{dir, "$HOME"}}
 	s.run("ping", "--socket", file)
+	s.run("list", "-s", dir)
 	s.run("-s", dir+"/none.sock", "shutdown")
 	s.run("-s", dir+"/none.sock", "start", "a", "b")
 	s.env["ZINIT_SOCKET"] = dir + "/other.sock"

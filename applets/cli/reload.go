@@ -31,7 +31,9 @@ func reload(s *session) int {
 	} else {
 		s.printReload(&result)
 	}
-	if len(result.Failed) > 0 {
+	// Who names one wants that one.
+	unread := params.Name != "" && slices.ContainsFunc(result.Problems, func(p string) bool { return !strings.Contains(p, ": warning: ") })
+	if len(result.Failed) > 0 || unread {
 		return env.ExitFailed
 	}
 	return env.ExitDone
@@ -140,7 +142,7 @@ func reloadFates(r *sock.ReloadResult) []fate {
 		}
 		f := at(lack[0])
 		f.glyph, f.colour = "✗", "31"
-		f.words = append(f.words, "requires "+lack[1]+", which does not exist")
+		f.words = append(f.words, "requires "+lack[1]+", which does not exist: add it, or remove it from requires")
 	}
 	for _, proxy := range r.Proxies {
 		f := fate{name: proxy.Name, glyph: "~", colour: "33", words: []string{"proxy " + proxy.Text}}

@@ -68,15 +68,23 @@ func (s *session) hang(at int, text string) string {
 // rest.
 const briefLines = 2
 
+// leastRoom is how many columns a reason needs behind the state: with fewer it begins
+// on a line of its own.
+const leastRoom = 30
+
 // brief is hang for a text that is cut short where it would take many lines; what
 // follows after a semicolon is not.
 func (s *session) brief(at int, text, end string) string {
+	most, lead := briefLines, ""
+	if all := at + utf8.RuneCountInString(joined(text, end)); s.width > 0 && all > s.width && s.width-at < leastRoom {
+		most, lead, at = briefLines-1, "\n    ", 4
+	}
 	whole := s.hang(at, joined(text, end))
-	for strings.Count(whole, "\n") >= briefLines && strings.Contains(text, " ") {
+	for strings.Count(whole, "\n") >= most && strings.Contains(text, " ") {
 		text = text[:strings.LastIndexByte(text, ' ')]
 		whole = s.hang(at, joined(strings.TrimRight(text, " :;,")+"…", end))
 	}
-	return whole
+	return lead + whole
 }
 
 // cut shortens a text that begins in column at to one line.

@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"zinit/sock"
@@ -29,7 +30,7 @@ func TestTranscripts(t *testing.T) {
 		{golden: "status-terminal", terminal: true, lines: []string{"status web", "status missing"}},
 		{golden: "start", lines: []string{
 			"start web", "start web db", "start multi-user", "start multi-user --no-deps", "start multi-user --tree",
-			"start p1", "start api", "start conf", "start web --tree --no-deps", "start nosuch", "start nosuch web", "start nosuch --tree",
+			"start p1", "start api", "start conf", "start web --tree --no-deps", "start nosuch", "start wbe", "start nosuch web", "start nosuch --tree",
 			"start web shot --wait", "start api web --wait", "start x9 --wait --timeout 30s",
 			"start web --timeout 3s", "start web --wait --timeout soon", "start", "start web --json",
 		}},
@@ -49,7 +50,7 @@ func TestTranscripts(t *testing.T) {
 		}},
 		{golden: "logs-terminal", terminal: true, lines: []string{"logs web", "logs web --color never", "logs web db", "logs web db --since 50s --color never", "logs -n 3"}},
 		{golden: "why", lines: []string{
-			"why multi-user", "why conf", "why p1", "why web missing", "why nosuch", "why conf --json", "why conf web --json",
+			"why multi-user", "why conf", "why p1", "why web missing", "why api shot", "why nosuch", "why multiuser", "why conf --json", "why conf web --json",
 		}},
 		{golden: "remove", spy: true, lines: []string{
 			"remove web", "remove-service web log", "remove db", "remove db --cascade", "remove nosuch web", "remove", "remove web --json",
@@ -129,6 +130,21 @@ func TestTranscriptsOfAllKinds(t *testing.T) {
 			s.compare(t, test.golden)
 		})
 	}
+}
+
+// A long name takes a line of its own, and a reason without room behind the state, too:
+// the others stay a table.
+func TestListOnANarrowTerminal(t *testing.T) {
+	list := append(world()[:6], sock.ServiceInfo{
+		Name: "a-name-that-somebody-has-made-from-a-template-0001", State: sock.ServiceState{State: sock.Running, PID: 77},
+		Details: sock.Details{SinceMs: before(28 * time.Second)},
+	})
+	f := newFake(t, list)
+	s := &stage{env: map[string]string{"ZINIT_SOCKET": f.path, "NO_COLOR": "1"}, terminal: true}
+	for _, s.width = range []int{44, 60, 100, 120} {
+		s.run("list")
+	}
+	s.compare(t, "list-narrow")
 }
 
 func TestStatusFitsAScreen(t *testing.T) {

@@ -50,9 +50,28 @@ func (s *session) printWhy(name string, r *sock.WhyBlocked) {
 		}
 		s.printf("Process conflict: %s matches %s\n", escape(p.Filter), escape(strings.Join(list, ", ")))
 	}
-	if r.Reason != "" {
-		s.printf("Reason: %s\n", s.hang(8, strings.TrimPrefix(escape(r.Reason), name+": ")))
+	reason := strings.TrimPrefix(escape(r.Reason), name+": ")
+	if !r.Blocked {
+		reason = s.unblockedReason(name, reason)
 	}
+	if reason != "" {
+		s.printf("Reason: %s\n", s.hang(8, reason))
+	}
+}
+
+// unblockedReason says of a service that nothing blocks what state it is in, if that is
+// not what it should be, and returns the reason with what comes next.
+func (s *session) unblockedReason(name, reason string) string {
+	var full sock.ServiceStatusFull
+	if s.ask(sock.MethodStatusFull, sock.NameParams{Name: name}, &full) != nil {
+		return reason // an older server, or it has gone meanwhile
+	}
+	s.printf("State:  %s\n", full.State.State)
+	if reason == "" && full.State.State != sock.Running {
+		reason, _ = s.because(name, full.State, &full.Details)
+	}
+	_, next := s.because(name, full.State, &full.Details)
+	return withLogs(name, joined(reason, next))
 }
 
 // tree shows all services with what they depend on.

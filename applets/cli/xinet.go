@@ -152,7 +152,7 @@ func (s *session) xinetStatus(name string) int {
 	}
 	var raw json.RawMessage
 	if err := s.ask(method, params, &raw); err != nil {
-		return s.fail(err)
+		return s.fail(named(name, err))
 	}
 	if s.call.has("json") {
 		s.printf("%s\n", raw)

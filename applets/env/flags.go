@@ -197,7 +197,7 @@ const (
 func (e *Env) ServerUsage(d Dialect) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "usage: %s [flags] [-- CMD ARGS]\n\nflags:\n", e.Name())
-	b.WriteString(FlagHelp(d.table(&ServerFlags{}), 18))
+	b.WriteString(FlagHelp(d.table(&ServerFlags{}), 19))
 	fmt.Fprintf(&b, "\nconfig dir %s, socket %s, log level %s unless told otherwise\n",
 		e.ConfigDir(""), e.SocketPath(""), "info")
 	b.WriteString("environment: ZINIT_CONFIG_DIR, ZINIT_SOCKET, ZINIT_LOG_LEVEL, ZINIT_CONTAINER\n")

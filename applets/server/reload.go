@@ -102,6 +102,9 @@ func reloadResult(set *config.Set, ch supervise.Changes, p sock.ReloadParams) so
 	for _, f := range ch.Failed {
 		r.Failed = append(r.Failed, sock.NamedText{Name: f.Name, Text: f.Reason})
 	}
+	if p.Name != "" {
+		r.ConfigErrors = slices.DeleteFunc(r.ConfigErrors, func(lack [2]string) bool { return lack[0] != p.Name })
+	}
 	for _, problem := range set.Problems {
 		if p.Name == "" || p.Name == problem.Service {
 			r.Problems = append(r.Problems, problem.String())

@@ -83,6 +83,9 @@ func newGuard(text []byte) (*guard, []finding) {
 		return bad(-1, "is larger than 1 MiB (%d bytes): a service file is small, shorten it", len(text))
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if n := bytes.Count(text, []byte{0}); n > 1 {
+		return bad(-1, "is no text: it holds %d NUL characters, as programs, UTF-16 and what a crash has left do: remove it, or save it as UTF-8", n)
+	}
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
 		switch {

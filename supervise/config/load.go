@@ -297,7 +297,7 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 		return nil, nil, fmt.Errorf("cannot be read: %w", reason(err))
 	}
 	if mode := before.Mode(); !mode.IsRegular() {
-		return nil, nil, fmt.Errorf("is %s and not a file: remove it, or give it a name that does not end in %s", kindOf(mode), filepath.Ext(path))
+		return nil, nil, notAFile(path, kindOf(mode))
 	}
 	const tries = 5
 	for range tries {
@@ -361,9 +361,17 @@ func openError(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return errors.New("cannot be read: permission denied: change its owner or mode")
 	case errors.Is(err, syscall.ENXIO):
-		return fmt.Errorf("is a socket and not a file: remove it, or give it a name that does not end in %s", filepath.Ext(path))
+		return notAFile(path, "a socket")
 	}
 	return fmt.Errorf("cannot be read: %w", reason(err))
+}
+
+// notAFile says what is at the path instead.
+func notAFile(path, kind string) error {
+	if !isServiceFile(path) {
+		return fmt.Errorf("is %s and not a file: name a service file", kind)
+	}
+	return fmt.Errorf("is %s and not a file: remove it, or give it a name that does not end in %s", kind, filepath.Ext(path))
 }
 
 // danglingError is a link to a file that does not exist.

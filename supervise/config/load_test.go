@@ -69,6 +69,7 @@ func TestOneBadEntryStopsNoOther(t *testing.T) {
 		}
 	}
 	writeFile(t, at("a.toml.real"), serviceText("linked"))
+	writeFile(t, at("elf.toml"), "\x7fELF\x02\x01\x00\x00")
 	writeFile(t, at("below/c.toml"), serviceText("below"))
 	l, err := net.Listen("unix", at("s.toml"))
 	if err != nil {
@@ -86,7 +87,7 @@ func TestOneBadEntryStopsNoOther(t *testing.T) {
 	for file, want := range map[string]string{
 		"broken.toml": "is not a header", "escape.toml": "invalid characters", "large.toml": "larger than 1 MiB",
 		"folder.toml": "is a directory and not a file", "dangling.toml": "is a link to gone, which does not exist",
-		"loop.toml": "too many levels of symbolic links", "device.toml": "is a device and not a file",
+		"loop.toml": "too many levels of symbolic links", "device.toml": "is a device and not a file", "elf.toml": "is no text: it holds 2 NUL characters",
 		"pipe.toml": "is a named pipe and not a file", "s.toml": "is a socket and not a file",
 	} {
 		p := problemOf(t, set, file)
@@ -94,7 +95,7 @@ func TestOneBadEntryStopsNoOther(t *testing.T) {
 			t.Errorf("%s: got %+v, want %q", file, p, want)
 		}
 	}
-	if len(set.Problems) != 9 {
+	if len(set.Problems) != 10 {
 		t.Errorf("got %d problems: %v", len(set.Problems), set.Problems)
 	}
 }
