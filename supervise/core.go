@@ -175,14 +175,20 @@ type record struct {
 	// What it was told and may not do before those that depend on it are down.
 	wish     wish
 	breaking *machine.Cause
-	knotted  bool   // on a dependency cycle: no order holds for it
-	leaving  bool   // no longer configured: goes as soon as it is down
 	absent   string // a service that it awaits and that there is not; empty: there is none
 
 	bits   bits
 	counts counts
-	queued uint8 // in stale, in pending, in watched
-	hand   bool  // it was started by hand, and is not stopped for want of connections
+
+	// There may be thousands of records: what is small stands together.
+	queued    uint8 // in stale, in pending, in watched
+	unstarted uint8 // the exit code for the last start that failed
+	knotted   bool  // on a dependency cycle: no order holds for it
+	leaving   bool  // no longer configured: goes as soon as it is down
+	hand      bool  // it was started by hand, and is not stopped for want of connections
+	alarmed   bool  // see alarm
+	outdated  bool  // the next run will be started with something else than ran
+	recalled  bool  // an earlier server wrote down how it is
 
 	probe probe
 	hook  hooking
@@ -191,22 +197,15 @@ type record struct {
 	timer *timing // nil: nothing starts it by itself
 	gate  *gating // nil: nobody can be in its way outside of zinit
 	// idleBy is until when it waits, as an idle service, for others to come up.
-	idleBy  time.Time
-	alarmed bool // see alarm
-	// unstarted is the exit code for the last start that failed.
-	unstarted uint8
-	watch     watching
-	first     int // the main process before the one that is looked for
+	idleBy time.Time
+	watch  watching
+	first  int // the main process before the one that is looked for
 	// status is what the living run says about itself.
 	status  string
 	listens listening
 	env     []string
-	// ran is what the last run was started with; outdated: the next one will be
-	// started with something else.
-	ran      *config.Service
-	outdated bool
+	ran     *config.Service // what the last run was started with
 
-	recalled   bool            // an earlier server wrote down how it is
 	toldRun    machine.Run     // has got its stop signal
 	ranWritten *config.Service // what Memory has of ran
 	strange    *strange        // what a later version wrote down; nil: nothing
