@@ -16,7 +16,7 @@ const planFile = "/run/zinit-shutdown"
 func claim(path string) (release func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot wait: %w: be root, or say now", err)
 	}
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &lock); err != nil {
@@ -36,7 +36,7 @@ func cancel(path string) error {
 		return errors.New("no shutdown waits")
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot cancel it: %w: be root", err)
 	}
 	defer f.Close()
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}

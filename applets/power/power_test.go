@@ -26,13 +26,19 @@ type fake struct {
 	answer error    // of the server
 	has    []string // its services; those that are up are stopped together
 	other  bool     // process 1 is another init
+	hidden bool     // what it is cannot be seen
 }
 
 func (f *fake) machine() machine {
 	note := func(what string) { f.done = append(f.done, what) }
 	return machine{
-		ask:    f.ask,
-		init:   func() (bool, string) { return !f.other, "/lib/systemd/systemd" },
+		ask: f.ask,
+		init: func() (bool, string) {
+			if f.hidden {
+				return false, ""
+			}
+			return !f.other, "/lib/systemd/systemd"
+		},
 		signal: func(sig syscall.Signal) error { note("signal " + strconv.Itoa(int(sig))); return nil },
 		force:  func(cmd uint32) error { note("force " + strconv.FormatUint(uint64(cmd), 16)); return unix.EPERM },
 		leave:  func() { note("leave") },
@@ -85,6 +91,7 @@ func TestTheMachineIsEndedByWhomItBelongsTo(t *testing.T) {
 		{"poweroff", fake{answer: refused}, "system.poweroff", 1, "only available when running as PID 1"},
 		{"reboot", fake{answer: errNoServer, other: true}, "system.reboot", 1, "process 1 is /lib/systemd/systemd and not zinit"},
 		{"reboot", fake{answer: refused, other: true}, "system.reboot", 1, "use the command that belongs to it"},
+		{"reboot", fake{answer: errNoServer, hidden: true}, "system.reboot", 1, "what process 1 is cannot be seen: be root"},
 		{"reboot -f", fake{}, "force 1234567", 1, "the kernel refuses"},
 		{"halt --force", fake{}, "force cdef0123", 1, "the kernel refuses"},
 		{"reboot --now", fake{}, "", 2, `unexpected argument "--now"`},
@@ -173,6 +180,16 @@ func TestShutdownsFlags(t *testing.T) {
 		if _, err := parse(strings.Fields(args), now); err == nil {
 			t.Errorf("%s is understood", args)
 		}
+	}
+}
+
+// Nobody is told, and nobody waits, where it would come to nothing.
+func TestAShutdownThatNobodyWouldCarryOutIsRefusedAtOnce(t *testing.T) {
+	f := fake{answer: errNoServer, other: true}
+	e, _ := surroundings("shutdown")
+	o := order{way: wayReboot, at: time.Now().Add(time.Hour), silent: true}
+	if err := o.carryOut(e, f.machine()); err == nil || !strings.Contains(err.Error(), "and not zinit") || strings.Join(f.done, ", ") != "system.ping" {
+		t.Errorf("%v, did %q", err, f.done)
 	}
 }
 

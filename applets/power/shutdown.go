@@ -164,6 +164,12 @@ var errCancelled = errors.New("the shutdown is cancelled")
 
 // carryOut waits for the time and then does it.
 func (o order) carryOut(e *env.Env, m machine) error {
+	if !o.only {
+		// Before anybody is told, and not when the time has come.
+		if err := m.reach(); err != nil {
+			return err
+		}
+	}
 	if time.Now().Before(o.at) {
 		release, err := claim(planFile)
 		if err != nil {

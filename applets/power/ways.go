@@ -107,11 +107,11 @@ func askServer(e *env.Env, method string, params, result any) error {
 }
 
 // initIsOurs reports whether process 1 runs this program, or one of its name: the file
-// may have been replaced since.
+// may have been replaced since. Without a name it cannot be seen.
 func initIsOurs() (ours bool, name string) {
 	exe, err := os.Readlink("/proc/1/exe")
 	if err != nil {
-		return false, "unknown"
+		return false, ""
 	}
 	self, err := os.Stat("/proc/self/exe")
 	if err == nil {
@@ -128,9 +128,8 @@ func (m machine) end(w way) error {
 	if err == nil {
 		return nil
 	}
-	ours, name := m.init()
-	if !ours {
-		return fmt.Errorf("process 1 is %s and not zinit: use the command that belongs to it", name)
+	if ours, name := m.init(); !ours {
+		return notOurs(name)
 	}
 	var refused *sock.Error
 	if errors.As(err, &refused) && refused.Code != sock.CodeMethodNotFound {
@@ -138,6 +137,24 @@ func (m machine) end(w way) error {
 	}
 	if err := m.signal(w.signal); err != nil {
 		return fmt.Errorf("cannot signal process 1: %w: be root", err)
+	}
+	return nil
+}
+
+func notOurs(name string) error {
+	if name == "" {
+		return errors.New("no zinit server answers here, and what process 1 is cannot be seen: be root")
+	}
+	return fmt.Errorf("process 1 is %s and not zinit: use the command that belongs to it", name)
+}
+
+// reach reports that there is nobody who could end the machine in order.
+func (m machine) reach() error {
+	if m.ask(sock.MethodPing, nil, nil) == nil {
+		return nil
+	}
+	if ours, name := m.init(); !ours {
+		return notOurs(name)
 	}
 	return nil
 }
