@@ -274,7 +274,7 @@ go_tests() {
 	else
 		skipped "the race detector: there is no C compiler"
 	fi
-	if ZINIT_SIM_RUNS=$runs go test "${race[@]}" -count=1 -timeout 15m -v "${packages[@]}" 2>&1 |
+	if ZINIT_SIM_RUNS=$runs go test "${race[@]}" -count=1 -timeout 40m -v "${packages[@]}" 2>&1 |
 		tee "$work/log" | awk -v skips="$work/skipped" "$summary"; then
 		return
 	fi

@@ -253,7 +253,7 @@ func TestFault24AFastWriterHoldsUpNobodyElse(t *testing.T) {
 	if keeperGrew > 16<<20 || serverGrew > 32<<20 {
 		t.Errorf("the keeper grew by %d kB, the server by %d kB", keeperGrew>>10, serverGrew>>10)
 	}
-	if slowest > 5*time.Second {
+	if slowest > 20*time.Second {
 		t.Errorf("a start and a stop beside it took %v", slowest)
 	}
 }

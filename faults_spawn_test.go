@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,11 +48,11 @@ func TestFault1ARefusedForkFailsOneStartAlone(t *testing.T) {
 		}
 	}
 	limit("1")
-	in.zinit("start", "late") // says at once that it failed, when that is known in time
-	in.waitState("late", "failed")
-	if why := in.status("late").Reason; !strings.Contains(why, "cannot fork: resource temporarily unavailable") {
-		t.Errorf("the reason is %q", why)
-	}
+	in.zinit("start", "late")                      // says at once that it failed, when that is known in time
+	in.until("the reason", func() (string, bool) { // between two attempts
+		s := in.status("late")
+		return fmt.Sprintf("%+v", s), s.State.State == sock.Failed && strings.Contains(s.Reason, "cannot fork: resource temporarily unavailable")
+	})
 	in.until("three attempts", func() (string, bool) {
 		s := in.status("late")
 		return s.Reason, s.Run >= 3

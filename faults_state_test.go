@@ -83,10 +83,17 @@ func (in *instance) killBoth() {
 // writing into its pipe, which nobody reads any more.
 func (in *instance) killOrphan(pid int) {
 	in.t.Helper()
+	was, ok := processOf(pid)
+	if !ok {
+		return
+	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
 		in.t.Fatal(err)
 	}
-	in.gone(pid)
+	in.until("the end of "+was.String(), func() (string, bool) { // process 1 may never reap it
+		left := alive([]process{was})
+		return fmt.Sprint(left), len(left) == 0
+	})
 }
 
 // Fault 26: a pid that was written down has become somebody else's.

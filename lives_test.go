@@ -74,7 +74,10 @@ func (l *life) paused(d time.Duration) bool {
 	}
 }
 
-// lifeModes are the ways to live; each returns an exit code.
+// begin is called when what the mode of the life promises is so.
+func (l *life) begin() { l.note("begin", os.Getpid()) }
+
+// lifeModes are the ways to live; each begins and returns an exit code.
 var lifeModes = map[string]func(*life) int{
 	"still": (*life).still,
 	// Only ends when it is killed.
@@ -94,7 +97,10 @@ var lifeModes = map[string]func(*life) int{
 	},
 	"mute": (*life).mute,
 	// Fails at once.
-	"fail": func(*life) int { return 7 },
+	"fail": func(l *life) int {
+		l.begin()
+		return 7
+	},
 }
 
 // liveAsChild is the child: its arguments are DIR NAME MODE.
@@ -111,7 +117,6 @@ func liveAsChild() int {
 		fmt.Fprintln(os.Stderr, "cannot live:", err)
 		return 97
 	}
-	l.note("begin", os.Getpid())
 	code := lifeModes[os.Args[3]](l)
 	l.note("end", code)
 	return code
@@ -120,6 +125,7 @@ func liveAsChild() int {
 // still writes a line now and then until it is stopped. A pipe that nobody reads
 // any more would end it.
 func (l *life) still() int {
+	l.begin()
 	for l.paused(5 * time.Millisecond) {
 		if _, err := fmt.Println(l.name, "lives"); err != nil {
 			return 96
@@ -137,6 +143,7 @@ func (l *life) mute() int {
 	if l.number%2 == 0 {
 		signal.Ignore(syscall.SIGTERM)
 	}
+	l.begin()
 	<-l.term
 	return 0
 }

@@ -162,7 +162,7 @@ var idle = scenario{server: func(_ int, s *serverPlay) error {
 	}
 	keeper := os.Getppid()
 	before, quiet := switches(keeper), 0
-	for range 50 { // the runtime needs a moment until it is at rest
+	for range 200 { // the runtime needs a moment until it is at rest
 		<-time.After(300 * time.Millisecond)
 		now := switches(keeper)
 		if quiet++; now != before {

@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait of the tests; nothing takes that long.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // blockTable has a method that waits until it is let go or its context ends.
 func blockTable(entered chan<- struct{}, release <-chan struct{}, ended chan<- struct{}) Table {

@@ -77,7 +77,7 @@ func newFake(t *testing.T, services []sock.ServiceInfo) *fake {
 	served := make(chan error, 1)
 	go func() { served <- f.server.Serve(listener) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := f.server.Shutdown(ctx); err != nil {
 			t.Error(err)
@@ -197,7 +197,7 @@ func (f *fake) shutdown(*sock.Call, *sock.ServiceInfo) (any, error) {
 	go func() {
 		defer close(f.gone)
 		// The deadline is the test's own; what is left then is closed hard.
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = f.server.Shutdown(ctx)
 	}()

@@ -167,7 +167,7 @@ func group(t *testing.T) string {
 // empty waits until nobody is in the group.
 func empty(t *testing.T, dir string) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {

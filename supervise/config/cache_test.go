@@ -12,7 +12,7 @@ import (
 // settle makes a file as old as what is settled.
 func settle(t *testing.T, path string) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(settled / 5)
 	defer tick.Stop()

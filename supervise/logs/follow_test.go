@@ -21,7 +21,7 @@ func follow(t testing.TB, l *Logs, from int64, q Query) *Follower {
 // next is the next batch, which has to come.
 func next(t testing.TB, f *Follower) ([]Line, int64, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	lines, dropped, err := f.Next(ctx)
 	if err != nil && ctx.Err() != nil {

