@@ -11,8 +11,11 @@ import (
 	"zinit/sock"
 )
 
-// started is how start tells that it was done.
-const started = "Started"
+// How start and restart tell that it was done.
+const (
+	started   = "Started"
+	restarted = "Restarted"
+)
 
 // start starts services and says at once when one is held up or has failed.
 func start(s *session) int {
@@ -77,7 +80,7 @@ func (s *session) survivors(names []string) {
 
 // restart stops services and starts them again.
 func restart(s *session) int {
-	return s.change("Restarted", sock.GoalUp, func(name string) error {
+	return s.change(restarted, sock.GoalUp, func(name string) error {
 		return s.ask(sock.MethodRestart, sock.StartParams{Name: name}, nil)
 	})
 }
@@ -98,8 +101,8 @@ func (s *session) change(done, state string, do func(name string) error) int {
 		if w.wanted {
 			return nil
 		}
-		if done == started {
-			return s.afterStart(name)
+		if done == started || done == restarted {
+			return s.afterStart(name, done)
 		}
 		s.printf("%s: %s\n", done, name)
 		return nil
@@ -134,9 +137,9 @@ func (s *session) awaits() (await, error) {
 	return await{s.call.has("wait"), limit > 0, s.now().Add(limit)}, nil
 }
 
-// afterStart tells what a start came to. A failure that shows only later is for
+// afterStart tells what a start or restart came to. A failure that shows only later is for
 // --wait.
-func (s *session) afterStart(name string) error {
+func (s *session) afterStart(name, done string) error {
 	var reply sock.ServiceStatus
 	look := func() error { return s.ask(sock.MethodStatus, sock.NameParams{Name: name}, &reply) }
 	if err := look(); err != nil {
@@ -168,7 +171,7 @@ func (s *session) afterStart(name string) error {
 		s.printf("Waiting: %s\n", name)
 		s.printObstacles(&reply)
 	default:
-		s.printf("%s: %s\n", started, name)
+		s.printf("%s: %s\n", done, name)
 	}
 	return nil
 }

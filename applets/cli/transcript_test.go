@@ -35,7 +35,7 @@ func TestTranscripts(t *testing.T) {
 			"start web --timeout 3s", "start web --wait --timeout soon", "start", "start web --json",
 		}},
 		{golden: "stop", lines: []string{"stop web", "stop nosuch", "stop shot api metrics --wait", "stop x1 --wait --timeout 10"}},
-		{golden: "restart", lines: []string{"restart web", "restart nosuch", "restart web --wait"}},
+		{golden: "restart", lines: []string{"restart web", "restart nosuch", "restart api p1 x9", "restart web --wait"}},
 		{golden: "kill", lines: []string{
 			"kill web", "kill web HUP", "kill web sigusr1", "kill -s hup web", "kill web --signal=9", "kill web -sFOO",
 			"kill shot", "kill nosuch", "kill web HUP -s TERM", "kill web HUP extra",

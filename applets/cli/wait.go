@@ -79,6 +79,9 @@ func notReached(w sock.WaitedService, state string) error {
 	if why == "" {
 		why = "zinit status " + w.Name + " tells more"
 	}
+	if state == sock.GoalDown && w.State == sock.Stopping {
+		why += "; it is killed when its stop_timeout is over"
+	}
 	if state == sock.GoalUp || state == sock.GoalDown {
 		return fmt.Errorf("%s is not %s, it is %s: %s", w.Name, state, w.State, why)
 	}
