@@ -179,6 +179,7 @@ func (s ServiceStatusFull) appendJSON(b []byte) []byte {
 	if len(s.Limits) > 0 {
 		b = appendAny(b, `,"limits":`, s.Limits)
 	}
+	b = appendText(b, `,"log_problem":`, s.LogProblem)
 	b = appendString(append(b, `,"name":`...), s.Name)
 	b = s.appendHead(b, -1)
 	if len(s.Sockets) > 0 {

@@ -169,6 +169,7 @@ type ServiceStatusFull struct {
 	IsTarget         bool          `json:"is_target" doc:"it is a group of services, without a process"`
 	Left             []Child       `json:"left,omitempty" doc:"processes of earlier runs that are alive, as far as its cgroup tells"`
 	Limits           []Limit       `json:"limits,omitempty" doc:"in force, or configured"`
+	LogProblem       string        `json:"log_problem,omitempty" doc:"why its lines do not get into its log file"`
 	Name             string        `json:"name"`
 	Sockets          []GivenSocket `json:"sockets,omitempty" doc:"what is open for it"`
 	Source           string        `json:"source,omitempty" doc:"the file it is described in"`

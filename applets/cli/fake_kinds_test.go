@@ -78,6 +78,7 @@ func enrich(full *sock.ServiceStatusFull) {
 	case "loose":
 		full.UptimeSecs, full.Group = &up, "daemon"
 		full.CgroupMissing = "no cgroup v2 tree is mounted"
+		full.LogProblem = "log file /var/log/loose.log: no space left on device: lines are dropped until it can be written"
 		full.Claims = &sock.Claims{Ports: []uint16{80, 443}, ProcessFilters: []string{"apache", "ngi\x1bnx"}, KillOthers: true}
 		full.Limits = []sock.Limit{{Name: "tasks_max", Why: full.CgroupMissing}}
 		for i, name := range []string{"lost", "st\x1bray", "a", "b", "c"} {

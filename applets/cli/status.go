@@ -96,6 +96,7 @@ func (s *session) printStatus(r *sock.ServiceStatusFull) {
 		s.field("Filters", s.hang(9, escape(inTheWay(c.ProcessFilters, c.KillOthers))))
 	}
 	s.field("Health", s.hang(9, escape(r.Health)))
+	s.field("Log", s.hang(9, strings.TrimPrefix(escape(r.LogProblem), "log file ")))
 	s.field("File", escape(r.Source))
 	s.field("Depends", s.dependencies(r.Dependencies))
 }

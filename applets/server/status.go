@@ -31,6 +31,7 @@ func (s *server) statusFull(_ context.Context, c *sock.Call) (any, error) {
 	if v.Target() {
 		return full, nil
 	}
+	full.LogProblem = s.logs.Trouble(v.Name)
 	full.Sockets, full.ConnectionsTotal = s.socketsOf(v.Name), int64(v.Called)
 	full.OnDemand = full.OnDemand && len(full.Sockets) > 0
 	if cfg.Accepts() {

@@ -21,7 +21,7 @@ type file struct {
 	f      *os.File
 	is     fileInfo // f, as it was looked at last
 	born   int64    // when f was begun, in Unix milliseconds
-	failed bool     // said already
+	why    string   // it cannot be written, as was said already; empty: it can
 	retry  time.Time
 	stuck  time.Time // until then it is not rotated: that failed
 
@@ -75,7 +75,7 @@ func (o *file) aim(to target) {
 	o.rotate = to.rotation
 	if to.path != o.path {
 		o.reopen()
-		o.path, o.expected, o.gap, o.failed = to.path, nil, gap{}, false
+		o.path, o.expected, o.gap, o.why = to.path, nil, gap{}, ""
 	}
 }
 
@@ -112,7 +112,7 @@ func (o *file) write(lines []byte) (problem string) {
 	switch {
 	case err == nil:
 		o.lost = 0
-		o.failed = false
+		o.why = ""
 		return ""
 	case n < len(mark):
 		o.lost += int64(len(lines))
@@ -136,11 +136,12 @@ func (o *file) mark() (b []byte) {
 func (o *file) fail(err error) string {
 	o.close()
 	o.retry = time.Now().Add(retryAfter)
-	if o.failed {
+	said := o.why != ""
+	o.why = fmt.Sprintf("log file %s: %v: lines are dropped until it can be written", o.path, errno(err))
+	if said {
 		return ""
 	}
-	o.failed = true
-	return fmt.Sprintf("log file %s: %v: lines are dropped until it can be written", o.path, errno(err))
+	return o.why
 }
 
 // errno is the bare reason: the path is named already.

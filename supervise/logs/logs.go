@@ -329,6 +329,23 @@ func (l *Logs) Read(service string, q Query) ([]Line, error) {
 	return lines, nil
 }
 
+// Trouble says why lines of a service do not get into its log file, as its log does;
+// empty: they do, or it has none.
+func (l *Logs) Trouble(service string) string {
+	l.mu.Lock()
+	var snk *sink
+	if s := l.services[service]; s != nil {
+		snk = s.sink
+	}
+	l.mu.Unlock()
+	if snk == nil {
+		return ""
+	}
+	snk.mu.Lock()
+	defer snk.mu.Unlock()
+	return snk.trouble
+}
+
 // Unwatch stops making the stores anew when their directory is deleted: a process
 // that is about to end does this some time before (see pump.Pump.Unwatch).
 func (l *Logs) Unwatch() { l.pump.Unwatch() }

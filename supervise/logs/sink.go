@@ -26,6 +26,7 @@ type sink struct {
 	mode    mode            // guarded by mu
 	left    func()          // guarded by mu: called at the end, when finishing
 	waiters []chan struct{} // guarded by mu: closed when nothing is left to do
+	trouble string          // guarded by mu: why the file cannot be written
 
 	// owned by the goroutine
 	file   file
@@ -104,6 +105,7 @@ func (s *sink) loop() {
 	if s.file.path != "" && s.file.expected == nil {
 		s.prepare() // ahead of the first line, which reports a failure
 	}
+	s.publish()
 	s.compress() // what an earlier server did not come to
 	for range s.more {
 		for {
@@ -116,6 +118,7 @@ func (s *sink) loop() {
 				s.pos.close()
 			}
 			left := mode != quitting && s.round(to)
+			s.publish()
 			if left {
 				s.change(func() { s.waiters = append(s.waiters, waiters...) })
 				continue
@@ -130,6 +133,13 @@ func (s *sink) loop() {
 			break
 		}
 	}
+}
+
+// publish tells others how the file is.
+func (s *sink) publish() {
+	s.mu.Lock()
+	s.trouble = s.file.why
+	s.mu.Unlock()
 }
 
 func (s *sink) end(m mode) {

@@ -130,6 +130,7 @@ func TestMissingDirectoryIsSaidOnceAndTriedAgain(t *testing.T) {
 		l.Flush(t.Context())
 	}
 	want := "log file " + file + ": no such file or directory: lines are dropped until it can be written"
+	eventually(t, "others are told", func() bool { return l.Trouble("web") == want })
 	if got := show(t, l, "web", 100); strings.Count(got, want) != 1 {
 		t.Errorf("the log has %q", got)
 	}
@@ -140,6 +141,7 @@ func TestMissingDirectoryIsSaidOnceAndTriedAgain(t *testing.T) {
 	say(t, l, "web", p.Stdout, "kept\n")
 	lost := 3*len("dropped0\n") + len("[zinit: "+want+"]\n")
 	hasFile(t, file, fmt.Sprintf("[zinit: %d bytes lost]\nkept\n", lost))
+	eventually(t, "others are told that it is well", func() bool { return l.Trouble("web")+l.Trouble("nosuch") == "" })
 }
 
 func TestPartialWriteIsMended(t *testing.T) {
