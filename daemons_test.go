@@ -115,8 +115,11 @@ func shopPath(t *testing.T) string {
 	return path
 }
 
+// givenPorts are those that freePorts has given to somebody who may not listen yet.
+var givenPorts sync.Map
+
 // freePorts are ports of 127.0.0.1 that nobody listens on, below those that the
-// kernel gives to connections of its own choice.
+// kernel gives to connections of its own choice. No other test is given the same.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
 	var ports []int
@@ -124,6 +127,9 @@ func freePorts(t *testing.T, n int) []int {
 	for range 1000 {
 		var ln net.Listener
 		port := 20000 + rand.IntN(12000)
+		if _, given := givenPorts.LoadOrStore(port, nil); given {
+			continue
+		}
 		ln, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
