@@ -97,9 +97,10 @@ func TestTheExamplesOfSiderosStartRunRealDaemons(t *testing.T) {
 	in.startInit(global)
 	in.launch()
 	in.must("wait", "--timeout", "90s", "nginx", "postgresql")
-	if got, err := page(ports[0]); got != "open" {
-		t.Errorf("nginx answers %q, %v", got, err)
-	}
+	in.until("the page of nginx, which does not say when it is ready", func() (string, bool) {
+		got, err := page(ports[0])
+		return fmt.Sprint(got, err), got == "open"
+	})
 	sql := func() string {
 		out, _ := exec.Command(find("psql"), "-h", "127.0.0.1", "-p", strconv.Itoa(ports[1]), "-U", "postgres", "-Atqc", "select 6 * 7").CombinedOutput()
 		return strings.TrimSpace(string(out))
