@@ -72,6 +72,7 @@ func (s *server) reread(ctx context.Context, p sock.ReloadParams) (result sock.R
 			return refusal(err)
 		}
 		result = reloadResult(set, ch, p)
+		result.Problems = append(result.Problems, keptAsTheyWere(s.sup.Snapshot(), set, p.Name)...)
 		if s.proxies != nil && p.Name == "" {
 			result.Proxies = append(result.Proxies, s.proxies.plan(set.Proxies)...)
 		}
@@ -111,6 +112,22 @@ func reloadResult(set *config.Set, ch supervise.Changes, p sock.ReloadParams) so
 		}
 	}
 	return r
+}
+
+// keptAsTheyWere says which services have a file that cannot be loaded, and go on with
+// what an earlier one said; only is the one that was asked for, empty: all.
+func keptAsTheyWere(snap *supervise.Snapshot, set *config.Set, only string) (lines []string) {
+	for _, p := range set.Problems {
+		v := snap.Find(p.Service)
+		if p.Severity != config.Error || v == nil || v.Broken || v.Config.Source != p.File || only != "" && only != p.Service {
+			continue
+		}
+		line := p.Service + ": goes on as it was until its file is mended, and reloaded"
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // firstConfig reads the configuration at the start; its directory is made when it

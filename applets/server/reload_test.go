@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"zinit/applets/env"
+	"zinit/sock"
 )
 
 // readingFrom is a server that is told a configuration directory, and nothing else.
@@ -153,4 +154,36 @@ func TestReload(t *testing.T) {
 	h.s.hangup()
 	h.says("error cannot reload: nothing is changed error=\"reload refused, nothing is changed: ")
 	h.wait("a c", "running")
+}
+
+// A file that cannot be loaded takes nothing away from what runs, and the answer says so.
+func TestAReloadTellsWhatGoesOnAsItWas(t *testing.T) {
+	h := newHouse(t)
+	dir := h.s.dirs.User
+	mkdir(t, dir)
+	write(t, dir, map[string]string{"a.toml": service("a"), "b.toml": service("b")})
+	h.s.hangup()
+	h.wait("a b", "running")
+	write(t, dir, map[string]string{"a.toml": "[service]\nname = \"a\"\nexec = \"sle", "b.toml": "[service]\nname = \"b\"\n", "new.toml": "[service\n"})
+	const a, b = "a: goes on as it was until its file is mended, and reloaded", "b: goes on as it was until its file is mended, and reloaded"
+	for _, c := range []struct {
+		params sock.ReloadParams
+		want   []string
+	}{
+		{sock.ReloadParams{DryRun: true}, []string{a, b}}, {sock.ReloadParams{}, []string{a, b}},
+		{sock.ReloadParams{}, []string{a, b}}, {sock.ReloadParams{Name: "b"}, []string{b}},
+	} {
+		r, err := h.s.reread(t.Context(), c.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := 3
+		if c.params.Name != "" {
+			files = 1
+		}
+		if len(r.Problems) != files+len(c.want) || !slices.Equal(r.Problems[files:], c.want) {
+			t.Errorf("%+v: %q", c.params, r.Problems)
+		}
+	}
+	h.wait("a b", "running")
 }
