@@ -253,7 +253,15 @@ func TestInstallUsage(t *testing.T) {
 	if code, stdout, _ := call("zinit", "--install", "--help"); code != 0 || stdout != installUsage {
 		t.Errorf("help: code %d, %s", code, stdout)
 	}
-	if code, _, stderr := call("zinit", "--install", "/nonexistent/dir"); code != env.ExitFailed || !strings.Contains(stderr, "cannot link") {
-		t.Errorf("a directory that is not there: code %d, %s", code, stderr)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{
+		"/nonexistent/dir": "zinit: /nonexistent/dir does not exist: make it first\n", file: "zinit: " + file + " is no directory: name the one for the links\n",
+	} {
+		if code, _, stderr := call("zinit", "--install", dir); code != env.ExitFailed || stderr != want {
+			t.Errorf("%s: code %d, %s", dir, code, stderr)
+		}
 	}
 }

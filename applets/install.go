@@ -74,7 +74,7 @@ func install(e *env.Env, args []string) int {
 	return code
 }
 
-// locate finds the binary.
+// locate finds the binary, and looks at the directory.
 func (in *installer) locate() error {
 	path, err := os.Executable()
 	if err != nil {
@@ -85,6 +85,11 @@ func (in *installer) locate() error {
 	}
 	if in.file, err = os.Stat(in.self); err != nil {
 		return fmt.Errorf("cannot look at this binary: %w", err)
+	}
+	if dir, err := os.Stat(in.dir); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s does not exist: make it first", in.dir)
+	} else if err == nil && !dir.IsDir() {
+		return fmt.Errorf("%s is no directory: name the one for the links", in.dir)
 	}
 	return nil
 }

@@ -88,6 +88,9 @@ func telinit(e *env.Env, m machine) int {
 		if len(e.Args) == 2 && (e.Args[1] == "-h" || e.Args[1] == "--help") {
 			return say(e, fmt.Sprintf(telinitUsage, e.Name()))
 		}
+		if len(e.Args) == 2 {
+			fmt.Fprintf(e.Stderr, "%s: %q is no runlevel\n\n", e.Name(), e.Args[1])
+		}
 		fmt.Fprintf(e.Stderr, telinitUsage, e.Name())
 		return env.ExitUsage
 	}

@@ -12,17 +12,17 @@ import (
 	"zinit/applets/env"
 )
 
-const shutdownUsage = `usage: shutdown [-P|-r|-H|-k] [--no-wall] [TIME] [MESSAGE...]
+const shutdownUsage = `usage: shutdown [-P|-h|-r|-H|-k] [--no-wall] [TIME] [MESSAGE...]
        shutdown -c [MESSAGE...]
 
 Ends the machine at a time: now, +MINUTES or HH:MM; without one in a minute. It waits for
 that, and an interrupt cancels it.
 
-  -P, -h       power off (which it does anyhow)
-  -r           reboot
-  -H           halt
-  -k           only say so
-  -c           cancel the one that waits
+  -P, -h         power off (which it does anyhow)
+  -r             reboot
+  -H             halt
+  -k             only say so
+  -c             cancel the one that waits
       --no-wall  tell nobody
 
 Flags may stand anywhere; a message that begins with - goes behind --.
