@@ -133,10 +133,14 @@ func (l *life) end() time.Time { return l.endBy.Add(l.patience.heed + l.patience
 // hopeless is how many servers in a row may fail before somebody should look.
 const hopeless = 5
 
-// despair offers a shell on the console of a machine that has nothing else left.
+// despair offers a shell on the console of a machine that has nothing else left, and
+// another one when that has ended and nothing is better.
 func (l *life) despair() []any {
-	if l.role != machine || l.offered || l.delay < firstDelay<<(hopeless-1) {
+	switch {
+	case l.role != machine || l.delay < firstDelay<<(hopeless-1):
 		return nil
+	case l.offered:
+		return []any{offerShell{}}
 	}
 	l.offered = true
 	return []any{say{"no server comes up: what runs runs on, and trying goes on"}, offerShell{}}

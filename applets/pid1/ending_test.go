@@ -106,40 +106,47 @@ func TestAMachineEndsInSteps(t *testing.T) {
 	})
 }
 
-// Whoever sits at a machine without a server gets a shell, once, and another one when
-// it happens again after a server was there.
+// Whoever sits at a machine without a server gets a shell, and another one if that ends
+// while there is none. Why is said once, and again after a server was there.
 func TestAMachineWithoutAServerOffersAShell(t *testing.T) {
 	for _, r := range []role{standalone, container, machine} {
 		l := life{role: r, patience: patienceOf(r)}
 		now := dawn
-		fail := func(times int) (offers int) {
+		fail := func(times int) (offers, said int) {
 			for range times {
 				l.step(started{5, false}, now)
-				if slices.Contains(l.step(killed(false, false), now), any(offerShell{})) {
+				does := l.step(killed(false, false), now)
+				if slices.Contains(does, any(offerShell{})) {
 					offers++
+				}
+				if slices.ContainsFunc(does, func(a any) bool {
+					s, ok := a.(say)
+					return ok && strings.HasPrefix(s.text, "no server comes up")
+				}) {
+					said++
 				}
 				now = l.deadline()
 				l.step(ticked{}, now)
 			}
-			return offers
+			return offers, said
 		}
 		l.step(begun{}, now)
-		want := 0
+		want, once := 0, 0
 		if r == machine {
-			want = 1
+			want, once = 20, 1
 		}
-		if n := fail(hopeless - 1); n != 0 {
+		if n, _ := fail(hopeless - 1); n != 0 {
 			t.Errorf("role %d: offered too early", r)
 		}
-		if n := fail(20); n != want {
-			t.Errorf("role %d: offered %d times", r, n)
+		if n, said := fail(20); n != want || said != once {
+			t.Errorf("role %d: offered %d times, said %d times", r, n, said)
 		}
 		l.step(started{5, false}, now)
 		l.step(ready{}, now)
 		now = now.Add(time.Hour)
 		l.step(killed(true, false), now)
-		if n := fail(20); n != want {
-			t.Errorf("role %d, later: offered %d times", r, n)
+		if n, said := fail(hopeless + 19); n != want || said != once {
+			t.Errorf("role %d, later: offered %d times, said %d times", r, n, said)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package pid1
 import (
 	"os"
 	"syscall"
+
+	"zinit/reap"
 )
 
 // consolePath is the terminal of the machine.
@@ -19,8 +21,12 @@ func (k *keeper) offerShell() {
 	defer tty.Close()
 	for _, argv := range [][]string{{"/bin/sh"}, {"/usr/bin/sh"}, {"/bin/busybox", "sh"}} {
 		var pid int
-		if pid, err = k.reap.StartShell(argv, os.Environ(), tty); err == nil {
+		pid, err = k.reap.StartShell(argv, os.Environ(), tty)
+		switch err {
+		case nil:
 			k.console.printf("an emergency shell is on %s (pid %d)", consolePath, pid)
+			return
+		case reap.ErrShell:
 			return
 		}
 	}

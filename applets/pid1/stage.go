@@ -106,7 +106,7 @@ type life struct {
 	// In stage sweep: what lives on at heedBy is killed, and at sweepBy cannot be.
 	heedBy, sweepBy time.Time
 	killing         bool
-	offered         bool // a shell, since no server comes up
+	offered         bool // a shell, since no server comes up, and that was said
 	code            int  // with which to exit
 }
 
@@ -152,7 +152,7 @@ type (
 	stopServices struct{ endBy time.Time } // in the waves of the plan
 	askAll       struct{}                  // whatever is left to end, and reap it
 	killAll      struct{}                  // the same, without asking
-	offerShell   struct{}                  // to whoever sits at the console
+	offerShell   struct{}                  // to whoever sits at the console, unless it is there
 	finish       struct {                  // exit, or ask the kernel
 		goal goal
 		code int

@@ -3,6 +3,9 @@ package server
 import (
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
+	"time"
 
 	"zinit/reap"
 	"zinit/supervise"
@@ -25,7 +28,12 @@ type emergency struct {
 	log    *slog.Logger
 	spawn  func(launch.Order)
 	exists func(path string) bool
-	run    uint64 // of the last shell
+	// again starts those of these services that are still to be up and are not; it waits
+	// for nothing. Whoever ends the shell is done with the repair.
+	again  func(services []string)
+	failed []string  // since the last shell ended
+	run    uint64    // of the last shell
+	since  time.Time // it is there; zero: since an earlier server
 	// shell is the command of the one that was asked for and is not gone; nil: there is
 	// none. One is enough, however much fails: the console is one.
 	shell []string
@@ -34,6 +42,9 @@ type emergency struct {
 // critical is called by the loop when a critical service has failed.
 func (e *emergency) critical(service, reason string, runs func(service string) bool) {
 	e.log.Error("CRITICAL FAILURE: " + service + " has failed: " + reason)
+	if !slices.Contains(e.failed, service) {
+		e.failed = append(e.failed, service)
+	}
 	e.log.Error("what it did: zinit status " + service + ", zinit logs " + service + "; once more: zinit start " + service)
 	if e.shell != nil {
 		return
@@ -61,6 +72,7 @@ func (e *emergency) heard(ev reap.Event) {
 	switch ev := ev.(type) {
 	case reap.Spawned:
 		if ev.Key == emergencyKey && ev.Run == e.run {
+			e.since = time.Now()
 			e.log.Error("an emergency shell is on "+consolePath, "pid", ev.Pid)
 		}
 	case reap.SpawnFailed:
@@ -71,10 +83,26 @@ func (e *emergency) heard(ev reap.Event) {
 		}
 	case reap.Exited:
 		if ev.Key == emergencyKey && ev.Run == e.run {
-			e.shell = nil
-			e.log.Error("the emergency shell has ended: the next critical failure starts another one")
+			e.ended()
 		}
 	}
+}
+
+// sitting is how long somebody sits at a shell at least. One that ends before has no
+// terminal worth the name, and would be back at once, again and again.
+const sitting = 2 * time.Second
+
+// ended has what failed tried again, which is the next shell's turn if it fails again.
+func (e *emergency) ended() {
+	e.shell = nil
+	failed := e.failed
+	e.failed = nil
+	if len(failed) == 0 || time.Since(e.since) < sitting {
+		e.log.Error("the emergency shell has ended: the next critical failure starts another one")
+		return
+	}
+	e.log.Error("the emergency shell has ended: what is down of this is started again: " + strings.Join(failed, ", "))
+	e.again(failed)
 }
 
 // adopt takes over the shell that was started for an earlier server.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"zinit/reap"
 	"zinit/supervise/config"
@@ -17,6 +19,7 @@ import (
 type emergencyRig struct {
 	emergency
 	text   bytes.Buffer
+	tried  []string // again
 	orders []launch.Order
 }
 
@@ -26,6 +29,7 @@ func newEmergencyRig(there string) *emergencyRig {
 		log:    slog.New(slog.NewTextHandler(&r.text, nil)),
 		spawn:  func(o launch.Order) { r.orders = append(r.orders, o) },
 		exists: func(path string) bool { return path == there },
+		again:  func(services []string) { r.tried = append(r.tried, services...) },
 	}
 	return r
 }
@@ -109,6 +113,29 @@ func TestTheEmergencyShellIsAnnouncedWhenItIsThereAndOnce(t *testing.T) {
 	if len(r.orders) != 2 || r.orders[1].Run != r.orders[0].Run+1 {
 		t.Errorf("after its end: %d orders", len(r.orders))
 	}
+}
+
+// Who leaves the shell wants to go on, and must not be left without one.
+func TestTheEndOfAnEmergencyShellTriesAgainWhatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newEmergencyRig("/bin/sh")
+		sit := func(while time.Duration) {
+			r.heard(reap.Spawned{Key: emergencyKey, Run: r.run, Pid: 77})
+			<-time.After(while)
+			r.heard(reap.Exited{Key: emergencyKey, Run: r.run})
+		}
+		r.fail("db")
+		r.fail("multi-user")
+		r.fail("db")
+		if sit(time.Minute); strings.Join(r.tried, " ") != "db multi-user" {
+			t.Errorf("tried %q", r.tried)
+		}
+		expect(t, r.said(), []string{"started again: db, multi-user"}, nil)
+		r.fail("db")
+		if sit(time.Second); len(r.tried) != 2 || len(r.orders) != 2 {
+			t.Errorf("a shell without a terminal: tried %q, %d shells", r.tried, len(r.orders))
+		}
+	})
 }
 
 func TestAnEmergencyShellThatDoesNotComeIsSaidNotToBeThere(t *testing.T) {

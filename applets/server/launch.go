@@ -152,8 +152,22 @@ func (s *server) provide(only string) {
 // newEmergency is what critical failures lead to.
 func (s *server) newEmergency(launcher *launch.Launcher, inv reap.Inventory) *emergency {
 	e := &emergency{log: s.log, spawn: launcher.Spawn, exists: fileExists}
+	e.again = func(services []string) { go s.startAgain(services) } // the loop itself calls it
 	e.adopt(inv)
 	return e
+}
+
+// startAgain starts services that are to be up and are not. In a shutdown none is.
+func (s *server) startAgain(services []string) {
+	for _, name := range services {
+		now := s.sup.Snapshot()
+		if v := now.Find(name); v == nil || now.Draining || !v.Want || v.ToldDown || v.Satisfied() {
+			continue
+		}
+		if err := s.sup.Start(name, false); err != nil {
+			s.log.Error("cannot start again", "service", name, "error", err)
+		}
+	}
 }
 
 // mainPid is the pid of a service's main process; 0: it has none, or it is not known
