@@ -64,7 +64,7 @@ const telinitUsage = `usage: %s 0|1|s|2|3|4|5|6|q
   0       power off
   6       reboot
   1, s    stop what is not of the system, then give the console a shell
-  2 to 5  start everything again, and end that shell
+  2 to 5  start the user's services again, and end that shell
   q       read the configuration again
 `
 
