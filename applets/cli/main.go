@@ -105,10 +105,13 @@ func (s *session) fail(err error) int {
 	return exitCode(err)
 }
 
-// meant is ": did you mean NAME?" for a service that does not exist, if there is one of
+// meant is ": did you mean NAME?" for a service or dependency that does not exist, if there is one of
 // nearly that name.
 func (s *session) meant(err error) string {
 	_, name, is := strings.Cut(err.Error(), "service not found: ")
+	if _, lacking, other := strings.Cut(err.Error(), "Dependency '"); other {
+		name, _, is = strings.Cut(lacking, "' not found")
+	}
 	var services []sock.ServiceInfo
 	if !is || s.client == nil || s.ask(sock.MethodListFull, nil, &services) != nil {
 		return ""

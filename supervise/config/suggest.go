@@ -7,10 +7,7 @@ import "strings"
 // candidate.
 func Nearest(word string, candidates []string) string {
 	plain := strings.ReplaceAll(strings.ToLower(word), "-", "_")
-	best, bestCost := "", len(plain)/3+1
-	if bestCost > 3 {
-		bestCost = 3
-	}
+	best, bestCost := "", min(max(len(plain)/3, 1), 3) // of three letters one may be wrong
 	for _, c := range candidates {
 		target := strings.ReplaceAll(strings.ToLower(c), "-", "_")
 		if plain == target {
