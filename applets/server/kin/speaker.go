@@ -14,9 +14,10 @@ type Speaker struct {
 }
 
 // Belongs reports that the sender of a notice is one of the service's: by its cgroup,
-// or by its session or descent. One that has ended since it spoke, as systemd-notify
-// does, cannot be looked at any more: it counts if it was of uid, the
-// service's user, who is the only one but root that can write to the socket.
+// or by its session or descent; or the main process descends from it, which has named
+// that one by MAINPID. One that has ended since it spoke, as systemd-notify does, cannot
+// be looked at any more, and is in no cgroup before it is reaped: it counts if it was of
+// uid, the service's user, who is the only one but root that can write to the socket.
 func (sp Speaker) Belongs(service string, uid int, n notify.Notice) bool {
 	if n.FromFD {
 		return true
@@ -32,9 +33,12 @@ func (sp Speaker) Belongs(service string, uid int, n notify.Notice) bool {
 	if main != 0 && n.Pid == main {
 		return true
 	}
+	if sp.begot(n.Pid, main) {
+		return true
+	}
 	p, err := sp.Proc.Read(n.Pid)
 	switch {
-	case errors.Is(err, proc.ErrGone), errors.Is(err, proc.ErrNoProc):
+	case errors.Is(err, proc.ErrGone), errors.Is(err, proc.ErrNoProc), err == nil && p.State == 'Z':
 		return n.UID == 0 || int(n.UID) == uid
 	case err != nil:
 		return false
@@ -47,10 +51,19 @@ func (sp Speaker) Belongs(service string, uid int, n notify.Notice) bool {
 	return sp.descends(p, main)
 }
 
-// descends goes up from p to the main process.
-func (sp Speaker) descends(p proc.Process, main int) bool {
+// begot reports that the main process descends from another one, below the keeper.
+func (sp Speaker) begot(pid, main int) bool {
+	if main == 0 || pid <= 1 || pid == sp.Keeper {
+		return false
+	}
+	p, err := sp.Proc.Read(main)
+	return err == nil && sp.descends(p, pid)
+}
+
+// descends goes up from p to another process.
+func (sp Speaker) descends(p proc.Process, from int) bool {
 	for range 64 {
-		if p.Ppid == main {
+		if p.Ppid == from {
 			return true
 		}
 		if p.Ppid <= 1 || p.Ppid == sp.Keeper {
