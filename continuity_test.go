@@ -88,10 +88,7 @@ func (in *instance) takeover(do func(server int)) {
 	in.t.Helper()
 	old := in.serverPID()
 	do(old)
-	in.until("another server", func() (string, bool) {
-		out, code := in.zinit("ping", "--json")
-		return out, code == 0 && in.serverPID() != old
-	})
+	in.another(old)
 }
 
 func send(t *testing.T, pid int, sig syscall.Signal) {

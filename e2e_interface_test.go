@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -72,14 +71,7 @@ func (in *instance) killServer() {
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		in.t.Fatal(err)
 	}
-	in.until("the next server", func() (string, bool) {
-		out, code := in.zinit("ping", "--json")
-		var pong struct {
-			PID int `json:"pid"`
-		}
-		err := json.Unmarshal([]byte(out), &pong)
-		return out, code == 0 && err == nil && pong.PID != old
-	})
+	in.another(old)
 }
 
 func TestAReloadTouchesOnlyWhatChanged(t *testing.T) {

@@ -143,10 +143,11 @@ func TestFault36WhatIsNoSocketIsNeverDeleted(t *testing.T) {
 // replaceServer kills the server and returns when the next one answers.
 func (in *instance) replaceServer() {
 	in.t.Helper()
-	if err := syscall.Kill(in.serverPID(), syscall.SIGKILL); err != nil {
+	old := in.serverPID()
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		in.t.Fatal(err)
 	}
-	in.must("ping", "--timeout", patience.String())
+	in.another(old)
 }
 
 // Fault 36, at the end of a server: what has come to the path of its socket is not

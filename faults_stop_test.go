@@ -156,11 +156,12 @@ func TestFault18AChildThatCannotBeKilledIsReportedAndLeftBehind(t *testing.T) {
 func TestFault46AStartInAShutdownIsRefusedWithTheReason(t *testing.T) {
 	t.Parallel()
 	in := startServer(t, map[string]string{
-		"slow": file("slow", deaf, lifecycle, "stop_timeout_ms = 2000"),
+		"slow": file("slow", deaf, lifecycle, "stop_timeout_ms = 100000"),
 		"done": file("done", quiet, stopped),
 	})
 	in.waitState("slow", "running")
-	in.deafened(in.pid("slow"))
+	slow := in.pid("slow")
+	in.deafened(slow)
 	c := in.dial()
 	if err := c.Shutdown(shortly(t)); err != nil {
 		t.Fatal(err)
@@ -173,6 +174,9 @@ func TestFault46AStartInAShutdownIsRefusedWithTheReason(t *testing.T) {
 	}
 	if s := in.status("slow"); s.State.State != sock.Stopping {
 		t.Errorf("slow is %s", s.State.State)
+	}
+	if err := syscall.Kill(slow, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 	if code := in.exit(); code != 0 {
 		t.Errorf("zinit-server ended with code %d", code)

@@ -101,10 +101,7 @@ func TestFaults22And24RotatedFilesHaveEveryLineOfAServiceWhoseServerIsKilled(t *
 		if err := syscall.Kill(server, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		in.until("another server", func() (string, bool) {
-			_, code := in.zinit("ping")
-			return "", code == 0 && in.serverPID() != server
-		})
+		in.another(server)
 	}
 	in.waitState("count", "exited")
 	in.until("the last words", func() (string, bool) {

@@ -98,7 +98,7 @@ func TestTheProgramStart(t *testing.T) {
 		t.Error("the server is another one")
 	}
 	signal(34 + 9)
-	in.until("the next server", func() (string, bool) { return "", in.serverPID() != server })
+	in.another(server)
 	start(0, "shutdown")
 	if code := in.exit(); code != 0 {
 		t.Errorf("code %d", code)

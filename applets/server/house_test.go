@@ -103,6 +103,7 @@ func emptyHouse(t *testing.T) *house {
 	h := &house{t: t, k: newToyKeeper(), path: filepath.Join(dir, "s"), said: &safeBuffer{}, ended: make(chan error, 1), waited: make(chan struct{}, 100)}
 	flags := env.ServerFlags{Socket: h.path, ConfigDir: filepath.Join(dir, "services")}
 	h.s = newServer(flags, &place{dir: dir, lock: -1}, store, logline.New(h.said, "debug", false))
+	h.s.heap.hurried = true // its settings are those of the process, and would come during other tests
 	h.s.dirs.Ephemeral = filepath.Join(dir, "ephemeral")
 	h.s.proxies = newYard(t).open()
 	return h
