@@ -120,9 +120,9 @@ func TestSystemOfDebian(t *testing.T) {
 	t.Logf("a login after %.1f s", time.Since(began).Seconds())
 	d.typeLine("root")
 	d.await("root@box:~#")
-	d.typeLine("tty; zinit list; findmnt -n -o OPTIONS /; echo IT IS $?")
+	d.typeLine("tty; zinit list; findmnt -n -o OPTIONS /; findmnt -n -o TARGET,SIZE /srv; zinit check; echo IT IS $?")
 	text := d.await("IT IS 0")
-	for _, want := range []string{"/dev/ttyS0", "getty", "sysinit", "rw,relatime"} {
+	for _, want := range []string{"/dev/ttyS0", "getty", "sysinit", "rw,relatime", "exit code 64", "/srv     4M", "0 errors"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}

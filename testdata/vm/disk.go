@@ -62,6 +62,11 @@ func install() error {
 			}
 		}
 	}
+	// One that can be mounted, and one that is not there and keeps nobody down.
+	fstab := "/dev/none /mnt ext4 defaults 0 2\ntmpfs /srv tmpfs size=4m 0 0\n"
+	if err := os.WriteFile("/newroot/etc/fstab", []byte(fstab), 0o644); err != nil {
+		return err
+	}
 	return unix.Mount("", "/newroot", "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
 }
 
