@@ -112,18 +112,26 @@ func (s *session) meant(err error) string {
 	if _, lacking, other := strings.Cut(err.Error(), "Dependency '"); other {
 		name, _, is = strings.Cut(lacking, "' not found")
 	}
+	if !is || s.client == nil {
+		return ""
+	}
+	if near := s.nearest(name); near != "" {
+		return ": did you mean " + near + "?"
+	}
+	return ""
+}
+
+// nearest is the service whose name is nearly that; empty: none.
+func (s *session) nearest(name string) string {
 	var services []sock.ServiceInfo
-	if !is || s.client == nil || s.ask(sock.MethodListFull, nil, &services) != nil {
+	if s.ask(sock.MethodListFull, nil, &services) != nil {
 		return ""
 	}
 	names := make([]string, len(services))
 	for i := range services {
 		names[i] = services[i].Name
 	}
-	if near := config.Nearest(name, names); near != "" {
-		return ": did you mean " + near + "?"
-	}
-	return ""
+	return config.Nearest(name, names)
 }
 
 // warn shows what is odd but keeps nobody from going on, after what was printed

@@ -111,7 +111,21 @@ func (s *session) xinetSet(name string) int {
 		return s.fail(err)
 	}
 	s.printf("Set xinet proxy '%s'\n", escape(name))
+	s.warnOfNobody(c.value("service", ""))
 	return env.ExitDone
+}
+
+// warnOfNobody warns when there is no service of that name: it may come later.
+func (s *session) warnOfNobody(service string) {
+	err := s.ask(sock.MethodStatus, sock.NameParams{Name: service}, nil)
+	if err == nil || exitCode(err) != env.ExitUnknown {
+		return
+	}
+	text := "there is no service " + service
+	if near := s.nearest(service); near != "" {
+		text += " (did you mean " + near + "?)"
+	}
+	s.warn(text + ": connections fail until there is")
 }
 
 // inSeconds reads 30, 1.5 or 5m.
@@ -199,6 +213,9 @@ func (s *session) printProxy(p *sock.XinetStatus) {
 	}
 	s.printf("  On demand: %s\n", text)
 	s.printf("  Last activity: %s\n", s.ago(p.LastActivityMs))
+	if p.Failed > 0 && p.Error == "" {
+		s.printf("  Why: the server's log tells, and zinit why %s\n", escape(p.Service))
+	}
 	if p.Error != "" {
 		s.printf("  Why: %s\n", strings.TrimSpace(escape(p.Error)))
 	}
