@@ -71,8 +71,10 @@ func TestFault3WithoutThreadsTheServicesRunOn(t *testing.T) {
 	limitServer := func(n int) (server int) {
 		t.Helper()
 		in.until("a limited server", func() (string, bool) {
-			server = in.serverPID()
-			err := limitProcesses(server, user, n)
+			var err error
+			if server, err = ping(shortly(t), in.socket); err == nil {
+				err = limitProcesses(server, user, n)
+			}
 			return fmt.Sprint(err), err == nil
 		})
 		return server
@@ -85,11 +87,10 @@ func TestFault3WithoutThreadsTheServicesRunOn(t *testing.T) {
 	}
 	full := threads(user)
 	limitKeeper(full)
-	limitServer(full)
 	in.zinit("start", "late")
+	limitServer(full)
 	in.until("a start that fails for want of a process", func() (string, bool) {
-		s := in.status("late")
-		return s.Reason, s.Run >= 2 && strings.Contains(s.Reason, "the limit on processes is reached")
+		return in.log.String(), in.log.contains("service=late run=2", "the limit on processes is reached")
 	})
 	// A server can be forked in its place, but can have no more than two threads.
 	limitKeeper(enough)
