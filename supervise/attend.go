@@ -39,9 +39,10 @@ type Connection struct {
 
 // attending is the processes that a service has for its connections.
 type attending struct {
-	list  []*conn // as they came
-	last  uint64  // highest run number of all their keys
-	total uint64  // connections that it was given since it was configured
+	list  []*conn  // as they came
+	last  uint64   // highest run number of all their keys
+	total uint64   // connections that it was given since it was configured
+	ended []uint64 // runs that Memory is to forget
 }
 
 // conn is the process for one connection, as it is written down, too.
@@ -52,6 +53,8 @@ type conn struct {
 	Start uint64 `json:"start,omitempty"`
 	Peer  string `json:"peer,omitempty"`
 	Since int64  `json:"since_ms"`
+
+	written bool // Memory has it like this
 }
 
 // Attend starts a process of a service for the connection that accept returns, which has
@@ -155,7 +158,7 @@ func (c *core) connEvent(service string, ev reap.Event) {
 		}
 		if at := r.conns.find(e.Run); at >= 0 {
 			one := r.conns.list[at]
-			one.Pid, one.Start = e.Pid, e.Start
+			one.Pid, one.Start, one.written = e.Pid, e.Start, false
 			c.touch(r)
 			c.unsaved(r)
 		}
@@ -192,6 +195,9 @@ func (c *core) hungUp(r *record, run uint64, failed string) {
 		c.later(func() { c.Logs.Append(r.name, text) })
 	}
 	r.conns.list = append(r.conns.list[:at:at], r.conns.list[at+1:]...)
+	if c.Memory != nil {
+		r.conns.ended = append(r.conns.ended, run)
+	}
 	c.touch(r)
 	c.unsaved(r)
 	if len(r.conns.list) == 0 {
@@ -265,7 +271,9 @@ func (c *core) adoptConns(inv reap.Inventory) {
 			c.signalConns(r, stop.Sig, stop.Scope)
 		}
 		c.touch(r)
+		c.unsaved(r)
 	}
+	c.settleConns()
 }
 
 // connections is what can be seen of them.

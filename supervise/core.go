@@ -147,6 +147,9 @@ type core struct {
 	// strangers are what was written down of those that are configured no more; used
 	// by load.
 	strangers map[string]*memory
+	// recalledConns are the connections that an earlier server wrote down, by service,
+	// while a server begins.
+	recalledConns map[string][]*conn
 
 	feed *feed   // nil: nobody can listen
 	seq  uint64  // of the last event

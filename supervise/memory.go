@@ -3,6 +3,7 @@ package supervise
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -26,10 +27,12 @@ type Memory interface {
 	Commit() error
 }
 
-// The keys of the records: how a service is, and what its run was started with.
+// The keys of the records: how a service is, what its run was started with, and each of
+// its connections.
 const (
 	stateKey = "state/"
 	ranKey   = "ran/"
+	connKey  = "conn/"
 )
 
 // A recollection is what is written down of a service with every change. Names
@@ -57,7 +60,8 @@ type recollection struct {
 	Timer *timerMemo `json:"timer,omitempty"`
 	// Hand: it was started by hand.
 	Hand bool `json:"hand,omitempty"`
-	// Conns are the processes for its connections, Called how many there were.
+	// Conns are the processes for its connections, in what earlier servers wrote; they
+	// have records of their own now. Called is how many connections there were.
 	Conns  []*conn `json:"conns,omitempty"`
 	Called uint64  `json:"called,omitempty"`
 }
@@ -125,13 +129,14 @@ func (c *core) remember() {
 	for _, r := range c.changed {
 		r.queued &^= inUnsaved
 		if c.byName[r.name] != r {
+			c.forgetConns(r)
 			if _, another := c.byName[r.name]; !another {
 				c.Memory.Delete(stateKey + r.name)
 				c.Memory.Delete(ranKey + r.name)
 			}
 			continue
 		}
-		if err := c.write(r); err != nil {
+		if err := errors.Join(c.write(r), c.writeConns(r)); err != nil {
 			c.Log.Error("not remembered", "service", r.name, "error", err)
 		}
 	}
@@ -156,7 +161,7 @@ func (c *core) commit() {
 }
 
 func (c *core) write(r *record) error {
-	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status, Timer: r.timer.memo(c.Clock), Hand: r.hand, Conns: r.conns.list, Called: r.conns.total}
+	rec := recollection{Version: recollectionVersion, Machine: r.m.Memo(c.Clock), Wish: r.wish, SinceMs: r.since.UnixMilli(), Told: uint64(r.toldRun), Pid: r.pid, Start: r.start, Ran: nameOf(r.ran), Hook: r.hook.memo(c.Clock), First: r.first, Status: r.status, Timer: r.timer.memo(c.Clock), Hand: r.hand, Called: r.conns.total}
 	if !r.watch.doubt.IsZero() {
 		rec.Doubt = c.Clock.Nanos(r.watch.doubt)
 	}
@@ -224,19 +229,23 @@ func (c *core) decodeMemory() (wait func() []*memory) {
 		return func() []*memory { return nil }
 	}
 	var known []*memory
-	rans := map[string][]byte{}
+	rans, conns := map[string][]byte{}, map[string][]*conn{}
 	c.Memory.Records(func(key string, value []byte) {
 		if name, ok := strings.CutPrefix(key, ranKey); ok {
 			rans[name] = value
 		} else if name, ok := strings.CutPrefix(key, stateKey); ok {
 			known = append(known, &memory{name: name, state: value})
+		} else if name, one := decodeConn(key, value); one != nil {
+			conns[name] = append(conns[name], one)
 		}
 	})
+	c.recalledConns = conns
 	var decoders sync.WaitGroup
 	for part := range slices.Chunk(known, len(known)/runtime.GOMAXPROCS(0)+1) {
 		decoders.Go(func() {
 			for _, m := range part {
 				m.err = json.Unmarshal(m.state, &m.recollection)
+				m.Conns = append(m.Conns, conns[m.name]...)
 			}
 		})
 	}
@@ -345,9 +354,13 @@ type Process struct {
 func Processes(m Memory) (list []Process) {
 	m.Records(func(key string, value []byte) {
 		var rec recollection
-		name, ok := strings.CutPrefix(key, stateKey)
-		if !ok || json.Unmarshal(value, &rec) != nil {
+		name, one := decodeConn(key, value)
+		if one != nil {
+			rec.Pid, rec.Start = one.Pid, one.Start
+		} else if state, ok := strings.CutPrefix(key, stateKey); !ok || json.Unmarshal(value, &rec) != nil {
 			return
+		} else {
+			name = state
 		}
 		for _, one := range append(rec.Conns, &conn{Pid: rec.Pid, Start: rec.Start}) {
 			if one.Pid > 1 {
