@@ -284,7 +284,7 @@ func (s *stage) Watch(key string, run uint64, pid int) {
 }
 
 // Look finds nobody. What is known to be in the way stays there: time stands still.
-func (s *stage) Look(_ context.Context, _ *config.Service, done func(*Obstacle, error)) {
+func (s *stage) Look(_ context.Context, _ *config.Service, _ func(*Obstacle), done func(*Obstacle, error)) {
 	done(nil, nil)
 }
 

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +17,9 @@ type Gate interface {
 	// Look calls done exactly once, from any goroutine, and not before it has
 	// returned: with the first thing in the way, nil when there is none, or with why
 	// that cannot be seen. With kill_others who is in the way is ended before, within
-	// evictWithin. It must not block. When ctx ends nobody is ended any more, and what is
-	// answered is not heard.
-	Look(ctx context.Context, s *config.Service, done func(*Obstacle, error))
+	// evictWithin; ending is called once that begins, and not after done. Look must not
+	// block. When ctx ends nobody is ended any more, and what is answered is not heard.
+	Look(ctx context.Context, s *config.Service, ending func(*Obstacle), done func(*Obstacle, error))
 }
 
 // An Obstacle is what is in the way of a start. It is never changed.
@@ -80,6 +81,9 @@ type gating struct {
 	free  bool      // nobody is in the way, as was just seen; counts for one start
 	// old: somebody has asked since that look began. Whom it finds may be gone by then.
 	old bool
+
+	// ending is who is being ended for the service; nil: nobody.
+	ending *Obstacle
 
 	heard   chan struct{} // closed when the look has ended; nil: nobody waits for that
 	foreign *Obstacle     // nil: none, as far as is known
@@ -223,9 +227,19 @@ func (c *core) lookAround(r *record) {
 	c.gateMoved(r)
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
-	c.Gate.Look(ctx, r.cfg, func(o *Obstacle, err error) {
+	waited := func() bool {
+		return c.byName[r.name] == r && r.gate == g && g.looks == look && !g.until.IsZero()
+	}
+	c.Gate.Look(ctx, r.cfg, func(o *Obstacle) {
 		c.Post(func(c *core) {
-			if c.byName[r.name] == r && r.gate == g && g.looks == look && !g.until.IsZero() {
+			if waited() {
+				g.ending = o
+				c.touch(r)
+			}
+		})
+	}, func(o *Obstacle, err error) {
+		c.Post(func(c *core) {
+			if waited() {
 				c.looked(r, o, err)
 			}
 		})
@@ -248,7 +262,7 @@ func (c *core) endLook(r *record) {
 
 // over notes that no look is under way any more.
 func (g *gating) over() {
-	g.until, g.stop = time.Time{}, nil
+	g.until, g.stop, g.ending = time.Time{}, nil, nil
 	if g.heard != nil {
 		close(g.heard)
 		g.heard = nil
@@ -271,7 +285,7 @@ func (c *core) looked(r *record, o *Obstacle, err error) {
 		g.stop() // it may have taken too long
 	}
 	if waits && o != nil && g.old {
-		g.until = time.Time{}
+		g.until, g.ending = time.Time{}, nil
 		c.lookAround(r)
 		c.conclude()
 		return
@@ -388,5 +402,5 @@ func (c *core) obstacleOf(r *record) *Obstacle {
 	if rival, port := c.portRival(r); rival != nil {
 		return rivalry(port, rival)
 	}
-	return r.gate.foreign
+	return cmp.Or(r.gate.ending, r.gate.foreign)
 }

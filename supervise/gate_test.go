@@ -27,7 +27,7 @@ type theWay struct {
 }
 
 // Look answers after a millisecond, or as long as it takes.
-func (h *clinic) Look(ctx context.Context, s *config.Service, done func(*Obstacle, error)) {
+func (h *clinic) Look(ctx context.Context, s *config.Service, ending func(*Obstacle), done func(*Obstacle, error)) {
 	h.way.mu.Lock()
 	defer h.way.mu.Unlock()
 	h.way.looks = append(h.way.looks, s.Name)
@@ -44,6 +44,9 @@ func (h *clinic) Look(ctx context.Context, s *config.Service, done func(*Obstacl
 		return
 	}
 	o, err := h.way.of[s.Name], h.way.blind
+	if s.KillOthers && o != nil {
+		ending(&Obstacle{Fact: o.Fact, Next: "it is being ended"})
+	}
 	time.AfterFunc(max(h.way.takes, time.Millisecond), func() { done(o, err) })
 }
 
@@ -354,6 +357,27 @@ func TestAShutdownDoesNotWaitForALook(t *testing.T) {
 		}
 		h.did("spawn db, draining, TERM db")
 		h.k.close()
+	})
+}
+
+// Who does not end at once is seen for as long.
+func TestWhoIsBeingEndedIsSeen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t, newPlayer())
+		h.blocks("web", nginx)
+		h.ways(func(w *theWay) { w.takes = 5 * time.Second })
+		h.boot(services(t, "web ports=80 kill-others"), h.k.inventory())
+		defer h.close()
+		h.pass(time.Second)
+		h.is("web blocked (" + nginx + ": it is being endedwaiting on:)")
+		h.blocks("web", "")
+		h.ok(h.s.Stop("web"))
+		h.is("web inactive")
+		h.ok(h.s.Start("web", false))
+		h.pass(time.Second)
+		h.is("web blocked (waiting for " + gateWaits + "waiting on:)")
+		h.pass(5 * time.Second)
+		h.is("web running")
 	})
 }
 

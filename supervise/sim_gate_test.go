@@ -43,7 +43,7 @@ func (w *world) claims(s *config.Service, i int) {
 }
 
 // Look answers some time later, too late, or never.
-func (w *world) Look(ctx context.Context, s *config.Service, done func(*Obstacle, error)) {
+func (w *world) Look(ctx context.Context, s *config.Service, ending func(*Obstacle), done func(*Obstacle, error)) {
 	if w.dry {
 		w.failf("a dry run looks who is in the way of %s", s.Name)
 	}

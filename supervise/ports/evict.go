@@ -18,13 +18,14 @@ import (
 var ErrProtected = errors.New("it may not be ended from here")
 
 // Evict ends the holders: SIGTERM to each process, and SIGKILL to those that are
-// still there after grace. It is all or nothing: when one of them is process 1, this
-// process, one of its ancestors, ours, or cannot be seen, nobody is signalled and
-// the error says who it was and wraps ErrProtected. A process that is gone already
-// is no error. It returns when all of them have ended, or with an error when one
-// survived SIGKILL for as long as grace again: after twice grace at the latest.
-// When ctx ends before that, nobody is signalled any more, and its error is returned.
-func Evict(ctx context.Context, fs proc.FS, holders []Holder, ours Ours, grace time.Duration) error {
+// still there after grace; begins is called before the first signal. It is all or
+// nothing: when one of them is process 1, this process, one of its ancestors, ours, or
+// cannot be seen, nobody is signalled and the error says who it was and wraps
+// ErrProtected. A process that is gone already is no error. It returns when all of them
+// have ended, or with an error when one survived SIGKILL for as long as grace again:
+// after twice grace at the latest. When ctx ends before that, nobody is signalled any
+// more, and its error is returned.
+func Evict(ctx context.Context, fs proc.FS, holders []Holder, ours Ours, grace time.Duration, begins func()) error {
 	all, err := fs.All()
 	if err != nil {
 		return err
@@ -57,6 +58,7 @@ func Evict(ctx context.Context, fs proc.FS, holders []Holder, ours Ours, grace t
 			victims = append(victims, v)
 		}
 	}
+	begins()
 	return end(ctx, victims, grace)
 }
 

@@ -204,7 +204,7 @@ func TestEvictEndsExactlyTheHolders(t *testing.T) {
 				grace = 50 * time.Millisecond // it takes all of it
 			}
 			holders := look(t, Claim{Ports: []uint16{s.port}}, nobody)
-			if err := Evict(t.Context(), proc.FS{}, holders, nobody, grace); err != nil && how == "hold" {
+			if err := Evict(t.Context(), proc.FS{}, holders, nobody, grace, func() {}); err != nil && how == "hold" {
 				t.Fatal(err)
 			}
 			want := syscall.SIGTERM
@@ -230,10 +230,10 @@ func TestAnEvictionCanBeGivenUp(t *testing.T) {
 	late := time.AfterFunc(50*time.Millisecond, stop) // it waits by then, or finds it at once
 	defer late.Stop()
 	begun := time.Now()
-	if err := Evict(ctx, proc.FS{}, holders, nobody, time.Hour); !errors.Is(err, context.Canceled) {
+	if err := Evict(ctx, proc.FS{}, holders, nobody, time.Hour, func() {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("after %s: %v", time.Since(begun), err)
 	}
-	if err := Evict(ctx, proc.FS{}, holders, nobody, 0); !errors.Is(err, context.Canceled) {
+	if err := Evict(ctx, proc.FS{}, holders, nobody, 0, func() {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up before: %v", err)
 	}
 	if err := s.cmd.Process.Signal(syscall.Signal(0)); err != nil {
@@ -261,7 +261,7 @@ func TestEvictSparesTheProtected(t *testing.T) {
 		{"one of ours", victim, isVictim},
 		{"one that cannot be seen", Holder{Port: 80, Where: "tcp 0.0.0.0:80"}, nobody},
 	} {
-		if err := Evict(t.Context(), proc.FS{}, []Holder{victim, c.other}, c.ours, time.Second); !errors.Is(err, ErrProtected) {
+		if err := Evict(t.Context(), proc.FS{}, []Holder{victim, c.other}, c.ours, time.Second, func() { t.Error("it begins") }); !errors.Is(err, ErrProtected) {
 			t.Errorf("%s: error %v, want ErrProtected", c.name, err)
 		}
 	}
@@ -275,7 +275,7 @@ func TestEvictKnowsAReusedPid(t *testing.T) {
 	s := begin(t, "hold")
 	h := look(t, Claim{Ports: []uint16{s.port}}, nobody)[0]
 	h.Start++
-	if err := Evict(t.Context(), proc.FS{}, []Holder{h}, nobody, time.Second); err != nil {
+	if err := Evict(t.Context(), proc.FS{}, []Holder{h}, nobody, time.Second, func() {}); err != nil {
 		t.Errorf("error %v for one that is gone", err)
 	}
 	if err := s.cmd.Process.Signal(syscall.Signal(0)); err != nil {

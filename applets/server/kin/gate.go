@@ -39,11 +39,11 @@ func NewGatekeeper(of Family, views func() []*supervise.View, note func(service,
 }
 
 // Look implements supervise.Gate: done is called once.
-func (g *Gatekeeper) Look(ctx context.Context, s *config.Service, done func(*supervise.Obstacle, error)) {
-	go func() { done(g.look(ctx, s)) }()
+func (g *Gatekeeper) Look(ctx context.Context, s *config.Service, ending func(*supervise.Obstacle), done func(*supervise.Obstacle, error)) {
+	go func() { done(g.look(ctx, s, ending)) }()
 }
 
-func (g *Gatekeeper) look(ctx context.Context, s *config.Service) (*supervise.Obstacle, error) {
+func (g *Gatekeeper) look(ctx context.Context, s *config.Service, ending func(*supervise.Obstacle)) (*supervise.Obstacle, error) {
 	kin := sync.OnceValue(g.kin)
 	found, err := g.holders(s, kin)
 	if err != nil || len(found) == 0 {
@@ -56,7 +56,13 @@ func (g *Gatekeeper) look(ctx context.Context, s *config.Service) (*supervise.Ob
 		owner, ours := kin().owner(t, p)
 		return ours && owner != s.Name
 	}
-	switch err := ports.Evict(ctx, g.Proc, found, spared, g.grace); {
+	begins := func() {
+		ending(&supervise.Obstacle{
+			Fact: fact(found[0], found),
+			Next: fmt.Sprintf("kill_others ends it, with SIGKILL after %v", g.grace),
+		})
+	}
+	switch err := ports.Evict(ctx, g.Proc, found, spared, g.grace, begins); {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:

@@ -93,7 +93,7 @@ func (g *Gatekeeper) ask(t *testing.T, s *config.Service) (*supervise.Obstacle, 
 		err error
 	}
 	got := make(chan answer, 1)
-	g.Look(t.Context(), s, func(o *supervise.Obstacle, err error) { got <- answer{o, err} })
+	g.Look(t.Context(), s, func(o *supervise.Obstacle) { t.Errorf("it is ended: %v", o) }, func(o *supervise.Obstacle, err error) { got <- answer{o, err} })
 	a := <-got
 	return a.o, a.err
 }
