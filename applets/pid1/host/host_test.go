@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -143,14 +144,17 @@ func TestEveryStepIsNamedAndParentsComeFirst(t *testing.T) {
 }
 
 func TestDownEndsAtItsDeadline(t *testing.T) {
-	var said []string
-	hang := make(chan struct{})
-	defer close(hang)
-	within(time.Now().Add(20*time.Millisecond), func(begin func(string)) {
-		begin("unmounting /far")
-		<-hang
-	}, func(format string, args ...any) { said = append(said, format+args[0].(string)) })
-	if len(said) != 1 || !strings.HasSuffix(said[0], "unmounting /far") {
-		t.Errorf("said %q", said)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var said []string
+		hang := make(chan struct{})
+		defer close(hang)
+		within(time.Now().Add(20*time.Millisecond), func(begin func(string)) {
+			begin("unmounting /near")
+			begin("unmounting /far")
+			<-hang
+		}, func(format string, args ...any) { said = append(said, format+args[0].(string)) })
+		if len(said) != 1 || !strings.HasSuffix(said[0], "unmounting /far") {
+			t.Errorf("said %q", said)
+		}
+	})
 }
