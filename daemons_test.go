@@ -199,6 +199,8 @@ func (s *shop) serves() {
 // than any line with the second.
 func (s *shop) before(first, second string) {
 	s.t.Helper()
+	s.tells(first) // both are written by now, and read soon
+	s.tells(second)
 	log := s.log.String()
 	a, b := strings.Index(log, first), strings.Index(log, second)
 	if a < 0 || b < 0 || a > b {

@@ -343,6 +343,22 @@ func (in *instance) exit() int {
 	return in.keeper.ProcessState.ExitCode()
 }
 
+// tells waits until the log has a line with all of these words; false: there is none.
+// What was written by now is read a moment later.
+func (in *instance) tells(words ...string) bool {
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(patience)
+	for !in.log.contains(words...) {
+		select {
+		case <-again.C:
+		case <-late:
+			return false
+		}
+	}
+	return true
+}
+
 // shutdown ends everything by zinit shutdown and fails the test when the keeper
 // does not end with 0 or a process of this instance is left behind.
 func (in *instance) shutdown() {

@@ -51,7 +51,7 @@ func TestFault30OneInvalidFileIsShownAndTheRestBoots(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"garbage", "empty", "directory", "dangling"} {
-		if !strings.Contains(list, name) || !in.log.contains("error", name+".toml") {
+		if !strings.Contains(list, name) || !in.tells("error", name+".toml") {
 			t.Errorf("%s is not shown:\n%s", name, list)
 		}
 	}
@@ -110,7 +110,7 @@ func TestFault35NamesThatAreNoneTouchNoFile(t *testing.T) {
 	before := files()
 	c := in.dial()
 	for i, name := range names {
-		if !in.log.contains("error", fmt.Sprintf("bad%d.toml", i)) {
+		if !in.tells("error", fmt.Sprintf("bad%d.toml", i)) {
 			t.Errorf("%.20q is not refused", name)
 		}
 		calls := map[string]error{

@@ -246,7 +246,7 @@ func TestFault38FilesThatOthersCanWriteAreRefusedByRoot(t *testing.T) {
 		if s := in.status(name); s.State.State != sock.Failed || !strings.Contains(s.Reason, name+".toml") {
 			t.Errorf("%s is %s: %s", name, s.State.State, s.Reason)
 		}
-		if !in.log.contains("error", name+".toml") {
+		if !in.tells("error", name+".toml") {
 			t.Errorf("the log does not say that %s is refused", name)
 		}
 		if out, code := in.zinit("start", name); code != 1 {
@@ -295,7 +295,7 @@ func TestFault38FilesThatOthersCanWriteAreAWarningToOthers(t *testing.T) {
 	}
 	in.launch()
 	in.waitState("open", "running")
-	if !in.log.contains("warn", "open.toml") {
+	if !in.tells("warn", "open.toml") {
 		t.Errorf("no word of the file in the log:\n%s", in.log)
 	}
 }

@@ -143,7 +143,7 @@ func TestFault58WithoutItsKeeperTheServerStopsEverythingInOrder(t *testing.T) {
 	in.fell(floors)
 	in.exit()
 	in.nothingLeft(seen)
-	if !in.log.contains("error", "the keeper is gone") {
+	if !in.tells("error", "the keeper is gone") {
 		t.Error("nobody says so")
 	}
 	if t.Failed() {
@@ -192,7 +192,7 @@ func TestFault58WhatAKilledKeeperAndServerLeftBehindIsEndedFirst(t *testing.T) {
 			t.Errorf("the first was to end by itself, the second to be killed: %+v", d.lives)
 		}
 	}
-	if !in.log.contains("warn", "service=one", "left this process behind") {
+	if !in.tells("warn", "service=one", "left this process behind") {
 		t.Error("nobody says so")
 	}
 	if in.serverPID() == old {
@@ -220,7 +220,7 @@ func TestFault58WhatWasLeftBehindIsEndedFirstAlsoWhereARecordIsLost(t *testing.T
 			in.loseRecord(lost)
 			in.launch()
 			in.lived("one", d, 2) // the diary tells whether there ever were two
-			if !in.log.contains("warn", "service=one", c.says) {
+			if !in.tells("warn", "service=one", c.says) {
 				t.Errorf("nobody says so:\n%s", in.log)
 			}
 			in.shutdown()
@@ -263,7 +263,7 @@ func TestFault61TheKeeperStopsTheServicesInTheirOrder(t *testing.T) {
 			in.exit()
 			in.fell(floors)
 			in.nothingLeft(seen)
-			if !in.log.contains(c.says) {
+			if !in.tells(c.says) {
 				t.Error("nobody says so")
 			}
 		})

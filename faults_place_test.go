@@ -245,7 +245,7 @@ func TestFault60TheServerGoesOnWithoutItsRuntimeDirectory(t *testing.T) {
 		log := in.must("logs", "talks")
 		return log, strings.Count(log, "[stdout]") > 5
 	})
-	if !in.log.contains("warn", dir) {
+	if !in.tells("warn", dir) {
 		t.Error("nobody says so")
 	}
 }

@@ -115,7 +115,7 @@ func TestFault19WithoutCgroupsTheTruthIsTold(t *testing.T) {
 	in := newInstance(t, nil)
 	in.confine("readonly:" + cgroupMount(t))
 	explode(t, in, uid)
-	if !in.log.contains("services have no cgroups") {
+	if !in.tells("services have no cgroups") {
 		t.Errorf("the log is\n%s", in.log)
 	}
 	if out := in.must("status", "bomb"); !strings.Contains(out, "tasks_max not in force") {

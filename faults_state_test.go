@@ -224,7 +224,7 @@ func TestFault28ADamagedStateCostsNoProcess(t *testing.T) {
 	spoil(func(path string, _ []byte) error { return os.Remove(path) })
 	in.lived("a", a, 1)
 	in.lived("b", b, 1)
-	if !in.log.contains("warn", "the state that the last server wrote is damaged") {
+	if !in.tells("warn", "the state that the last server wrote is damaged") {
 		t.Error("nobody says so")
 	}
 	if strings.Contains(in.log.String(), "before it was ready") {

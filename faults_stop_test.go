@@ -145,7 +145,7 @@ func TestFault18AChildThatCannotBeKilledIsReportedAndLeftBehind(t *testing.T) {
 	if code := in.exit(); code != 0 { // it does not wait for it
 		t.Errorf("zinit-server ended with code %d", code)
 	}
-	if !in.log.contains("cannot be killed") {
+	if !in.tells("cannot be killed") {
 		t.Error("the keeper says nothing of what it left behind")
 	}
 	thaw()

@@ -52,7 +52,7 @@ func TestServicesWriteOnWithoutAServer(t *testing.T) {
 					return fmt.Sprint(err), !errors.Is(err, fs.ErrNotExist)
 				})
 			}
-			if !in.log.contains("the keeper itself reads what services write") {
+			if !in.tells("the keeper itself reads what services write") {
 				t.Errorf("the keeper says:\n%s", in.log.String())
 			}
 			replace(t, place, good)
