@@ -177,6 +177,7 @@ func (s *server) load(say bool) (*config.Set, error) {
 		level := slog.LevelError
 		if p.Severity == config.Warning {
 			level = slog.LevelWarn
+			p.Severity = config.Error // the level says that it is a warning
 		}
 		s.log.Log(context.Background(), level, p.String())
 	}

@@ -37,7 +37,7 @@ func TestTheFirstConfiguration(t *testing.T) {
 		{"one bad file", func(t *testing.T, dir string) {
 			mkdir(t, dir)
 			write(t, dir, map[string]string{"a.toml": service("a"), "bad.toml": "[service]\nname = 5\n", "odd.toml": service("odd", `colour = "red"`)})
-		}, []string{"a", "odd"}, []string{" error ", " error ", " warn  "}, true},
+		}, []string{"a", "odd"}, []string{" error ", " error ", "service.colour: colour is not a key of [service]"}, true},
 		{"a file in its place", func(t *testing.T, dir string) { write(t, filepath.Dir(dir), map[string]string{"services": ""}) },
 			nil, []string{" warn  cannot make the configuration directory", " error starting without services: cannot read configuration directory"}, false},
 		{"a link that leads nowhere", func(t *testing.T, dir string) {

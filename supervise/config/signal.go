@@ -54,8 +54,12 @@ func ParseSignal(text string) (syscall.Signal, error) {
 		}
 	}
 	hint := "write a name such as SIGTERM or a number"
-	if near := Nearest(word, signalNames[1:]); near != "" {
-		hint = "did you mean SIG" + near + "?"
+	var full []string // a person has the whole name in mind
+	for _, name := range signalNames[1:] {
+		full = append(full, "SIG"+name)
+	}
+	if near := Nearest("SIG"+word, full); near != "" {
+		hint = "did you mean " + near + "?"
 	}
 	return 0, fmt.Errorf("%s is not a valid signal: %s", quoted(text), hint)
 }
