@@ -19,7 +19,7 @@ import (
 
 // patience is how long a test waits for a fact before it fails. It is long
 // because it only costs time when something is broken.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // program is the directory in which the binary and its links are built, once for
 // all tests and only when one of them asks.
