@@ -69,10 +69,10 @@ func TestServicesWriteOnWithoutAServer(t *testing.T) {
 				text, err := os.ReadFile(flag("filed.out"))
 				return fmt.Sprintf("%d bytes, %v", len(text), err), string(text) == want.String()
 			})
-			text, err := os.ReadFile(filepath.Join(in.dir, "zinit", "logs", "kept.log"))
-			if string(text) != want.String() {
-				t.Errorf("the store has %d bytes, want %d, %v", len(text), want.Len(), err)
-			}
+			in.until("the store has it", func() (string, bool) {
+				text, err := os.ReadFile(filepath.Join(in.dir, "zinit", "logs", "kept.log"))
+				return fmt.Sprintf("%d bytes, %v", len(text), err), string(text) == want.String()
+			})
 		})
 	}
 }
