@@ -298,7 +298,13 @@ func (p *play) await(words string) string {
 // awaitAll reads until each of the words was seen at the beginning of a line.
 func (p *play) awaitAll(words ...string) {
 	p.t.Helper()
-	from := len(p.seen)
+	p.awaitSince(len(p.seen), words...)
+}
+
+// awaitSince is the same, and what was seen from a line on counts, too: of two processes
+// nobody knows whose line comes first.
+func (p *play) awaitSince(from int, words ...string) {
+	p.t.Helper()
 	for _, w := range words {
 		if !slices.ContainsFunc(p.seen[from:], func(l string) bool { return strings.HasPrefix(l, w) }) {
 			p.await(w)
