@@ -82,7 +82,15 @@ func TestFault31AReloadWithACycleIsRefusedAsAWhole(t *testing.T) {
 		"c": file("c", quiet),
 	})
 	in.waitState("a b c", "running")
-	check, before := in.untouched("a", "b", "c"), in.must("list")
+	list := func() string { // without the times
+		var out strings.Builder
+		for line := range strings.Lines(in.must("list")) {
+			what, _, _ := strings.Cut(line, " up ")
+			fmt.Fprintln(&out, strings.TrimSpace(what))
+		}
+		return out.String()
+	}
+	check, before := in.untouched("a", "b", "c"), list()
 	in.write("b", file("b", quiet, requires("c")))
 	in.write("c", file("c", "sleep 200000", requires("a")))
 	in.write("new", file("new", quiet))
@@ -98,8 +106,8 @@ func TestFault31AReloadWithACycleIsRefusedAsAWhole(t *testing.T) {
 		if path == "" {
 			continue
 		}
-		if list := in.must("list"); list != before {
-			t.Errorf("after zinit %s the list is\n%s\nand was\n%s", args, list, before)
+		if now := list(); now != before {
+			t.Errorf("after zinit %s the list is\n%s\nand was\n%s", args, now, before)
 		}
 		check()
 	}
