@@ -102,6 +102,7 @@ type core struct {
 	recs   []*record // by graph index
 	order  []*record // in load order
 	byName map[string]*record
+	early  map[string][]Notice // by service, what waits for its main process; see hearEarly
 	book   ruleBook
 	going  int // records that are leaving
 	// swept is when records were forgotten last, sweepAt when it is time for the next,

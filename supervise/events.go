@@ -77,6 +77,7 @@ func (c *core) spawned(r *record, e reap.Spawned) {
 		c.unsaved(r)
 	}
 	c.step(r, machine.Spawned{Run: machine.Run(e.Run)})
+	c.hearEarly(r)
 }
 
 // keyOf is the key of the process that an event is about.

@@ -329,6 +329,27 @@ func TestOnlyTheMainProcessMaySpeak(t *testing.T) {
 	})
 }
 
+// Who that is may be told later than what it, or another one, says.
+func TestOnlyTheMainProcessMaySpeakBeforeItIsKnown(t *testing.T) {
+	for pid, want := range map[int]string{4711: "starting", 12: "running"} {
+		only := services(t, "web notify")
+		only.Services[0].NotifyAccess = config.NotifyMain
+		b := newBench()
+		b.boot(only)
+		r := b.c.byName["web"]
+		run := uint64(r.m.Run())
+		r.pid = 0
+		b.c.notified("web", Notice{Ready: true, Pid: pid})
+		if got := r.m.State.String(); got != "starting" {
+			t.Errorf("before it is known it is %s", got)
+		}
+		b.c.keeperEvent(reap.Spawned{Key: "web", Run: run, Pid: 12})
+		if got := r.m.State.String(); got != want || len(b.c.early) != 0 {
+			t.Errorf("by the word of %d it is %s, want %s; %v waits", pid, got, want, b.c.early)
+		}
+	}
+}
+
 // TestEarsThatCannotBeOpened fail the start.
 func TestEarsThatCannotBeOpened(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -82,8 +82,19 @@ func (c *core) notified(service string, n Notice) {
 	if r == nil || !r.m.Active() || n.Run != 0 && machine.Run(n.Run) != r.m.Run() {
 		return
 	}
+	only := r.cfg.NotifyAccess == config.NotifyMain && n.Pid != 0
 	// Its pid may not be known yet: the word can be here before that of the keeper.
-	if r.cfg.NotifyAccess == config.NotifyMain && n.Pid != 0 && r.pid != 0 && n.Pid != r.pid {
+	if only && r.pid == 0 {
+		n.Run = uint64(r.m.Run())
+		if waiting := c.early[service]; len(waiting) < maxEarly {
+			if c.early == nil {
+				c.early = map[string][]Notice{}
+			}
+			c.early[service] = append(waiting, n)
+		}
+		return
+	}
+	if only && n.Pid != r.pid {
 		c.Log.Debug("a notice of another process than the main one does not count", "service", service, "pid", n.Pid)
 		return
 	}
@@ -101,6 +112,18 @@ func (c *core) notified(service string, n Notice) {
 		Alive: n.Alive, Trigger: n.Hurt, Period: n.Watchdog, Extend: n.Extend,
 	})
 	c.settle()
+}
+
+// maxEarly bounds what is said before it is known who the main process is.
+const maxEarly = 64
+
+// hearEarly takes in what was said before the main process was known.
+func (c *core) hearEarly(r *record) {
+	said := c.early[r.name]
+	delete(c.early, r.name)
+	for _, n := range said {
+		c.notified(r.name, n)
+	}
 }
 
 // SignalReload has a service read its own configuration again: by its exec_reload,

@@ -141,6 +141,7 @@ func (c *core) mainIs(r *record, e reap.Watched) {
 	c.touch(r)
 	c.unsaved(r)
 	c.step(r, machine.MainFound{Run: machine.Run(e.Run)})
+	c.hearEarly(r)
 }
 
 // mainStays takes in that it has not.
