@@ -64,6 +64,10 @@ func TestReadinessComesByADescriptor(t *testing.T) {
 	in.launch()
 	in.waitState("web", "starting")
 	in.waitState("next", "blocked")
+	in.until("its process", func() (string, bool) {
+		now := in.status("web")
+		return fmt.Sprintf("%+v", now), now.State.PID != 0
+	})
 	pid := in.pid("web")
 	for fd, want := range map[int]string{3: os.DevNull, 4: os.DevNull, 5: "pipe:"} {
 		link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, fd))
