@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -15,7 +16,7 @@ import (
 // In a burst of work nothing is collected up to a limit: the parser of files asks for
 // 400 kB each time, for a few small files, uses a part and drops all; a collection after
 // every tenth time would take longer than the files. At rest the heap may grow by half
-// before it is collected, as with GOGC = 50. But it is the memory limit that sees to
+// before it is collected, as with restPercent. But it is the memory limit that sees to
 // that, since with any percentage the runtime collects every two minutes as well, which
 // wakes up twenty threads of a server that has nothing to do.
 type collector struct {
@@ -32,8 +33,8 @@ const (
 	// restAgain is when what a slow start took goes back, which was still under way
 	// then, and what was garbage only after it.
 	restAgain = 8 * time.Second
-	// restLeast is what the heap may grow to at rest in any case.
-	restLeast = 2 << 20
+	// restPercent is what GOGC would be at rest. The heap may grow to 2 MB in any case.
+	restPercent = 50
 )
 
 // burst suspends collections up to a limit. Time ends that, and what the burst took
@@ -45,11 +46,7 @@ func (c *collector) burst() (end func()) {
 	if c.hurried {
 		return func() {}
 	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	debug.SetGCPercent(-1)
-	// On top of what is in use: near its limit the collector would never rest.
-	debug.SetMemoryLimit(burstLimit + 2*int64(m.HeapAlloc))
+	suspend()
 	timer, again := time.AfterFunc(restAfter, c.rest), time.AfterFunc(restAgain, reap.GiveBack)
 	return func() { timer.Stop(); again.Stop() }
 }
@@ -60,8 +57,27 @@ func (c *collector) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hurried = true
-	debug.SetMemoryLimit(burstLimit)
+	suspend()
+}
+
+// suspend has nothing collected below the limit of a burst. That is on top of twice what
+// is alive: near its limit the collector would never rest. What is garbage does not
+// count, or each of many bursts would leave more room to the next one.
+func suspend() {
+	goal := heapGoal(100).NextGC
+	debug.SetMemoryLimit(burstLimit + int64(goal))
 	debug.SetGCPercent(-1)
+}
+
+// heapGoal has the runtime work out, as NextGC, what the heap could grow to with GOGC =
+// percent. Only the runtime knows how much is alive: right after a collection most of
+// what is garbage is still HeapAlloc. The caller sets percentage and limit anew.
+func heapGoal(percent int) *runtime.MemStats {
+	m := new(runtime.MemStats)
+	debug.SetMemoryLimit(math.MaxInt64)
+	debug.SetGCPercent(percent)
+	runtime.ReadMemStats(m)
+	return m
 }
 
 // rest ends a burst.
@@ -93,18 +109,15 @@ func (c *collector) adjust() {
 	if c.bursts > 0 || c.hurried {
 		return
 	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	debug.SetMemoryLimit(restLimit(&m))
+	debug.SetMemoryLimit(restLimit(heapGoal(restPercent)))
 	debug.SetGCPercent(-1)
 }
 
-// restLimit is the limit at which the heap has grown by half. By the documentation of
+// restLimit is the limit at which the heap has grown to its goal. By the documentation of
 // runtime/debug it is about all that the runtime has mapped and not given back. The
 // runtime stays below it by a thirtieth of what it leaves to the heap, a megabyte at
 // least.
 func restLimit(m *runtime.MemStats) int64 {
-	heap := max(m.HeapAlloc+m.HeapAlloc/2, restLeast)
 	beside := m.Sys - m.HeapIdle - m.HeapAlloc
-	return int64(beside + heap + max(heap/30, 1<<20))
+	return int64(beside + m.NextGC + max(m.NextGC/30, 1<<20))
 }

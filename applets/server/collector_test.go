@@ -43,8 +43,11 @@ func drop(bytes int) {
 var dropped []byte // so that the compiler makes it
 
 func TestGarbageIsCollectedAtRestAndOnlyForItsSize(t *testing.T) {
-	rested(t)
-	if percent := debug.SetGCPercent(-1); percent != -1 {
+	c := rested(t)
+	c.mu.Lock() // nothing is adjusted at this moment
+	percent := debug.SetGCPercent(-1)
+	c.mu.Unlock()
+	if percent != -1 {
 		t.Errorf("the runtime collects every two minutes with GOGC = %d", percent)
 	}
 	const much = 256 << 20
@@ -87,6 +90,35 @@ func TestNothingIsCollectedInABurst(t *testing.T) {
 	}
 }
 
+// TestManyBurstsLeaveNoMoreRoomThanOne: what the first ones have dropped is not in use.
+func TestManyBurstsLeaveNoMoreRoomThanOne(t *testing.T) {
+	c := rested(t)
+	defer c.burst()()
+	one := debug.SetMemoryLimit(-1)
+	for range 3 {
+		drop(32 << 20)
+		defer c.burst()()
+	}
+	if more := debug.SetMemoryLimit(-1) - one; more > 32<<20 {
+		t.Errorf("the limit has grown by %d MB", more>>20)
+	}
+}
+
+// TestGarbageIsNotTakenForAlive, which it is in HeapAlloc until it is swept away.
+func TestGarbageIsNotTakenForAlive(t *testing.T) {
+	c := rested(t)
+	end := c.burst()
+	defer end()
+	drop(64 << 20)
+	c.mu.Lock()
+	c.bursts-- // its time is over, and nothing was collected yet
+	c.mu.Unlock()
+	c.adjust()
+	if limit := debug.SetMemoryLimit(-1); limit > 96<<20 {
+		t.Errorf("with 64 MB of garbage the limit is %d MB", limit>>20)
+	}
+}
+
 func TestTheLimitLeavesHalfOfWhatIsAlive(t *testing.T) {
 	const mb = 1 << 20
 	for _, c := range []struct {
@@ -94,8 +126,9 @@ func TestTheLimitLeavesHalfOfWhatIsAlive(t *testing.T) {
 		stats runtime.MemStats
 		want  int64
 	}{
-		{"little", runtime.MemStats{Sys: 8 * mb, HeapAlloc: 1 * mb, HeapIdle: 3 * mb}, 4*mb + restLeast + mb},
-		{"much", runtime.MemStats{Sys: 200 * mb, HeapAlloc: 120 * mb, HeapIdle: 60 * mb}, 20*mb + 180*mb + 6*mb},
+		{"little", runtime.MemStats{Sys: 8 * mb, HeapAlloc: 1 * mb, HeapIdle: 3 * mb, NextGC: 2 * mb}, 4*mb + 2*mb + mb},
+		{"much", runtime.MemStats{Sys: 200 * mb, HeapAlloc: 120 * mb, HeapIdle: 60 * mb, NextGC: 180 * mb}, 20*mb + 180*mb + 6*mb},
+		{"garbage", runtime.MemStats{Sys: 300 * mb, HeapAlloc: 220 * mb, HeapIdle: 60 * mb, NextGC: 180 * mb}, 20*mb + 180*mb + 6*mb},
 	} {
 		if got := restLimit(&c.stats); got != c.want {
 			t.Errorf("%s: %d instead of %d", c.name, got, c.want)
