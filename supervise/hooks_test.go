@@ -350,6 +350,42 @@ func TestOnlyTheMainProcessMaySpeakBeforeItIsKnown(t *testing.T) {
 	}
 }
 
+// TestAnEarlierRunLeavesNobodyUnheard, whatever was said of which nobody knew whether it
+// was the main process.
+func TestAnEarlierRunLeavesNobodyUnheard(t *testing.T) {
+	only := services(t, "web notify")
+	only.Services[0].NotifyAccess = config.NotifyMain
+	b := newBench()
+	b.boot(only)
+	r := b.c.byName["web"]
+	r.pid = 0
+	for range maxEarly {
+		b.c.notified("web", Notice{Alive: true, Pid: 4711})
+	}
+	b.c.keeperEvent(reap.Exited{Key: "web", Run: uint64(r.m.Run()), Status: reap.ExitCode(1)})
+	if err := b.c.start("web", false); err != nil {
+		t.Fatal(err)
+	}
+	b.c.turn()
+	r.pid = 0
+	b.c.notified("web", Notice{Ready: true, Pid: 12})
+	b.c.keeperEvent(reap.Spawned{Key: "web", Run: uint64(r.m.Run()), Pid: 12})
+	if got := r.m.State.String(); got != "running" || r.m.Run() != 2 {
+		t.Errorf("run %d, whose word nobody else may have, is %s", r.m.Run(), got)
+	}
+	r.pid = 0
+	b.c.notified("web", Notice{Alive: true, Pid: 4711})
+	b.k.events = append(b.k.events[:0], reap.Exited{Key: "web", Run: 2, Status: reap.ExitCode(0)})
+	if _, err := b.c.reload(Change{Set: services(t, "other")}); err != nil {
+		t.Fatal(err)
+	}
+	b.c.turn()
+	b.deliver()
+	if len(b.c.early) != 0 || b.c.byName["web"] != nil {
+		t.Errorf("of a service that is gone waits %v", b.c.early)
+	}
+}
+
 // TestEarsThatCannotBeOpened fail the start.
 func TestEarsThatCannotBeOpened(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -86,12 +86,7 @@ func (c *core) notified(service string, n Notice) {
 	// Its pid may not be known yet: the word can be here before that of the keeper.
 	if only && r.pid == 0 {
 		n.Run = uint64(r.m.Run())
-		if waiting := c.early[service]; len(waiting) < maxEarly {
-			if c.early == nil {
-				c.early = map[string][]Notice{}
-			}
-			c.early[service] = append(waiting, n)
-		}
+		c.keepEarly(service, n)
 		return
 	}
 	if only && n.Pid != r.pid {
@@ -116,6 +111,22 @@ func (c *core) notified(service string, n Notice) {
 
 // maxEarly bounds what is said before it is known who the main process is.
 const maxEarly = 64
+
+// keepEarly has a notice wait until the main process is known. What has waited for that
+// of an earlier run, in vain, takes no room from it.
+func (c *core) keepEarly(service string, n Notice) {
+	waiting := c.early[service]
+	if len(waiting) > 0 && waiting[0].Run != n.Run {
+		waiting = nil
+	}
+	if len(waiting) == maxEarly {
+		return
+	}
+	if c.early == nil {
+		c.early = map[string][]Notice{}
+	}
+	c.early[service] = append(waiting, n)
+}
 
 // hearEarly takes in what was said before the main process was known.
 func (c *core) hearEarly(r *record) {

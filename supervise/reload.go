@@ -272,6 +272,7 @@ func (c *core) sweep() {
 			return false
 		}
 		delete(c.byName, r.name)
+		delete(c.early, r.name)
 		c.tell(EventRemoved, r)
 		c.touch(r)
 		c.floor = max(c.floor, uint64(r.m.Last), r.probe.last, r.hook.last, r.conns.last)
