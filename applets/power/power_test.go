@@ -27,6 +27,7 @@ type fake struct {
 	has    []string // its services; those that are up are stopped together
 	other  bool     // process 1 is another init
 	hidden bool     // what it is cannot be seen
+	parent int      // of the server; 0: it cannot be seen
 }
 
 func (f *fake) machine() machine {
@@ -39,6 +40,7 @@ func (f *fake) machine() machine {
 			}
 			return !f.other, "/lib/systemd/systemd"
 		},
+		parent: func(int) int { return f.parent },
 		signal: func(sig syscall.Signal) error { note("signal " + strconv.Itoa(int(sig))); return nil },
 		force:  func(cmd uint32) error { note("force " + strconv.FormatUint(uint64(cmd), 16)); return unix.EPERM },
 		leave:  func() { note("leave") },
@@ -185,11 +187,20 @@ func TestShutdownsFlags(t *testing.T) {
 
 // Nobody is told, and nobody waits, where it would come to nothing.
 func TestAShutdownThatNobodyWouldCarryOutIsRefusedAtOnce(t *testing.T) {
-	f := fake{answer: errNoServer, other: true}
-	e, _ := surroundings("shutdown")
-	o := order{way: wayReboot, at: time.Now().Add(time.Hour), silent: true}
-	if err := o.carryOut(e, f.machine()); err == nil || !strings.Contains(err.Error(), "and not zinit") || strings.Join(f.done, ", ") != "system.ping" {
-		t.Errorf("%v, did %q", err, f.done)
+	for _, f := range []fake{{answer: errNoServer, other: true}, {other: true, parent: 4711}} {
+		e, _ := surroundings("shutdown")
+		o := order{way: wayReboot, at: time.Now().Add(time.Hour), silent: true}
+		if err := o.carryOut(e, f.machine()); err == nil || !strings.Contains(err.Error(), "and not zinit") || strings.Join(f.done, ", ") != "system.ping" {
+			t.Errorf("%v, did %q", err, f.done)
+		}
+	}
+	for _, f := range []fake{{other: true, parent: 1}, {other: true}, {parent: 4711}} {
+		if err := f.machine().reach(); err != nil {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+	if parent := parentOf(os.Getpid()); parent != os.Getppid() {
+		t.Errorf("the parent of this process is %d", parent)
 	}
 }
 

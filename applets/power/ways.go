@@ -1,12 +1,14 @@
 package power
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -40,6 +42,7 @@ const askTime = 10 * time.Second
 type machine struct {
 	ask    func(method string, params, result any) error
 	init   func() (ours bool, name string) // process 1
+	parent func(pid int) int               // 0: it cannot be seen
 	signal func(syscall.Signal) error      // to process 1
 	force  func(cmd uint32) error          // returns only when the kernel refuses
 	leave  func()                          // the login that this process was started from
@@ -52,6 +55,7 @@ func thisMachine(e *env.Env) machine {
 	return machine{
 		ask:    func(method string, params, result any) error { return askServer(e, method, params, result) },
 		init:   initIsOurs,
+		parent: parentOf,
 		signal: func(sig syscall.Signal) error { return unix.Kill(1, sig) },
 		force: func(cmd uint32) error {
 			unix.Sync()
@@ -148,15 +152,32 @@ func notOurs(name string) error {
 	return fmt.Errorf("process 1 is %s and not zinit: use the command that belongs to it", name)
 }
 
-// reach reports that there is nobody who could end the machine in order.
+// reach reports that there is nobody who could end the machine in order. A server that is
+// no child of process 1 has no machine.
 func (m machine) reach() error {
-	if m.ask(sock.MethodPing, nil, nil) == nil {
-		return nil
+	var pong sock.Ping
+	if m.ask(sock.MethodPing, nil, &pong) == nil {
+		if parent := m.parent(pong.PID); parent == 1 || parent == 0 {
+			return nil
+		}
 	}
 	if ours, name := m.init(); !ours {
 		return notOurs(name)
 	}
 	return nil
+}
+
+// parentOf is the parent of a process; 0: it cannot be seen.
+func parentOf(pid int) (parent int) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The name before may hold anything.
+	if f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])); len(f) > 1 {
+		parent, _ = strconv.Atoi(f[1])
+	}
+	return parent
 }
 
 // endNow ends it without asking anybody.
