@@ -33,7 +33,8 @@ var birth = scenario{before: func() error {
 			return errno
 		}
 	}
-	blocked := unix.Sigset_t{Val: [16]uint64{1<<(unix.SIGUSR2-1) | 1<<(unix.SIGTERM-1)}}
+	var blocked unix.Sigset_t
+	blocked.Val[0] = 1<<(unix.SIGUSR2-1) | 1<<(unix.SIGTERM-1)
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &blocked, nil); err != nil {
 		return err
 	}

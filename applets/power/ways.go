@@ -147,7 +147,7 @@ func (m machine) end(w way) error {
 
 func notOurs(name string) error {
 	if name == "" {
-		return errors.New("no zinit server answers here, and what process 1 is cannot be seen: be root")
+		return errors.New("no zinit server of this machine answers, and what process 1 is cannot be seen: be root")
 	}
 	return fmt.Errorf("process 1 is %s and not zinit: use the command that belongs to it", name)
 }
