@@ -247,7 +247,8 @@ func (c *core) adoptConns(inv reap.Inventory) {
 			one.Since = ch.Started.UnixMilli()
 		}
 		if at := r.conns.find(ch.Run); at >= 0 {
-			one.Peer, one.Since = r.conns.list[at].Peer, r.conns.list[at].Since
+			was := r.conns.list[at]
+			one.Peer, one.Since = was.Peer, cmp.Or(was.Since, one.Since) // 0: its record was damaged
 		}
 		alive[service] = append(alive[service], one)
 	}

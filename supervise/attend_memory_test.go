@@ -124,6 +124,12 @@ func TestConnectionsThatEndedUnseen(t *testing.T) {
 		m.kept["conn/echo/9"] = []byte(`damaged`)
 		h = h.succeed(t, line)
 		h.connected("echo", 2, "b")
+		m.kept["conn/echo/2"] = []byte(`damaged`)
+		h = h.succeed(t, line)
+		h.connected("echo", 2, "")
+		if since := h.s.Snapshot().Find("echo").Connections[0].Since; since.UnixMilli() == 0 {
+			t.Error("it is not known since when")
+		}
 		h.calls("echo", "c")
 		if keys := m.conns(); keys != "conn/echo/2 conn/echo/3" {
 			t.Errorf("it is known of %s", keys)
