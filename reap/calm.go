@@ -57,7 +57,7 @@ func (c *calm) check() {
 		return
 	}
 	c.garbage.Store(0)
-	GiveBack()
+	GiveBack(nil)
 }
 
 // tidy is called by whoever reaps, when all that is known was told.

@@ -14,10 +14,16 @@ import (
 // after it does not need: free heap, and the pages of the program itself that the
 // kernel read around those that were used. What is needed again is faulted in
 // again, from the page cache, in microseconds. Without /proc only the heap goes.
-func GiveBack() {
+//
+// settle, unless it is nil, is called in between: it is for what a collection of garbage
+// entails, which afterwards would read a part of the program in again.
+func GiveBack(settle func()) {
 	// To list them takes heap, too, and where the collector is off that stayed.
 	list := ownCleanMappings()
 	debug.FreeOSMemory()
+	if settle != nil {
+		settle()
+	}
 	giveBackFiles(list)
 }
 

@@ -21,9 +21,10 @@ import (
 // wakes up twenty threads of a server that has nothing to do.
 type collector struct {
 	mu      sync.Mutex
-	bursts  int  // that are going on; guarded by mu
-	hurried bool // guarded by mu
-	watches bool // that collections are noticed; guarded by mu
+	bursts  int           // that are going on; guarded by mu
+	hurried bool          // guarded by mu
+	watches bool          // that collections are noticed; guarded by mu
+	noticed chan struct{} // capacity 1: a collection was
 }
 
 const (
@@ -35,7 +36,12 @@ const (
 	restAgain = 8 * time.Second
 	// restPercent is what GOGC would be at rest. The heap may grow to 2 MB in any case.
 	restPercent = 50
+	// noticeTime is how long it may take until a collection is noticed, which is a
+	// matter of microseconds.
+	noticeTime = 100 * time.Millisecond
 )
+
+func newCollector() *collector { return &collector{noticed: make(chan struct{}, 1)} }
 
 // burst suspends collections up to a limit. Time ends that, and what the burst took
 // goes back to the system then. The function that it returns calls that off.
@@ -47,7 +53,7 @@ func (c *collector) burst() (end func()) {
 		return func() {}
 	}
 	suspend()
-	timer, again := time.AfterFunc(restAfter, c.rest), time.AfterFunc(restAgain, reap.GiveBack)
+	timer, again := time.AfterFunc(restAfter, c.rest), time.AfterFunc(restAgain, c.giveBack)
 	return func() { timer.Stop(); again.Stop() }
 }
 
@@ -89,8 +95,22 @@ func (c *collector) rest() {
 		runtime.AddCleanup(new(collected), c.collected, struct{}{})
 	}
 	c.mu.Unlock()
-	reap.GiveBack() // which collects
-	c.adjust()
+	c.giveBack()
+}
+
+// giveBack collects, and returns to the kernel what is not needed.
+func (c *collector) giveBack() {
+	select {
+	case <-c.noticed: // an earlier one
+	default:
+	}
+	reap.GiveBack(func() {
+		select {
+		case <-c.noticed:
+		case <-time.After(noticeTime):
+			c.adjust() // it may come late
+		}
+	})
 }
 
 // A collected is garbage, so that the next collection is noticed.
@@ -100,6 +120,10 @@ type collected struct{ _ [64]byte }
 func (c *collector) collected(struct{}) {
 	runtime.AddCleanup(new(collected), c.collected, struct{}{})
 	c.adjust()
+	select {
+	case c.noticed <- struct{}{}:
+	default: // nobody waits for it
+	}
 }
 
 // adjust sets the limit for what is alive now.

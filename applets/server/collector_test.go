@@ -13,7 +13,7 @@ import (
 func rested(t *testing.T) *collector {
 	t.Helper()
 	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(math.MaxInt64)
-	c := new(collector)
+	c := newCollector()
 	end := c.burst()
 	end() // its timers, that is
 	t.Cleanup(func() {

@@ -33,7 +33,7 @@ const (
 func Main(e *env.Env) int {
 	// With two, a quarter of all restarts waited for a thread to be woken.
 	runtime.GOMAXPROCS(4)
-	heap := new(collector)
+	heap := newCollector()
 	defer heap.burst()()
 	// Whoever reads the log may go away. By default a write after that ends a Go
 	// program, and so it would end every server after this one.

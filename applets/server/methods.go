@@ -64,7 +64,7 @@ type server struct {
 // newServer makes what is complete but for its supervisor.
 func newServer(flags env.ServerFlags, at *place, store *logs.Logs, log *slog.Logger) *server {
 	s := &server{
-		flags: flags, log: log, logs: store, heap: new(collector), dirs: configDirs(flags, at),
+		flags: flags, log: log, logs: store, heap: newCollector(), dirs: configDirs(flags, at),
 		turn: make(chan struct{}, 1), unsaved: map[string]*config.Service{}, at: at,
 		self: os.Getpid(), keeper: os.Getppid(),
 		monitored: map[string]*config.Service{}, forgotten: readForgotten(at),

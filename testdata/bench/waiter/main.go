@@ -21,7 +21,7 @@ func main() {
 		debug.SetGCPercent(-1)
 		times, _ := strconv.Atoi(os.Args[1]) // 0 if it is no number
 		for range times {
-			reap.GiveBack()
+			reap.GiveBack(nil)
 		}
 	default:
 		os.Exit(applets.Main(os.Args[2:])) // nobody asks for it; without it nothing is linked
