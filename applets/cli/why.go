@@ -66,7 +66,9 @@ func (s *session) unblockedReason(name, reason string) string {
 	if s.ask(sock.MethodStatusFull, sock.NameParams{Name: name}, &full) != nil {
 		return reason // an older server, or it has gone meanwhile
 	}
-	s.printf("State:  %s\n", full.State.State)
+	if full.State.State != sock.Running {
+		s.printf("State:  %s\n", full.State.State)
+	}
 	if reason == "" && full.State.State != sock.Running {
 		reason, _ = s.because(name, full.State, &full.Details)
 	}
