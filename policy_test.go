@@ -21,7 +21,7 @@ var arrows = map[string]string{
 	"applets/pid1":      "applets/env applets/pid1/host reap reap/cgroup supervise/logs/pump golang.org/x/sys/unix",
 	"applets/pid1/host": "golang.org/x/sys/unix",
 	"applets/sideros":   "applets/env applets/cli applets/pid1 supervise/config",
-	"applets/power":     "applets/env sock golang.org/x/sys/unix",
+	"applets/power":     "applets/env sock supervise/proc golang.org/x/sys/unix",
 	"applets/initramfs": "applets/env",
 	// What it is ordered to do is reap's to describe; it knows nothing else.
 	"applets/prep":    "applets/env reap golang.org/x/sys/unix",

@@ -63,14 +63,9 @@ func TestAConnectionIsWrittenDownByItself(t *testing.T) {
 
 // TestConnectionsOfAnEarlierServer: it wrote them down with the service.
 func TestConnectionsOfAnEarlierServer(t *testing.T) {
-	const line = "echo accept=9"
 	bubble(t, func(t *testing.T) {
-		h := remembering(t)
+		h := attended(t, echoLine, "a", "b")
 		m := h.s.core.Memory.(*simMemory)
-		h.boot(services(t, line), h.k.inventory())
-		h.pass(10 * ms)
-		h.calls("echo", "a")
-		h.calls("echo", "b")
 		h.s.Leave()
 		<-h.s.Done()
 		var rec map[string]any
@@ -93,7 +88,7 @@ func TestConnectionsOfAnEarlierServer(t *testing.T) {
 		if list := Processes(m); len(list) != 2 {
 			t.Errorf("the processes are %v", list)
 		}
-		h = h.succeed(t, line)
+		h = h.succeed(t, echoLine)
 		h.connected("echo", 2, "a", "b")
 		if keys := m.conns(); keys != "conn/echo/1 conn/echo/2" {
 			t.Errorf("it is known of %s", keys)
@@ -105,14 +100,9 @@ func TestConnectionsOfAnEarlierServer(t *testing.T) {
 // TestConnectionsThatEndedUnseen, or whose service is gone, are forgotten by who takes
 // over.
 func TestConnectionsThatEndedUnseen(t *testing.T) {
-	const line = "echo accept=9"
 	bubble(t, func(t *testing.T) {
-		h := remembering(t)
+		h := attended(t, echoLine, "a", "b")
 		m := h.s.core.Memory.(*simMemory)
-		h.boot(services(t, line), h.k.inventory())
-		h.pass(10 * ms)
-		h.calls("echo", "a")
-		h.calls("echo", "b")
 		if list := Processes(m); len(list) != 2 {
 			t.Errorf("the processes are %v", list)
 		}
@@ -122,10 +112,10 @@ func TestConnectionsThatEndedUnseen(t *testing.T) {
 		h.pass(10 * ms)
 		m.kept["conn/gone/7"] = []byte(`{"slot":0,"run":7}`)
 		m.kept["conn/echo/9"] = []byte(`damaged`)
-		h = h.succeed(t, line)
+		h = h.succeed(t, echoLine)
 		h.connected("echo", 2, "b")
 		m.kept["conn/echo/2"] = []byte(`damaged`)
-		h = h.succeed(t, line)
+		h = h.succeed(t, echoLine)
 		h.connected("echo", 2, "")
 		if since := h.s.Snapshot().Find("echo").Connections[0].Since; since.UnixMilli() == 0 {
 			t.Error("it is not known since when")

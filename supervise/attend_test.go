@@ -19,6 +19,21 @@ func (h *house) calls(name, peer string) {
 	h.pass(5 * ms)
 }
 
+// echoLine is a service that is given each connection.
+const echoLine = "echo accept=9"
+
+// attended is a house that remembers, in which somebody has connected to echo.
+func attended(t *testing.T, line string, peers ...string) *house {
+	t.Helper()
+	h := remembering(t)
+	h.boot(services(t, line), h.k.inventory())
+	h.pass(10 * ms)
+	for _, peer := range peers {
+		h.calls("echo", peer)
+	}
+	return h
+}
+
 // from is somebody who waits to be accepted.
 func from(peer string) func() (Caller, error) {
 	return func() (Caller, error) { return Caller{Peer: peer, Env: []string{"LISTEN_FDS=1"}}, nil }
@@ -127,14 +142,8 @@ func TestAStopEndsTheConnections(t *testing.T) {
 // TestConnectionsGoOnUnderAnotherServer: those that ended meanwhile are forgotten, and a
 // stop that was under way goes on.
 func TestConnectionsGoOnUnderAnotherServer(t *testing.T) {
-	const line = "echo accept=9"
 	bubble(t, func(t *testing.T) {
-		h := remembering(t)
-		h.boot(services(t, line), h.k.inventory())
-		h.pass(10 * ms)
-		for _, peer := range []string{"a", "b", "c"} {
-			h.calls("echo", peer)
-		}
+		h := attended(t, echoLine, "a", "b", "c")
 		h.k.ends(t, "echo/conn0", reap.ExitCode(0))
 		h.pass(10 * ms)
 		h.s.Leave()
@@ -142,14 +151,14 @@ func TestConnectionsGoOnUnderAnotherServer(t *testing.T) {
 		h.k.ends(t, "echo/conn1", reap.ExitCode(1))
 		h.pass(10 * ms)
 		h.k.take()
-		h = h.succeed(t, line)
+		h = h.succeed(t, echoLine)
 		h.is("echo running")
 		h.connected("echo", 3, "c")
 		h.calls("echo", "d")
 		h.did("spawn echo/conn0")
 		h.k.odds("echo/conn0", reaptest.Odds{Deaf: 100})
 		h.ok(h.s.Stop("echo"))
-		h = h.succeed(t, line)
+		h = h.succeed(t, echoLine)
 		h.k.take()
 		h.is("echo exited (stopped)")
 		h.connected("echo", 4)

@@ -352,20 +352,24 @@ type Process struct {
 // Processes lists the processes that a memory tells of, by service. Whether
 // they still live is for the caller to find out.
 func Processes(m Memory) (list []Process) {
-	m.Records(func(key string, value []byte) {
-		var rec recollection
-		name, one := decodeConn(key, value)
-		if one != nil {
-			rec.Pid, rec.Start = one.Pid, one.Start
-		} else if state, ok := strings.CutPrefix(key, stateKey); !ok || json.Unmarshal(value, &rec) != nil {
-			return
-		} else {
-			name = state
+	add := func(service string, pid int, start uint64) {
+		if pid > 1 {
+			list = append(list, Process{service, pid, start})
 		}
-		for _, one := range append(rec.Conns, &conn{Pid: rec.Pid, Start: rec.Start}) {
-			if one.Pid > 1 {
-				list = append(list, Process{name, one.Pid, one.Start})
-			}
+	}
+	m.Records(func(key string, value []byte) {
+		if service, one := decodeConn(key, value); one != nil {
+			add(service, one.Pid, one.Start)
+			return
+		}
+		var rec recollection
+		service, ok := strings.CutPrefix(key, stateKey)
+		if !ok || json.Unmarshal(value, &rec) != nil {
+			return
+		}
+		add(service, rec.Pid, rec.Start)
+		for _, one := range rec.Conns {
+			add(service, one.Pid, one.Start)
 		}
 	})
 	sort.Slice(list, func(i, j int) bool { return list[i].Service < list[j].Service })

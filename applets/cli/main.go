@@ -105,8 +105,9 @@ func (s *session) fail(err error) int {
 	return exitCode(err)
 }
 
-// meant is ": did you mean NAME?" for a service or dependency that does not exist, if there is one of
-// nearly that name.
+// meant is ": did you mean NAME?" for a service or dependency that does not exist, if
+// there is one of nearly that name. Which name it is only the text tells, and the
+// contract fixes that.
 func (s *session) meant(err error) string {
 	_, name, is := strings.Cut(err.Error(), "service not found: ")
 	if _, lacking, other := strings.Cut(err.Error(), "Dependency '"); other {

@@ -1,14 +1,12 @@
 package power
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +15,7 @@ import (
 
 	"zinit/applets/env"
 	"zinit/sock"
+	"zinit/supervise/proc"
 )
 
 // A way is how a machine ends.
@@ -168,16 +167,12 @@ func (m machine) reach() error {
 }
 
 // parentOf is the parent of a process; 0: it cannot be seen.
-func parentOf(pid int) (parent int) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+func parentOf(pid int) int {
+	p, err := proc.FS{}.Read(pid)
 	if err != nil {
 		return 0
 	}
-	// The name before may hold anything.
-	if f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])); len(f) > 1 {
-		parent, _ = strconv.Atoi(f[1])
-	}
-	return parent
+	return p.Ppid
 }
 
 // endNow ends it without asking anybody.

@@ -114,6 +114,7 @@ func forceReadOnly(at, trigger string) error {
 		return fmt.Errorf("%w, and it cannot be forced: %w", unix.EBUSY, err)
 	}
 	late := time.After(forceTime)
+	// The kernel tells nobody when it has: the table of mounts stays as it was.
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for !isReadOnly(at) {
