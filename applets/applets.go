@@ -146,7 +146,7 @@ func overview(all []Applet) string {
 	var b strings.Builder
 	for _, a := range all {
 		if !a.Hidden {
-			fmt.Fprintf(&b, "  %-14s %s\n", a.Name, a.Summary)
+			fmt.Fprintf(&b, "  %-15s %s\n", a.Name, a.Summary)
 		}
 	}
 	return b.String()
