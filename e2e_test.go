@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -209,7 +210,10 @@ func (in *instance) running() bool {
 // exit code.
 func (in *instance) zinit(args ...string) (out string, code int) {
 	in.t.Helper()
-	cmd := exec.Command(filepath.Join(binDir(in.t), "zinit"), append([]string{"--socket", in.socket}, args...)...)
+	// Whatever is wrong with the server, the tests do not wait for it for ever.
+	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(binDir(in.t), "zinit"), append([]string{"--socket", in.socket}, args...)...)
 	cmd.Env = in.env
 	text, err := cmd.CombinedOutput()
 	var exit *exec.ExitError

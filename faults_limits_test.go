@@ -26,11 +26,19 @@ func threads(uid int) (n int) {
 		if err != nil || int(st.Sys().(*syscall.Stat_t).Uid) != uid {
 			continue
 		}
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", p.pid)) // the pattern is good
-		n += len(tasks)
+		n += tasks(p.pid)
 	}
 	return n
 }
+
+// tasks is how many threads a process has.
+func tasks(pid int) int {
+	list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid)) // the pattern is good
+	return len(list)
+}
+
+// spareThreads is how many threads a server makes ahead of need.
+const spareThreads = 12
 
 // limitProcesses limits the processes and threads of a user for one of them.
 func limitProcesses(pid, user, n int) error {
@@ -67,43 +75,48 @@ func TestFault3WithoutThreadsTheServicesRunOn(t *testing.T) {
 	in.launch()
 	in.waitState("before", "running")
 	check, first := in.untouched("before"), in.serverPID()
-	// A server that is at its limit may end whenever it wants another thread.
-	limitServer := func(n int) (server int) {
+	limit := func(pid, n int) {
 		t.Helper()
-		in.until("a limited server", func() (string, bool) {
-			var err error
-			if server, err = ping(shortly(t), in.socket); err == nil {
-				err = limitProcesses(server, user, n)
-			}
-			return fmt.Sprint(err), err == nil
-		})
-		return server
-	}
-	limitKeeper := func(n int) {
-		t.Helper()
-		if err := limitProcesses(in.keeperPID(), user, n); err != nil {
+		if err := limitProcesses(pid, user, n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	full := threads(user)
-	limitKeeper(full)
+	// The limit is that of who forks: the server may still have threads, and lives.
+	limit(in.keeperPID(), threads(user))
 	in.zinit("start", "late")
-	limitServer(full)
-	in.until("a start that fails for want of a process", func() (string, bool) {
-		return in.log.String(), in.log.contains("service=late run=2", "the limit on processes is reached")
+	for _, run := range []string{"run=1", "run=2"} {
+		in.until("a start that fails for want of a process", func() (string, bool) {
+			return in.log.String(), in.log.contains("service=late "+run, "the limit on processes is reached")
+		})
+	}
+	limit(in.keeperPID(), enough)
+	in.waitState("late", "running")
+	// A server at its limit goes on with the threads that it has, or ends when it wants
+	// another one: whoever only asks is answered, by the next if need be.
+	in.until("the threads that a server makes when it has begun", func() (string, bool) {
+		n := tasks(first)
+		return strconv.Itoa(n), n > spareThreads
 	})
+	limit(first, threads(user))
+	var askers sync.WaitGroup
+	for range 50 {
+		askers.Go(func() {
+			if out, code := in.zinit("list"); code != 0 {
+				t.Errorf("zinit list: exit code %d\n%s", code, out)
+			}
+		})
+	}
+	askers.Wait()
 	// A server can be forked in its place, but can have no more than two threads.
-	limitKeeper(enough)
-	server := limitServer(enough)
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", server)) // the pattern is good
-	limitKeeper(threads(user) - len(tasks) + 2)
+	server := in.serverPID()
+	limit(in.keeperPID(), threads(user)-tasks(server)+2)
 	in.send(server, syscall.SIGKILL)
 	for _, delay := range []string{"100ms", "200ms"} {
 		in.until("a server that does not come up, and a pause of "+delay, func() (string, bool) {
 			return in.log.String(), in.log.contains("starting it again in " + delay)
 		})
 	}
-	limitKeeper(enough)
+	limit(in.keeperPID(), enough)
 	in.waitState("late", "running")
 	check()
 	if now := in.serverPID(); now == server || now == first {

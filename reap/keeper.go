@@ -81,7 +81,7 @@ func newKeeper(log func(format string, args ...any), h *Heritage) (*Keeper, erro
 	runtime.GOMAXPROCS(4)
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(memoryLimit)
-	parkThreads()
+	ParkThreads(parkedThreads)
 	catchIgnored()
 	holdSignals()
 	closeOnExec()

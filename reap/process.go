@@ -12,18 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// parkedThreads is how many threads are made before the first service starts. A
-// thread that is refused (process limit reached) ends the Go runtime, and with it
-// the keeper, so what it will ever need exists beforehand: reaper, workers,
-// channel reader and sender, holder, signals, garbage collector, and spares.
+// parkedThreads is how many the keeper makes before the first service starts: reaper,
+// workers, channel reader and sender, holder, signals, garbage collector, and spares.
 const parkedThreads = 16
 
-// parkThreads makes the threads. Each goroutine is locked to its thread until all
-// are there, so there are as many; the runtime keeps idle threads for ever.
-func parkThreads() {
+// ParkThreads makes threads, until the process has n beside the runtime's own. A thread
+// that is refused (the limit on processes is reached) ends the Go runtime, and with it
+// the process, so what it will ever need had better exist beforehand. Each goroutine is
+// locked to its thread until all are there, so there are as many; the runtime keeps idle
+// threads for ever.
+func ParkThreads(n int) {
 	var here, gone sync.WaitGroup
-	here.Add(parkedThreads)
-	for range parkedThreads {
+	here.Add(n)
+	for range n {
 		gone.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()

@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -214,6 +215,24 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("a request after the end: %v", err)
 		}
 		h.is("db exited (stopped), web exited (stopped), log exited (stopped), net inactive, all inactive")
+	})
+}
+
+// TestTheKeeperKnowsOfAShutdownFirst: before whoever asked for it is told, since this
+// process may die then.
+func TestTheKeeperKnowsOfAShutdownFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t, newPlayer())
+		settled := ""
+		h.s.opt.Settle = func() { settled = h.k.take() }
+		h.boot(services(t, "db"), h.k.inventory())
+		defer h.close()
+		h.k.take()
+		h.s.Shutdown()
+		if !strings.HasPrefix(settled, "draining") {
+			t.Errorf("when it is settled the keeper has been told %q", settled)
+		}
+		<-h.ended
 	})
 }
 

@@ -24,6 +24,9 @@ type Options struct {
 	Hangup func()
 	// Report is the same for an account of all services in the log.
 	Report func()
+	// Settle waits, for a bounded time, until what the keeper was asked for has left
+	// this process; nil: it leaves at once.
+	Settle func()
 }
 
 // A Supervisor is the loop and its front: its methods may be called from any
@@ -283,9 +286,14 @@ func (s *Supervisor) StopAll() (names []string, err error) {
 	return names, err
 }
 
-// Shutdown begins to take everything down; Run returns when it is done.
+// Shutdown begins to take everything down; Run returns when it is done. The keeper
+// carries it out when this process ends meanwhile: nobody else remembers it, so that
+// whoever is told that it has begun must not be told before the keeper.
 func (s *Supervisor) Shutdown() {
 	s.ask(func(c *core) { c.shutdown() })
+	if s.opt.Settle != nil {
+		s.opt.Settle()
+	}
 }
 
 // Leave ends the loop and stops nothing. A shutdown that has begun is not left.

@@ -29,6 +29,15 @@ const (
 	filesFD    = 4
 )
 
+// parkedThreads is how many the server keeps for what it has to do at a time: four
+// processors, the pump of the logs, signals, and what waits for a file system. A server
+// whose user is at the limit on processes is to go on, and not to end with a page of
+// stacks whenever it would like another thread.
+const parkedThreads = 12
+
+// settleTime bounds the wait for a keeper that reads no more.
+const settleTime = time.Second
+
 // Main runs the server until a shutdown has ended (0) or it cannot go on (1).
 func Main(e *env.Env) int {
 	// With two, a quarter of all restarts waited for a thread to be woken.
@@ -105,7 +114,8 @@ func run(e *env.Env, flags env.ServerFlags, heap *collector, log *slog.Logger) e
 	} else {
 		defer unwatch()
 	}
-	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup, Report: s.report, ClockSet: clockSet})
+	settle := func() { keeper.Settle(settleTime) }
+	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup, Report: s.report, ClockSet: clockSet, Settle: settle})
 	watchLogs(store, inv.Kept[watchName], keeper, s.stirred, log)
 	messages := s.openOutlets(e, inv.Kept, keeper)
 	defer s.leaveOnSignal()()
@@ -134,10 +144,11 @@ func run(e *env.Env, flags env.ServerFlags, heap *collector, log *slog.Logger) e
 			store.Adopted()
 			launcher.Tidy(used(inv.Children))
 			s.saveCompiled()
+			reap.ParkThreads(parkedThreads)
 		}()
 	})
 	s.end(wire)
-	keeper.Settle(time.Second) // that a shutdown began may not be said yet: the keeper would start another server
+	settle() // that a shutdown began may not be said yet: the keeper would start another server
 	if errors.Is(err, supervise.ErrLeft) {
 		log.Info("another server takes over; everything runs on")
 		return nil
