@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -372,15 +372,22 @@ func (r *record) whole(t testing.TB) {
 	}
 }
 
-// inOrder tells whether a text has these parts one after the other.
-func inOrder(text string, parts ...string) bool {
-	rest := []byte(text)
-	for _, p := range parts {
-		i := bytes.Index(rest, []byte(p))
-		if i < 0 {
-			return false
-		}
-		rest = rest[i+len(p):]
+// byeOf finds when a service was told to stop: in the middle, in nanoseconds.
+var byeOf = regexp.MustCompile(`(\w+) \| bye (\d+)\n`)
+
+// saidBye checks that services were told to stop, in that order.
+func (b *box) saidBye(services ...string) {
+	b.t.Helper()
+	at := map[string]string{} // all times have as many digits
+	for _, m := range byeOf.FindAllStringSubmatch(b.out.String(), -1) {
+		at[m[1]] = m[2]
 	}
-	return true
+	before := ""
+	for _, name := range services {
+		if at[name] == "" || at[name] < before {
+			b.t.Errorf("%v did not stop in order: %s", services, b.out)
+			return
+		}
+		before = at[name]
+	}
 }

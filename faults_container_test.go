@@ -68,9 +68,7 @@ func TestFault55AnImageThatHoldsNothing(t *testing.T) {
 			b.says(b.out, "db | serving\n", "web | serving\n")
 			feed.Close()
 			b.ends(0)
-			if !inOrder(b.out.String(), "web | bye\n", "db | bye\n") {
-				t.Errorf("they did not stop in order: %s", b.out)
-			}
+			b.saidBye("web", "db")
 			own := 0
 			for line := range strings.Lines(b.errs.String()) {
 				if strings.Contains(line, " | ready") || line == "0 bytes\n" {

@@ -78,7 +78,8 @@ func serve() int {
 	fmt.Println("serving")
 	fmt.Fprintln(os.Stderr, "ready")
 	<-term
-	fmt.Println("bye")
+	// Lines of two services may be shown in another order than they were written in.
+	fmt.Println("bye", time.Now().UnixNano())
 	return 0
 }
 
