@@ -29,7 +29,8 @@ type cached struct {
 	NameLine int
 	Problems []Problem
 
-	used bool // in this round
+	used   bool // in this round
+	packed bool // it shares no page with what reading it has left behind
 }
 
 // identity is what changes when a file does. Owner and mode are part of it, since
@@ -91,8 +92,33 @@ func (c *Cache) keep(l loaded, st fs.FileInfo) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.files[l.path] = &cached{id, l.service, l.nameLine, l.problems, true}
+	c.files[l.path] = &cached{ID: id, Service: l.service, NameLine: l.nameLine, Problems: l.problems, used: true}
 	c.changed = true
+}
+
+// pack copies what was read in this round, one file after the other. A decoder leaves
+// behind a hundred times as much as it gives, and a page with one string that is needed
+// is not given back, whatever else was in it.
+func (c *Cache) pack(all []loaded) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var w coder
+	for i := range all {
+		l := &all[i]
+		f := c.files[l.path]
+		if f == nil || f.packed || f.Service == nil || f.Service != l.service {
+			continue
+		}
+		w.buf = w.buf[:0]
+		f.fields(&w)
+		copied := &cached{used: true, packed: true}
+		copied.fields(&coder{reading: true, text: string(w.buf)})
+		c.files[l.path] = copied
+		l.service, l.problems = copied.Service, copied.Problems
+	}
 }
 
 // begin begins a round in which every file is asked for. What was read with other
@@ -199,7 +225,7 @@ func DecodeCache(text []byte, maker string) (*Cache, error) {
 // file reads one file from a copy of its part of the text: its strings keep that in
 // memory, and not those of the others.
 func (c *coder) file() (path string, f *cached) {
-	f = &cached{}
+	f = &cached{packed: true}
 	var part string
 	str(c, &part)
 	one := coder{reading: true, text: strings.Clone(part)}

@@ -50,8 +50,16 @@ func TestTheCacheHasServicesAsTheirFilesHaveThem(t *testing.T) {
 		t.Fatal(err, fresh.Problems)
 	}
 	cache := NewCache()
-	if _, err := LoadDirs(Dirs{User: dir, Cache: cache}); err != nil {
-		t.Fatal(err)
+	for _, load := range []string{"read", "found"} {
+		set, err := LoadDirs(Dirs{User: dir, Cache: cache})
+		if err != nil || !reflect.DeepEqual(set.Services, fresh.Services) {
+			t.Errorf("%s: other services than without a cache (%v)", load, err)
+		}
+		for _, s := range set.Services {
+			if f := cache.files[s.Source]; f.Service != s || !f.packed {
+				t.Errorf("%s: %s is there twice, or as it was read", load, s.Source)
+			}
+		}
 	}
 	text := cache.Encode("me")
 	decoded, err := DecodeCache(text, "me")

@@ -105,6 +105,7 @@ func loadAll(paths []string, cache *Cache, given Defaults) []loaded {
 		})
 	}
 	done.Wait()
+	cache.pack(all)
 	return all
 }
 
