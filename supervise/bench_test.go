@@ -347,7 +347,8 @@ func BenchmarkEvents(b *testing.B) {
 			w.boot(shapes[1].make())
 			defer close(s.done)
 			for range listeners {
-				sub := s.Subscribe()
+				s.feed.listen(s.done)
+				sub := s.feed.subscribe()
 				go func() {
 					for {
 						if _, err := sub.Next(b.Context()); err != nil {

@@ -217,12 +217,24 @@ type Subscription struct {
 // Subscribe begins a subscription: it has every event that a Snapshot taken from
 // now on does not show, and perhaps some that it does; see Snapshot.Seq.
 func (s *Supervisor) Subscribe() *Subscription {
-	f := s.feed
+	s.feed.listen(s.done)
+	// A turn that is under way may have had something to tell while nobody listened, and
+	// no Snapshot shows it before the turn has ended.
+	s.ask(func(*core) {})
+	return s.feed.subscribe()
+}
+
+// listen has events made from now on.
+func (f *feed) listen(done <-chan struct{}) {
 	f.begin.Do(func() {
 		f.ring.room = make([]Event, feedRoom)
-		go f.distribute(s.done)
+		go f.distribute(done)
 	})
 	f.listeners.Add(1)
+}
+
+// subscribe begins with the next event that is published.
+func (f *feed) subscribe() *Subscription {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return &Subscription{feed: f, at: f.sent}

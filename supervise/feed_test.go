@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"zinit/reap"
@@ -180,6 +181,31 @@ func TestTheInboxIsBounded(t *testing.T) {
 	if err != nil || len(events) != feedRoom || events[0].Seq != 2*feedRoom+7 || events[feedRoom-1].Seq != 3*feedRoom+6 {
 		t.Errorf("%d events, %v", len(events), err)
 	}
+}
+
+// TestASubscriptionBeginsBetweenTurns: what happened in the turn that was under way, when
+// nobody listened yet, is in the snapshot that is taken after Subscribe.
+func TestASubscriptionBeginsBetweenTurns(t *testing.T) {
+	inHouse(t, []string{"web"}, func(h *house) {
+		h.s.Snapshot() // which is good until the turn has ended
+		under, end := make(chan uint64), make(chan struct{})
+		h.s.post(func(c *core) {
+			c.tell(EventAdded, c.recs[0])
+			c.changes++
+			under <- c.seq
+			<-end
+		})
+		told, shown := <-under, make(chan uint64, 1)
+		go func() {
+			defer h.s.Subscribe().Close()
+			shown <- h.s.Snapshot().Seq
+		}()
+		synctest.Wait()
+		close(end)
+		if seq := <-shown; seq < told {
+			t.Errorf("event %d was told to nobody, and the snapshot shows what was before, up to %d", told, seq)
+		}
+	})
 }
 
 // TestManySubscribers: all of them hear everything, in order, while the loop goes
