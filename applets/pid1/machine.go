@@ -39,6 +39,9 @@ func (m machinery) begin(flags *env.ServerFlags, first bool, say func(format str
 		}
 	}
 	c := m.asks()
+	if first && c.Wrong != "" {
+		say("the kernel's command line: %s means nothing here: zinit.log=LEVEL (trace, debug, info, warn or error) and zinit.debug do", c.Wrong)
+	}
 	flags.Single = flags.Single || c.Single
 	flags.Emergency = flags.Emergency || c.Emergency
 	switch {

@@ -16,6 +16,10 @@ type Cmdline struct {
 	Quiet bool
 	// Hostname is that of hostname= or systemd.hostname=; empty: not said.
 	Hostname string
+	// Wrong is the last word that is meant for us and means nothing: zinit.log= with
+	// another level, or an unknown word that begins with zinit. The kernel does not hand
+	// such words on.
+	Wrong string
 }
 
 // ReadCmdline reads /proc/cmdline; nothing is asked where there is none.
@@ -43,6 +47,8 @@ func ParseCmdline(text string) (c Cmdline) {
 			switch value {
 			case "trace", "debug", "info", "warn", "error":
 				c.LogLevel = value
+			default:
+				c.Wrong = word
 			}
 		case "single", "s", "S":
 			c.Single = true
@@ -52,6 +58,10 @@ func ParseCmdline(text string) (c Cmdline) {
 			c.Quiet = true
 		case "hostname", "systemd.hostname":
 			c.Hostname = value
+		default:
+			if strings.HasPrefix(word, "zinit.") {
+				c.Wrong = word
+			}
 		}
 	}
 	return c
