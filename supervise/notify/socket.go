@@ -117,10 +117,11 @@ func (s *Socket) File() *os.File { return s.file }
 // Path is what NOTIFY_SOCKET says to the service.
 func (s *Socket) Path() string { return s.path }
 
-// Close ends Serve. The socket lives on in the hands of the keeper.
-func (s *Socket) Close() error {
+// Close ends Serve, and does not wait for that: a notice that is being delivered may
+// have to wait for whoever closes. The socket lives on in the hands of the keeper.
+func (s *Socket) Close() {
 	s.closed.Store(true)
-	return s.file.Close()
+	go s.file.Close() // a descriptor in the netpoller is closed when nobody uses it any more
 }
 
 // Remove takes its name away, for a service that is no more; then close it.
@@ -166,6 +167,9 @@ func (s *Socket) Drain(deliver func(Notice)) error {
 func (s *Socket) hear(fd int, deliver func(Notice)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return os.ErrClosed // what comes now is for whoever reads next
+	}
 	n, ok, err := receive(fd)
 	if ok {
 		deliver(n)

@@ -303,8 +303,12 @@ func (e *Ears) adoptSocket(service string, f *os.File) {
 		}
 	}
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sockets[service] != nil { // of a run that this server has begun: nobody speaks here any more
+		s.Close()
+		return
+	}
 	e.sockets[service] = m
-	e.mu.Unlock()
 	go e.hear(service, s)
 }
 
@@ -320,8 +324,15 @@ func (e *Ears) adoptLine(name, rest string, f *os.File) {
 	}
 	l := &tongue{notify.NewLine(r), name, run}
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now := e.lines[service]; now != nil { // the same
+		r.Close()
+		if now.name != name {
+			e.Keeper.Release(name)
+		}
+		return
+	}
 	e.lines[service] = l
-	e.mu.Unlock()
 	go e.hearLine(service, l, r)
 }
 

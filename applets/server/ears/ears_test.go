@@ -228,3 +228,65 @@ func TestTheNextServerHearsWhatWasSaidMeanwhile(t *testing.T) {
 	line.Close()
 	hearsWord(t, heard, "db/4 ready")
 }
+
+// TestCloseDoesNotWaitForANoticeThatIsJudged: to judge one the state of the services is
+// asked for, which the loop answers when it has closed the socket.
+func TestCloseDoesNotWaitForANoticeThatIsJudged(t *testing.T) {
+	judging, closed, judged := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
+	e := New(Options{Dir: t.TempDir(), Keeper: &cellar{}, Log: slog.New(slog.DiscardHandler),
+		Owner: func(config.Identity) (int, int, error) { return -1, -1, nil },
+		Belongs: func(string, int, notify.Notice) bool {
+			close(judging)
+			select {
+			case <-closed:
+				judged <- true
+			case <-time.After(patience):
+				judged <- false
+			}
+			return true
+		},
+		Tell: func(string, supervise.Notice) {}})
+	e.Adopt(nil)
+	v, err := e.Open(&config.Service{Name: "web", Type: config.TypeNotify}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sayTo(t, v, "STOPPING=1")
+	<-judging
+	e.Close("web")
+	close(closed)
+	if !<-judged {
+		t.Error("who closes waits for who waits for it")
+	}
+}
+
+// TestWhatIsAdoptedDoesNotReplaceWhatARunWasGiven by this server, before it came to adopt.
+func TestWhatIsAdoptedDoesNotReplaceWhatARunWasGiven(t *testing.T) {
+	dir, c := t.TempDir(), &cellar{}
+	svc := &config.Service{Name: "web", Type: config.TypeNotify}
+	first, _ := hearing(t, dir, c)
+	if _, err := first.Open(svc, 1); err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]*os.File{}
+	for name, f := range c.kept {
+		copied, err := pollableCopy(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left[name] = copied
+	}
+	first.sockets["web"].Close()
+	next, heard := hearing(t, dir, c)
+	v, err := next.Open(svc, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := next.sockets["web"]
+	next.Adopt(left)
+	if next.sockets["web"] != fresh {
+		t.Error("the socket of the last server is taken for that of the run")
+	}
+	sayTo(t, v, "READY=1")
+	hearsWord(t, heard, "web/0 ready")
+}
