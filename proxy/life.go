@@ -109,7 +109,8 @@ func (l *life) failed(now time.Time) {
 	if l.phase != starting && l.phase != warm {
 		return
 	}
-	l.phase = cold
+	l.phase, l.unsure = cold, true // it may be up, or come up later
+	l.rest(now)
 	pause := min(firstPause<<min(l.failures, 10), lastPause)
 	l.failures++
 	l.pause = now.Add(pause)
@@ -129,18 +130,26 @@ func (l *life) deadline() time.Time {
 	if l.idle <= 0 || l.waiting+l.using > 0 || l.phase != warm && !(l.phase == cold && l.unsure) {
 		return time.Time{}
 	}
-	return l.restSince.Add(l.idle)
+	at := l.restSince.Add(l.idle)
+	if l.phase == cold && at.Before(l.pause) {
+		return l.pause
+	}
+	return at
 }
 
 // stopped answers stop: gone is false when the service is kept up. Who came meanwhile
 // has it started again.
 func (l *life) stopped(now time.Time, gone bool) order {
+	doubted := l.unsure
 	l.restSince, l.unsure = now, false
 	if !gone {
 		l.phase = warm
 		return nothing
 	}
-	l.phase, l.failures, l.pause = cold, 0, time.Time{}
+	l.phase = cold
+	if !doubted {
+		l.failures, l.pause = 0, time.Time{}
+	}
 	if l.waiting > 0 {
 		l.phase = starting
 		return start

@@ -85,12 +85,15 @@ func (c *common) full() error {
 	return nil
 }
 
-func newProxy(cfg Config, listeners []*Listener, svc *service, count *counters, c *common) *proxy {
+func newProxy(cfg Config, listeners []*Listener, svc *service, count *counters, c *common, old *proxy) *proxy {
 	p := &proxy{
 		cfg: cfg, backend: newBackend(cfg.Backend), service: svc, listeners: listeners,
 		count: count, common: c, ended: make(chan struct{}),
 	}
-	if cfg.MaxConnections > 0 {
+	switch {
+	case old != nil && cap(old.slots) == cfg.MaxConnections:
+		p.slots = old.slots // its connections go on, and count
+	case cfg.MaxConnections > 0:
 		p.slots = make(chan struct{}, cfg.MaxConnections)
 	}
 	for _, l := range listeners {

@@ -227,6 +227,7 @@ func (s *service) stop() {
 	defer s.mu.Unlock()
 	// After an error nobody knows: a start that was not needed does no harm.
 	o := s.life.stopped(time.Now(), stopped || err != nil)
+	s.life.unsure = err != nil // it is asked for again later
 	s.doLocked(o, releaseTime)
 	s.changedLocked()
 }

@@ -52,7 +52,7 @@ func (s *Set) Put(cfg Config, listeners []*Listener) error {
 		svc = newService(cfg.Service, s.control, s.common.log)
 		s.services[cfg.Service] = svc
 	}
-	s.proxies[cfg.Name] = newProxy(cfg, listeners, svc, count, s.common)
+	s.proxies[cfg.Name] = newProxy(cfg, listeners, svc, count, s.common, old)
 	if old != nil {
 		old.close()
 	}

@@ -102,7 +102,9 @@ func (s *server) newProxies(keeper *reap.Client, launcher *launch.Launcher, inv 
 	x := newProxies(keeper, func(user, group string) (int, int, error) {
 		return launcher.Owner(config.Identity{User: user, Group: group})
 	}, s.log)
-	x.settle = func() { s.sup.Remember() } // which ends in a turn of the loop
+	// Which ends in a turn of the loop; and the loop itself, which does not read its mail
+	// meanwhile, sets the first proxies.
+	x.settle = func() { go s.sup.Remember() }
 	x.spawn, x.keep, x.same = keeper.Urgent(), keeper, runsThis
 	x.command = func() reap.Spec {
 		return helperCommand(remote.Applet, remote.Args(s.flags.Socket, s.flags.LogLevel), os.Environ())

@@ -33,6 +33,8 @@ type proxies struct {
 	all     map[string]*configured          // guarded by mu; by name
 	sockets map[address.Address]*heldSocket // guarded by mu; by place
 	over    bool                            // guarded by mu; the services are being stopped
+	// disowned is whether the process that was taken over has no proxies of its own.
+	disowned bool // guarded by mu
 }
 
 // configured is one proxy and why it does not run.
@@ -283,7 +285,34 @@ func (x *proxies) sync(list []*config.Proxy) {
 	}
 	x.mu.Lock()
 	x.dropLocked(func(s *heldSocket) bool { return s.of == "" })
+	x.disownLocked()
 	x.mu.Unlock()
+}
+
+// disownLocked has the processes carry no other proxies: those that were taken over may
+// have some that left the configuration while there was no server.
+func (x *proxies) disownLocked() {
+	if len(x.all) == 0 {
+		x.retireLocked()
+	}
+	if x.disowned {
+		return
+	}
+	x.disowned = true
+	for _, o := range append(slices.Clone(x.old), x.now) {
+		if o == nil || !strings.HasPrefix(o.kept, channelPrefix) {
+			continue
+		}
+		list, err := o.client.Status()
+		for _, s := range list {
+			if x.all[s.Name] == nil {
+				err = errors.Join(err, o.client.Delete(s.Name))
+			}
+		}
+		if err != nil {
+			x.log.Warn("a deleted proxy may still accept", "error", err)
+		}
+	}
 }
 
 // plan is what sync would do.
@@ -370,16 +399,23 @@ func (x *proxies) gone(key string, run uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if again := x.endedLocked(key, run); again && !x.over && len(x.all) > 0 {
-		x.againLocked(func() {
-			x.mu.Lock()
-			defer x.mu.Unlock()
-			if x.over || len(x.all) == 0 {
-				return
-			}
-			if err := x.haveLocked(x.renewLocked); err != nil {
-				x.log.Error("no proxy runs", "error", err)
-			}
-			x.settle()
-		})
+		x.recoverLocked()
 	}
+}
+
+// recoverLocked has a process take the place of one that has ended, and goes on trying.
+func (x *proxies) recoverLocked() {
+	x.againLocked(func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if x.over || len(x.all) == 0 {
+			return
+		}
+		if err := x.haveLocked(x.renewLocked); err != nil {
+			x.log.Error("no proxy runs", "error", err)
+			x.failures++
+			x.recoverLocked()
+		}
+		x.settle()
+	})
 }

@@ -306,6 +306,9 @@ func TestAnotherServerTakesTheProxiesOver(t *testing.T) {
 	y.did()
 	next := y.open()
 	next.sync(list[:1])
+	if all, err := next.now.client.Status(); err != nil || len(all) != 1 {
+		t.Errorf("the process goes on with %d proxies (%v)", len(all), err)
+	}
 	y.talks(c)
 	y.talks(y.dial("a"))
 	if got := y.did(); got != "" {
@@ -316,6 +319,24 @@ func TestAnotherServerTakesTheProxiesOver(t *testing.T) {
 	}
 	if _, err := os.Lstat(y.path("g")); err == nil {
 		t.Error("the socket of a proxy that is gone is left behind")
+	}
+}
+
+// TestTheLastProxyIsGoneWhenAnotherServerComes: nobody accepts for it any more.
+func TestTheLastProxyIsGoneWhenAnotherServerComes(t *testing.T) {
+	y := newYard(t)
+	y.echo()
+	x := y.open()
+	x.sync([]*config.Proxy{y.proxy("p", "a")})
+	y.talks(y.dial("a"))
+	next := y.open()
+	next.sync(nil)
+	if next.now != nil {
+		t.Error("a process takes connections, and nobody has a proxy")
+	}
+	if c, err := net.Dial("unix", y.path("a")); err == nil {
+		c.Close()
+		t.Error("somebody accepts")
 	}
 }
 

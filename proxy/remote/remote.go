@@ -62,8 +62,10 @@ const (
 	maxListeners = 250
 	// page is how many states are in one answer.
 	page = 100
-	// patience is how long an answer is waited for.
-	patience = 5 * time.Second
+	// Patience is how long an answer is waited for.
+	Patience = 5 * time.Second
+	// deafTime is for how long one that did not answer is waited for no longer.
+	deafTime = 30 * time.Second
 	// drainPatience is shorter: a shutdown waits for it, and who does not answer is ended.
 	drainPatience = time.Second
 )
@@ -96,6 +98,9 @@ type Client struct {
 	mu   sync.Mutex
 	conn *net.UnixConn
 	id   uint64 // guarded by mu
+	// deaf is when an answer was last waited for in vain: nobody waits as long again and
+	// again for a process that was stopped. Guarded by mu.
+	deaf time.Time
 }
 
 // New gives orders over an end of a channel, which stays the caller's. Numbers begin
@@ -132,9 +137,12 @@ func (c *Client) ask(o order, files []*os.File) (answer, error) {
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	limit := patience
+	limit := Patience
 	if o.Drain {
 		limit = drainPatience
+	}
+	if !c.deaf.IsZero() && time.Since(c.deaf) < deafTime {
+		limit = min(limit, 50*time.Millisecond)
 	}
 	if err := c.conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return answer{}, err
@@ -145,6 +153,9 @@ func (c *Client) ask(o order, files []*os.File) (answer, error) {
 	buf := make([]byte, maxMessage)
 	for {
 		n, err := c.conn.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			c.deaf = time.Now()
+		}
 		if err != nil || n == 0 {
 			return answer{}, fmt.Errorf("the proxy process does not answer: %w", errors.Join(err))
 		}
@@ -152,6 +163,7 @@ func (c *Client) ask(o order, files []*os.File) (answer, error) {
 		if err := json.Unmarshal(buf[:n], &a); err != nil {
 			return answer{}, fmt.Errorf("the proxy process speaks another language: %w", err)
 		}
+		c.deaf = time.Time{}
 		if a.ID != o.ID {
 			continue // it was meant for a client before
 		}
