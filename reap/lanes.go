@@ -67,6 +67,13 @@ func (l *lanes) settle() {
 	}
 }
 
+// idle reports that every request is done.
+func (l *lanes) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.byKey) == 0
+}
+
 // work carries out requests for ever; after is called when one is done, with the
 // number of those that wait now: whoever is the last to end is told 0.
 func (l *lanes) work(carryOut func(request func()), after func(waiting int)) {

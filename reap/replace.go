@@ -68,30 +68,35 @@ func (k *Keeper) Replace(c *Candidate, argv, env []string, notes func() map[stri
 	return failed
 }
 
+var errRestless = errors.New("a program is being executed and its file system does not answer")
+
+// within tries until it succeeds, or gives up.
+func within(by time.Time, try func() bool) bool {
+	for !try() {
+		if time.Now().After(by) {
+			return false
+		}
+		<-time.After(time.Millisecond)
+	}
+	return true
+}
+
 // rest stops everything but the reaping of who is a zombie already: no request is
 // taken, none is being carried out, nothing forks, nothing is sent.
 func (k *Keeper) rest() (awake func(), err error) {
-	quiet := make(chan struct{})
-	go func() {
-		k.gate.Lock()
-		k.lanes.settle()
-		k.table.forks.Lock()
-		close(quiet)
-	}()
+	by := time.Now().Add(restTime)
+	if !within(by, k.gate.TryLock) {
+		return nil, errRestless
+	}
+	// Who gives up must leave nothing behind that waits, with the gate closed, for as long
+	// as a program does not get to run.
+	if !within(by, k.lanes.idle) || !within(by, k.table.forks.TryLock) {
+		k.gate.Unlock()
+		return nil, errRestless
+	}
 	move := func() {
 		k.table.forks.Unlock()
 		k.gate.Unlock()
-	}
-	late := time.NewTimer(restTime)
-	defer late.Stop()
-	select {
-	case <-quiet:
-	case <-late.C:
-		go func() {
-			<-quiet
-			move()
-		}()
-		return nil, errors.New("a program is being executed and its file system does not answer")
 	}
 	s := k.current()
 	if s == nil {
