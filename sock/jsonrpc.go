@@ -141,6 +141,15 @@ func (c *conn) answerBatch(batch []byte) {
 	}
 }
 
+// errNextServer is in the error of a handler when another server takes over under its
+// call. A call that a client may repeat is not answered then.
+var errNextServer = errors.New("another server takes over")
+
+// NextServer is the error of what was not done because another server takes over.
+func NextServer() error {
+	return errors.Join(errNextServer, Refuse(WordShuttingDown, "another server takes over: ask again"))
+}
+
 // answer carries out one request and appends the reply. A method of nil is one
 // that nobody knows.
 func (c *conn) answer(method *Method, r *request) {
@@ -149,6 +158,11 @@ func (c *conn) answer(method *Method, r *request) {
 		return
 	}
 	result, err := c.handle(method, r)
+	if errors.Is(err, errNextServer) && repeatable(method.Name) {
+		c.flushOver(0)
+		c.fail(err) // closed without an answer: the client asks again, and who takes over answers
+		return
+	}
 	if err != nil {
 		c.out.appendError(r.id, asError(err))
 		return

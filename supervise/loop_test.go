@@ -218,21 +218,42 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-// TestTheKeeperKnowsOfAShutdownFirst: before whoever asked for it is told, since this
-// process may die then.
-func TestTheKeeperKnowsOfAShutdownFirst(t *testing.T) {
+// TestTheKeeperKnowsFirst what is written down nowhere else: before whoever asked for it
+// is told, since this process may die then.
+func TestTheKeeperKnowsFirst(t *testing.T) {
+	for want, order := range map[string]func(*Supervisor) error{
+		"ABRT db":  func(s *Supervisor) error { return s.Kill("db", syscall.SIGABRT) },
+		"HUP db":   func(s *Supervisor) error { return s.SignalReload("db") },
+		"draining": (*Supervisor).Shutdown,
+	} {
+		bubble(t, func(t *testing.T) {
+			h := newHouse(t, newPlayer())
+			settled := ""
+			h.s.opt.Settle = func() { settled = h.k.take() }
+			h.boot(services(t, "db"), h.k.inventory())
+			defer h.close()
+			h.pass(10 * ms)
+			h.k.take()
+			if err := order(h.s); err != nil || !strings.HasPrefix(settled, want) {
+				t.Errorf("%s: when it is settled the keeper has been told %q (%v)", want, settled, err)
+			}
+		})
+	}
+}
+
+// TestWhoAsksAServerThatLeavesIsToldSo: the next one knows nothing of what was asked.
+func TestWhoAsksAServerThatLeavesIsToldSo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t, newPlayer())
-		settled := ""
-		h.s.opt.Settle = func() { settled = h.k.take() }
 		h.boot(services(t, "db"), h.k.inventory())
-		defer h.close()
-		h.k.take()
-		h.s.Shutdown()
-		if !strings.HasPrefix(settled, "draining") {
-			t.Errorf("when it is settled the keeper has been told %q", settled)
+		h.s.Leave()
+		<-h.s.Done()
+		for name, err := range map[string]error{"shutdown": h.s.Shutdown(), "stop": h.s.Stop("db")} {
+			if !errors.Is(err, ErrLeft) {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
-		<-h.ended
+		h.close()
 	})
 }
 

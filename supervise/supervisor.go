@@ -49,8 +49,8 @@ var ErrGone = errors.New("zinit is shutting down")
 var ErrKeeperLost = errors.New("the keeper is gone")
 
 // ErrLeft ends the loop when somebody asked for that: everything runs on, and
-// another server takes over.
-var ErrLeft = errors.New("another server takes over")
+// another server takes over. Requests that come then get it too.
+var ErrLeft = errors.New("another server takes over: ask again")
 
 // mailRoom is how many requests wait for a busy loop before those who make them
 // wait too.
@@ -211,8 +211,21 @@ func (s *Supervisor) ask(f func(*core)) bool {
 }
 
 func (s *Supervisor) try(f func(*core) error) error {
-	err := ErrGone
-	s.ask(func(c *core) { err = f(c) })
+	var err error
+	did := false // also when it was the last thing that the loop did
+	s.ask(func(c *core) { err, did = f(c), true })
+	if !did {
+		return s.gone()
+	}
+	return err
+}
+
+// tell is try for what only the keeper is to remember.
+func (s *Supervisor) tell(f func(*core) error) error {
+	err := s.try(f)
+	if err == nil {
+		s.settle()
+	}
 	return err
 }
 
@@ -262,7 +275,7 @@ func (s *Supervisor) Restart(name string) error {
 
 // Kill sends a signal to a service's process group.
 func (s *Supervisor) Kill(name string, sig syscall.Signal) error {
-	return s.try(func(c *core) error { return c.kill(name, sig) })
+	return s.tell(func(c *core) error { return c.kill(name, sig) })
 }
 
 // StartAll wants every service of class user up, but for those with the status
@@ -287,13 +300,34 @@ func (s *Supervisor) StopAll() (names []string, err error) {
 }
 
 // Shutdown begins to take everything down; Run returns when it is done. The keeper
-// carries it out when this process ends meanwhile: nobody else remembers it, so that
-// whoever is told that it has begun must not be told before the keeper.
-func (s *Supervisor) Shutdown() {
-	s.ask(func(c *core) { c.shutdown() })
+// carries it out when this process ends meanwhile. ErrLeft: the loop has ended, and
+// nothing is shut down.
+func (s *Supervisor) Shutdown() error {
+	err := s.tell(func(c *core) error {
+		c.shutdown()
+		return nil
+	})
+	if errors.Is(err, ErrGone) {
+		return nil // it is done
+	}
+	return err
+}
+
+// settle waits until the keeper has been told: who asks for what is written down nowhere
+// else must not be answered before, since this process may end then.
+func (s *Supervisor) settle() {
 	if s.opt.Settle != nil {
 		s.opt.Settle()
 	}
+}
+
+// gone is why the loop has ended: ErrLeft, and nothing of what was asked was done, but for
+// what a Wait had asked for before; or ErrGone.
+func (s *Supervisor) gone() error {
+	if s.latest.Load().Draining {
+		return ErrGone
+	}
+	return ErrLeft
 }
 
 // Leave ends the loop and stops nothing. A shutdown that has begun is not left.
@@ -332,6 +366,6 @@ func (s *Supervisor) Wait(ctx context.Context, names []string, goal Goal, settle
 	case r := <-answer:
 		return r, nil
 	default:
-		return nil, ErrGone
+		return nil, s.gone()
 	}
 }

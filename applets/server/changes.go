@@ -27,8 +27,7 @@ func (s *server) changes() sock.Table {
 }
 
 func (s *server) shutdown(context.Context, *sock.Call) (any, error) {
-	s.sup.Shutdown()
-	return sock.Done, nil
+	return done(s.sup.Shutdown())
 }
 
 func (s *server) start(_ context.Context, c *sock.Call) (any, error) {

@@ -158,8 +158,7 @@ func (s legacyServer) Kill(_ context.Context, name, signal string) error {
 
 // Shutdown begins to take everything down, and does not wait for it.
 func (s legacyServer) Shutdown() error {
-	s.sup.Shutdown()
-	return nil
+	return s.sup.Shutdown()
 }
 
 // Reboot is a shutdown after which the machine starts again, where that is ours.

@@ -113,6 +113,8 @@ func done(err error) (any, error) {
 func refusal(err error) error {
 	var r *supervise.Refusal
 	switch {
+	case errors.Is(err, supervise.ErrLeft):
+		return sock.NextServer()
 	case errors.Is(err, supervise.ErrGone):
 		return sock.ShuttingDown()
 	case !errors.As(err, &r):
