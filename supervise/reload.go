@@ -150,9 +150,6 @@ func (c *core) load(set *config.Set, inv reap.Inventory) {
 			c.unsaved(r)
 		}
 	}
-	for _, r := range c.critical {
-		r.alarmed = r.recalled && c.lostCause(r) != "" // the server before has said so
-	}
 }
 
 // boot wants what boot brings up, of those that are chosen.

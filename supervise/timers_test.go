@@ -263,6 +263,7 @@ func (h *house) succeed(t *testing.T, lines ...string) *house {
 	h.k.close()
 	next := newHouse(t, playOn(h.k.sim))
 	next.s.core.Memory, next.s.core.Clock, next.begun = memory, clock, h.begun
+	next.s.core.Critical = h.s.core.Critical
 	next.clinic = h.clinic
 	next.s.core.Prober, next.s.core.Finder, next.s.core.Ears = h.clinic, h.clinic, h.s.core.Ears
 	next.boot(services(t, lines...), next.k.inventory())
@@ -320,6 +321,25 @@ func TestCriticalFailuresAreSaidOnce(t *testing.T) {
 	if got := strings.Join(said, "; "); got != want {
 		t.Errorf("said was %s\n     want %s", got, want)
 	}
+}
+
+// TestTheNextServerSaysWhatHasFailed: whoever is at the shell that the last one gave has it
+// tried again by leaving.
+func TestTheNextServerSaysWhatHasFailed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		said := 0
+		h := remembering(t)
+		h.s.core.Critical = func(string, string, func(string) bool) { said++ }
+		h.boot(services(t, "web critical restart=never"), h.k.inventory())
+		h.pass(10 * ms)
+		h.k.ends(t, "web", reap.ExitCode(3))
+		h.pass(10 * ms)
+		g := h.succeed(t, "web critical restart=never")
+		defer g.close()
+		if said != 2 {
+			t.Errorf("it was said %d times by two servers", said)
+		}
+	})
 }
 
 // TestACriticalServiceThatWaitsForAFailureHasFailed, however far away that is; what

@@ -167,6 +167,9 @@ func TestAnEmergencyShellOutlivesTheServer(t *testing.T) {
 		t.Errorf("there are two now: %v", r.orders)
 	}
 	r.heard(reap.Exited{Key: emergencyKey, Run: 7})
+	if strings.Join(r.tried, " ") != "db" {
+		t.Errorf("after its end %q is tried again", r.tried)
+	}
 	if r.fail("db"); len(r.orders) != 1 || r.orders[0].Run != 8 {
 		t.Errorf("after its end: %+v", r.orders)
 	}
