@@ -79,6 +79,26 @@ func TestWhatMayBeUpIsReleasedLater(t *testing.T) {
 	}
 }
 
+// TestAReleaseThatIsLostAgainAndAgainIsAskedForLessOften.
+func TestAReleaseThatIsLostAgainAndAgainIsAskedForLessOften(t *testing.T) {
+	now := time.Now()
+	l := life{idle: time.Second, unsure: true, restSince: now}
+	for range 10 {
+		now = l.deadline()
+		if l.tick(now) != stop {
+			t.Fatal("it is not to be stopped any more")
+		}
+		l.lost(now)
+	}
+	if pause := l.deadline().Sub(now); pause != time.Second+lastPause {
+		t.Errorf("asked for again after %v", pause)
+	}
+	l.tick(l.deadline())
+	if l.stopped(now, true); !l.deadline().IsZero() || l.losses != 0 {
+		t.Error("it is stopped, and not taken for that")
+	}
+}
+
 // TestAReleaseThatWasLostIsRepeated without anybody who connects.
 func TestAReleaseThatWasLostIsRepeated(t *testing.T) {
 	s := newStage(t, nil)

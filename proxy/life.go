@@ -48,6 +48,7 @@ type life struct {
 	restSince time.Time
 	failures  int       // starts that failed in a row
 	pause     time.Time // no start is tried before
+	losses    int       // stops in a row without an answer
 	// unsure: it is cold, and may be up nevertheless, for others or from before. When it
 	// has rested it is released like one that is warm.
 	unsure bool
@@ -141,7 +142,7 @@ func (l *life) deadline() time.Time {
 // has it started again.
 func (l *life) stopped(now time.Time, gone bool) order {
 	doubted := l.unsure
-	l.restSince, l.unsure = now, false
+	l.restSince, l.unsure, l.losses = now, false, 0
 	if !gone {
 		l.phase = warm
 		return nothing
@@ -155,4 +156,14 @@ func (l *life) stopped(now time.Time, gone bool) order {
 		return start
 	}
 	return nothing
+}
+
+// lost answers stop, too: what became of it is not known, and it is ordered again, later
+// and later. A start that was not needed does no harm.
+func (l *life) lost(now time.Time) order {
+	n := l.losses
+	o := l.stopped(now, true)
+	l.unsure, l.losses = true, n+1
+	l.restSince = now.Add(min(firstPause<<min(n, 10), lastPause))
+	return o
 }

@@ -225,9 +225,10 @@ func (s *service) stop() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// After an error nobody knows: a start that was not needed does no harm.
-	o := s.life.stopped(time.Now(), stopped || err != nil)
-	s.life.unsure = err != nil // it is asked for again later
-	s.doLocked(o, releaseTime)
+	if err != nil {
+		s.doLocked(s.life.lost(time.Now()), releaseTime)
+	} else {
+		s.doLocked(s.life.stopped(time.Now(), stopped), releaseTime)
+	}
 	s.changedLocked()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"zinit/depgraph"
+	"zinit/supervise/machine"
 )
 
 // Activate has a service up because somebody needs it now, and returns when others may
@@ -86,6 +87,9 @@ func (c *core) release(name string) (stopped bool, err error) {
 		return true, nil // somebody else has seen to that
 	case r.hand:
 		return false, nil
+	}
+	if _, starts := r.m.State.(machine.Starting); starts {
+		return false, nil // whoever asked for it may have gone, and comes again
 	}
 	for _, e := range c.graph.In(int(r.i)) {
 		if d := c.recs[e.To]; (e.Kind == depgraph.Requires || e.Kind == depgraph.Awaits) && d.m.Want {

@@ -63,6 +63,19 @@ func TestWhatWasStartedByHandIsNotReleased(t *testing.T) {
 	})
 }
 
+// TestWhatStartsIsNotReleased: who gave it up comes again, and it is up then.
+func TestWhatStartsIsNotReleased(t *testing.T) {
+	sickHouse(t, []string{"db health status=stop"}, func(h *house) {
+		if h.activates("db") == nil {
+			t.Error("it is up")
+		}
+		h.releases("db", false)
+		h.health("db", "")
+		h.pass(time.Second)
+		h.releases("db", true)
+	})
+}
+
 func TestThatItWasStartedByHandOutlivesTheServer(t *testing.T) {
 	lines := []string{"db status=stop", "web status=stop"}
 	synctest.Test(t, func(t *testing.T) {

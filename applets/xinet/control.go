@@ -28,7 +28,12 @@ func (c *control) Release(ctx context.Context, service string) (bool, error) {
 		return false, err
 	}
 	defer client.Close()
-	return client.Release(ctx, service)
+	stopped, err := client.Release(ctx, service)
+	var refused *sock.Error
+	if errors.As(err, &refused) && refused.Word() == sock.WordServiceNotFound {
+		return true, nil // it is not even there, and a stop of it is never answered otherwise
+	}
+	return stopped, err
 }
 
 func (c *control) dial(ctx context.Context) (*sock.Client, error) {
