@@ -238,10 +238,21 @@ func (c *Client) Flush() (sent bool) {
 // process that ends has not sent goes with it. Flush does not wait for another goroutine
 // that is about to send.
 func (c *Client) Settle(bound time.Duration) {
-	sent := make(chan struct{})
-	go func() {
+	within(bound, func() {
 		c.Flush()
 		c.sendQueued()
+	})
+}
+
+// Sent waits up to the bound until what was flushed has left, and leaves alone what waits
+// for the next Flush: it may be called by anybody at any time.
+func (c *Client) Sent(bound time.Duration) { within(bound, func() { c.sendQueued() }) }
+
+// within waits for f, and no longer than the bound.
+func within(bound time.Duration, f func()) {
+	sent := make(chan struct{})
+	go func() {
+		f()
 		close(sent)
 	}()
 	late := time.NewTimer(bound)

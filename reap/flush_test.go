@@ -200,3 +200,26 @@ func TestWhatIsSettledHasLeft(t *testing.T) {
 	defer c.sending.Unlock()
 	c.Settle(time.Millisecond) // and somebody who sends for ever is not waited for
 }
+
+// TestWhatIsSentIsNotWhatWaitsForAFlush: what is asked for in a turn is written down before
+// it leaves, whoever waits for something of an earlier one.
+func TestWhatIsSentIsNotWhatWaitsForAFlush(t *testing.T) {
+	c, theirs := heldClient(t, -1)
+	c.Draining()
+	c.sending.Lock()
+	c.Flush() // is left to the one who sends
+	c.sending.Unlock()
+	c.Ack("web", 7) // of the next turn
+	c.Sent(patience)
+	recv, verbs := &receiver{fd: theirs, flags: unix.MSG_DONTWAIT}, []byte(nil)
+	for {
+		data, _, _, err := recv.next()
+		if err != nil {
+			break
+		}
+		decodePacket(data, func(m message) { verbs = append(verbs, m.verb()) })
+	}
+	if len(verbs) != 1 || verbs[0] != verbDraining {
+		t.Errorf("verbs %v have left", verbs)
+	}
+}

@@ -70,8 +70,8 @@ func (k *Keeper) Replace(c *Candidate, argv, env []string, notes func() map[stri
 
 var errRestless = errors.New("a program is being executed and its file system does not answer")
 
-// within tries until it succeeds, or gives up.
-func within(by time.Time, try func() bool) bool {
+// tryUntil tries until it succeeds, or gives up. Who waits for a lock cannot give up.
+func tryUntil(by time.Time, try func() bool) bool {
 	for !try() {
 		if time.Now().After(by) {
 			return false
@@ -85,12 +85,12 @@ func within(by time.Time, try func() bool) bool {
 // taken, none is being carried out, nothing forks, nothing is sent.
 func (k *Keeper) rest() (awake func(), err error) {
 	by := time.Now().Add(restTime)
-	if !within(by, k.gate.TryLock) {
+	if !tryUntil(by, k.gate.TryLock) {
 		return nil, errRestless
 	}
 	// Who gives up must leave nothing behind that waits, with the gate closed, for as long
 	// as a program does not get to run.
-	if !within(by, k.lanes.idle) || !within(by, k.table.forks.TryLock) {
+	if !tryUntil(by, k.lanes.idle) || !tryUntil(by, k.table.forks.TryLock) {
 		k.gate.Unlock()
 		return nil, errRestless
 	}

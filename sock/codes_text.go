@@ -38,7 +38,7 @@ func words() []word {
 		{WordServiceNotFound, "there is no service of that name"},
 		{WordNotRunning, "it has no process to signal"},
 		{WordSignal, "there is no such signal, or the system refused it"},
-		{WordShuttingDown, "the server is about to end and changes nothing more"},
+		{WordShuttingDown, "the server is about to end and changes nothing more; where the message says that another server takes over, that one may be asked the same"},
 		{WordConflict, "a service that it conflicts with runs"},
 		{WordUnusable, "the service cannot be started as it is configured"},
 		{WordTarget, "it is a target, and has no process"},

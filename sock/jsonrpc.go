@@ -101,9 +101,8 @@ func (c *conn) answerOne(r *request) bool {
 		c.stream(method, r)
 		return false
 	default:
-		c.answer(method, r)
+		return c.answer(method, r, true)
 	}
-	return true
 }
 
 // answerBatch answers the requests of a batch in order, as one array. Its parts
@@ -132,7 +131,7 @@ func (c *conn) answerBatch(batch []byte) {
 		case method != nil && method.Streams:
 			c.out.appendError(r.id, refuseStream(method))
 		default:
-			c.answer(method, &r)
+			c.answer(method, &r, false)
 		}
 		return c.flushOver(flushSize)
 	})
@@ -142,7 +141,7 @@ func (c *conn) answerBatch(batch []byte) {
 }
 
 // errNextServer is in the error of a handler when another server takes over under its
-// call. A call that a client may repeat is not answered then.
+// call. A call that came alone and that a client may repeat is not answered then.
 var errNextServer = errors.New("another server takes over")
 
 // NextServer is the error of what was not done because another server takes over.
@@ -150,24 +149,26 @@ func NextServer() error {
 	return errors.Join(errNextServer, Refuse(WordShuttingDown, "another server takes over: ask again"))
 }
 
-// answer carries out one request and appends the reply. A method of nil is one
-// that nobody knows.
-func (c *conn) answer(method *Method, r *request) {
+// answer carries out one request and appends the reply, unless it is left to the next
+// server. A method of nil is one that nobody knows.
+func (c *conn) answer(method *Method, r *request, alone bool) (answered bool) {
 	if method == nil {
 		c.out.appendError(r.id, unknownMethod())
-		return
+		return true
 	}
 	result, err := c.handle(method, r)
-	if errors.Is(err, errNextServer) && repeatable(method.Name) {
+	if alone && errors.Is(err, errNextServer) && repeatable(method.Name) {
+		c.srv.awaitDeafness() // or it would be asked again
 		c.flushOver(0)
 		c.fail(err) // closed without an answer: the client asks again, and who takes over answers
-		return
+		return false
 	}
 	if err != nil {
 		c.out.appendError(r.id, asError(err))
-		return
+		return true
 	}
 	c.out.appendResult(r.id, result)
+	return true
 }
 
 // notify carries out a notification: nobody hears how it went. One for a stream

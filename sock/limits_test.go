@@ -328,3 +328,32 @@ func TestMethodsAskForTheirAccess(t *testing.T) {
 	c.want(fmt.Sprintf(`"message":"access denied: uid %d `, os.Getuid()))
 	c.alive()
 }
+
+// TestWhatMayBeRepeatedIsLeftToTheNextServer: alone it is not answered, and the connection
+// ends when nobody is accepted here any more; a change, and a batch, are refused.
+func TestWhatMayBeRepeatedIsLeftToTheNextServer(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	leaves := func(context.Context, *Call) (any, error) {
+		asked <- struct{}{}
+		return nil, NextServer()
+	}
+	s, path := start(t, Table{
+		{Name: MethodPing, Access: Read, Handle: leaves},
+		{Name: MethodStop, Access: Change, Handle: leaves},
+	}, Options{})
+	c := talk(t, path)
+	for _, line := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"service.stop"}`,
+		`[{"jsonrpc":"2.0","id":1,"method":"system.ping"}]`,
+	} {
+		c.send(line + "\n")
+		<-asked
+		c.want("another server takes over: ask again")
+	}
+	c.send(`{"jsonrpc":"2.0","id":1,"method":"system.ping"}` + "\n")
+	<-asked
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c.wantClosed()
+}

@@ -169,6 +169,16 @@ func (s *Server) pause(d time.Duration) bool {
 	}
 }
 
+// awaitDeafness waits until Shutdown, which is about to be called, has seen to it that
+// nobody is accepted any more.
+func (s *Server) awaitDeafness() {
+	if s.pause(time.Second) {
+		return // it is not called
+	}
+	s.mu.Lock() // which Shutdown holds meanwhile
+	defer s.mu.Unlock()
+}
+
 // passing says whether an error of accept may pass by itself.
 func passing(err error) bool {
 	var errno syscall.Errno

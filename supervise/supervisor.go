@@ -24,7 +24,7 @@ type Options struct {
 	Hangup func()
 	// Report is the same for an account of all services in the log.
 	Report func()
-	// Settle waits, for a bounded time, until what the keeper was asked for has left
+	// Settle waits, for a bounded time, until what was flushed to the keeper has left
 	// this process; nil: it leaves at once.
 	Settle func()
 }

@@ -114,7 +114,7 @@ func run(e *env.Env, flags env.ServerFlags, heap *collector, log *slog.Logger) e
 	} else {
 		defer unwatch()
 	}
-	settle := func() { keeper.Settle(settleTime) }
+	settle := func() { keeper.Sent(settleTime) }
 	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup, Report: s.report, ClockSet: clockSet, Settle: settle})
 	watchLogs(store, inv.Kept[watchName], keeper, s.stirred, log)
 	messages := s.openOutlets(e, inv.Kept, keeper)
@@ -148,7 +148,7 @@ func run(e *env.Env, flags env.ServerFlags, heap *collector, log *slog.Logger) e
 		}()
 	})
 	s.end(wire)
-	settle() // that a shutdown began may not be said yet: the keeper would start another server
+	keeper.Settle(settleTime) // that a shutdown began may not be said yet: the keeper would start another server
 	if errors.Is(err, supervise.ErrLeft) {
 		log.Info("another server takes over; everything runs on")
 		return nil
