@@ -148,7 +148,7 @@ func (l *life) stopped(now time.Time, gone bool) order {
 		return nothing
 	}
 	l.phase = cold
-	if !doubted {
+	if !doubted { // that it is down now is no news of the start that failed
 		l.failures, l.pause = 0, time.Time{}
 	}
 	if l.waiting > 0 {

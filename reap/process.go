@@ -16,7 +16,7 @@ import (
 // workers, channel reader and sender, holder, signals, garbage collector, and spares.
 const parkedThreads = 16
 
-// ParkThreads makes threads, until the process has n beside the runtime's own. A thread
+// ParkThreads has the process own n threads beside those that are in use now. A thread
 // that is refused (the limit on processes is reached) ends the Go runtime, and with it
 // the process, so what it will ever need had better exist beforehand. Each goroutine is
 // locked to its thread until all are there, so there are as many; the runtime keeps idle

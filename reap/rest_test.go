@@ -2,8 +2,8 @@ package reap
 
 import "testing"
 
-// A program that does not get to run, as its file system does not answer, keeps the keeper
-// from being replaced, and nobody else from anything.
+// TestAKeeperThatCannotRestGoesOnAtOnce: a program whose file system does not answer keeps
+// the keeper from being replaced, and nobody else from anything.
 func TestAKeeperThatCannotRestGoesOnAtOnce(t *testing.T) {
 	k := &Keeper{lanes: newLanes(), table: NewTable(Hooks{})}
 	go k.lanes.work(k.carryOut, func(int) {})

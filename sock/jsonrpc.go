@@ -140,14 +140,9 @@ func (c *conn) answerBatch(batch []byte) {
 	}
 }
 
-// errNextServer is in the error of a handler when another server takes over under its
-// call. A call that came alone and that a client may repeat is not answered then.
-var errNextServer = errors.New("another server takes over")
-
-// NextServer is the error of what was not done because another server takes over.
-func NextServer() error {
-	return errors.Join(errNextServer, Refuse(WordShuttingDown, "another server takes over: ask again"))
-}
+// ErrNextServer is the error of a handler under whose call another server takes over.
+// A call that came alone and that a client may repeat is not answered then.
+var ErrNextServer = &Error{CodeInternal, "another server takes over: ask again", Detail{WordShuttingDown}}
 
 // answer carries out one request and appends the reply, unless it is left to the next
 // server. A method of nil is one that nobody knows.
@@ -157,7 +152,7 @@ func (c *conn) answer(method *Method, r *request, alone bool) (answered bool) {
 		return true
 	}
 	result, err := c.handle(method, r)
-	if alone && errors.Is(err, errNextServer) && repeatable(method.Name) {
+	if alone && errors.Is(err, ErrNextServer) && repeatable(method.Name) {
 		c.srv.awaitDeafness() // or it would be asked again
 		c.flushOver(0)
 		c.fail(err) // closed without an answer: the client asks again, and who takes over answers

@@ -335,7 +335,7 @@ func TestWhatMayBeRepeatedIsLeftToTheNextServer(t *testing.T) {
 	asked := make(chan struct{}, 1)
 	leaves := func(context.Context, *Call) (any, error) {
 		asked <- struct{}{}
-		return nil, NextServer()
+		return nil, ErrNextServer
 	}
 	s, path := start(t, Table{
 		{Name: MethodPing, Access: Read, Handle: leaves},

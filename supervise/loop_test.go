@@ -228,14 +228,14 @@ func TestTheKeeperKnowsFirst(t *testing.T) {
 	} {
 		bubble(t, func(t *testing.T) {
 			h := newHouse(t, newPlayer())
-			settled := ""
-			h.s.opt.Settle = func() { settled = h.k.take() }
+			told := ""
+			h.s.opt.Sent = func() { told = h.k.take() }
 			h.boot(services(t, "db"), h.k.inventory())
 			defer h.close()
 			h.pass(10 * ms)
 			h.k.take()
-			if err := order(h.s); err != nil || !strings.HasPrefix(settled, want) {
-				t.Errorf("%s: when it is settled the keeper has been told %q (%v)", want, settled, err)
+			if err := order(h.s); err != nil || !strings.HasPrefix(told, want) {
+				t.Errorf("%s: when it is answered the keeper has been told %q (%v)", want, told, err)
 			}
 		})
 	}

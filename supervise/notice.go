@@ -141,7 +141,7 @@ func (c *core) hearEarly(r *record) {
 // or by its reload signal to the main process. It is refused unless the service
 // runs.
 func (s *Supervisor) SignalReload(name string) error {
-	return s.tell(func(c *core) error { return c.signalReload(name) })
+	return s.order(func(c *core) error { return c.signalReload(name) })
 }
 
 func (c *core) signalReload(name string) error {

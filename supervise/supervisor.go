@@ -24,9 +24,9 @@ type Options struct {
 	Hangup func()
 	// Report is the same for an account of all services in the log.
 	Report func()
-	// Settle waits, for a bounded time, until what was flushed to the keeper has left
-	// this process; nil: it leaves at once.
-	Settle func()
+	// Sent waits, for a bounded time, until what was flushed to the keeper has left this
+	// process; nil: it leaves at once.
+	Sent func()
 }
 
 // A Supervisor is the loop and its front: its methods may be called from any
@@ -212,7 +212,7 @@ func (s *Supervisor) ask(f func(*core)) bool {
 
 func (s *Supervisor) try(f func(*core) error) error {
 	var err error
-	did := false // also when it was the last thing that the loop did
+	did := false // ask may not tell, when f was the last thing that the loop did
 	s.ask(func(c *core) { err, did = f(c), true })
 	if !did {
 		return s.gone()
@@ -220,11 +220,12 @@ func (s *Supervisor) try(f func(*core) error) error {
 	return err
 }
 
-// tell is try for what only the keeper is to remember.
-func (s *Supervisor) tell(f func(*core) error) error {
+// order is try for what is written down nowhere: who asked for it must not be answered
+// before the keeper has been told, since this process may end then.
+func (s *Supervisor) order(f func(*core) error) error {
 	err := s.try(f)
-	if err == nil {
-		s.settle()
+	if err == nil && s.opt.Sent != nil {
+		s.opt.Sent()
 	}
 	return err
 }
@@ -275,7 +276,7 @@ func (s *Supervisor) Restart(name string) error {
 
 // Kill sends a signal to a service's process group.
 func (s *Supervisor) Kill(name string, sig syscall.Signal) error {
-	return s.tell(func(c *core) error { return c.kill(name, sig) })
+	return s.order(func(c *core) error { return c.kill(name, sig) })
 }
 
 // StartAll wants every service of class user up, but for those with the status
@@ -303,7 +304,7 @@ func (s *Supervisor) StopAll() (names []string, err error) {
 // carries it out when this process ends meanwhile. ErrLeft: the loop has ended, and
 // nothing is shut down.
 func (s *Supervisor) Shutdown() error {
-	err := s.tell(func(c *core) error {
+	err := s.order(func(c *core) error {
 		c.shutdown()
 		return nil
 	})
@@ -311,14 +312,6 @@ func (s *Supervisor) Shutdown() error {
 		return nil // it is done
 	}
 	return err
-}
-
-// settle waits until the keeper has been told: who asks for what is written down nowhere
-// else must not be answered before, since this process may end then.
-func (s *Supervisor) settle() {
-	if s.opt.Settle != nil {
-		s.opt.Settle()
-	}
 }
 
 // gone is why the loop has ended: ErrLeft, and nothing of what was asked was done, but for

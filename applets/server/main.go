@@ -114,8 +114,8 @@ func run(e *env.Env, flags env.ServerFlags, heap *collector, log *slog.Logger) e
 	} else {
 		defer unwatch()
 	}
-	settle := func() { keeper.Sent(settleTime) }
-	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup, Report: s.report, ClockSet: clockSet, Settle: settle})
+	sent := func() { keeper.Sent(settleTime) }
+	s.sup = supervise.New(supervise.Options{Parts: parts, Events: keeper.Events(), Hangup: s.hangup, Report: s.report, ClockSet: clockSet, Sent: sent})
 	watchLogs(store, inv.Kept[watchName], keeper, s.stirred, log)
 	messages := s.openOutlets(e, inv.Kept, keeper)
 	defer s.leaveOnSignal()()

@@ -114,7 +114,7 @@ func refusal(err error) error {
 	var r *supervise.Refusal
 	switch {
 	case errors.Is(err, supervise.ErrLeft):
-		return sock.NextServer()
+		return sock.ErrNextServer
 	case errors.Is(err, supervise.ErrGone):
 		return sock.ShuttingDown()
 	case !errors.As(err, &r):

@@ -33,8 +33,6 @@ type proxies struct {
 	all     map[string]*configured          // guarded by mu; by name
 	sockets map[address.Address]*heldSocket // guarded by mu; by place
 	over    bool                            // guarded by mu; the services are being stopped
-	// disowned is whether the process that was taken over has no proxies of its own.
-	disowned bool // guarded by mu
 }
 
 // configured is one proxy and why it does not run.
@@ -295,10 +293,6 @@ func (x *proxies) disownLocked() {
 	if len(x.all) == 0 {
 		x.retireLocked()
 	}
-	if x.disowned {
-		return
-	}
-	x.disowned = true
 	for _, o := range append(slices.Clone(x.old), x.now) {
 		if o == nil || !strings.HasPrefix(o.kept, channelPrefix) {
 			continue

@@ -233,6 +233,26 @@ func (y *yard) await(what string, fact func() bool) {
 
 func saved() error { return nil }
 
+// served is a server with the proxy p at "a", who serves.
+func served(t *testing.T) (*yard, *proxies) {
+	t.Helper()
+	y := newYard(t)
+	y.echo()
+	x := y.open()
+	x.sync([]*config.Proxy{y.proxy("p", "a")})
+	c := y.dial("a")
+	y.talks(c)
+	c.Close()
+	return y, x
+}
+
+// dies ends the first process, as a kill does.
+func (y *yard) dies() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	syscall.Shutdown(int(y.ends["@xinet0"].Fd()), syscall.SHUT_RDWR)
+}
+
 func TestAProxyIsSetReplacedAndRemoved(t *testing.T) {
 	y := newYard(t)
 	y.echo()
@@ -324,20 +344,9 @@ func TestAnotherServerTakesTheProxiesOver(t *testing.T) {
 
 // TestTheLastProxyIsGoneWhenAnotherServerComes: nobody accepts for it any more.
 func TestTheLastProxyIsGoneWhenAnotherServerComes(t *testing.T) {
-	y := newYard(t)
-	y.echo()
-	x := y.open()
-	x.sync([]*config.Proxy{y.proxy("p", "a")})
-	y.talks(y.dial("a"))
-	next := y.open()
-	next.sync(nil)
-	if next.now != nil {
-		t.Error("a process takes connections, and nobody has a proxy")
-	}
-	if c, err := net.Dial("unix", y.path("a")); err == nil {
-		c.Close()
-		t.Error("somebody accepts")
-	}
+	y, _ := served(t)
+	y.open().sync(nil)
+	y.await("the process has ended", func() bool { return y.holds("xinet") == 0 })
 }
 
 func TestAProcessOfAnotherProgramIsReplaced(t *testing.T) {
@@ -379,15 +388,11 @@ func TestAProcessOfAnotherProgramIsReplaced(t *testing.T) {
 }
 
 func TestAProcessThatDiesIsReplaced(t *testing.T) {
-	y := newYard(t)
-	y.echo()
-	x := y.open()
-	x.sync([]*config.Proxy{y.proxy("p", "a")})
-	y.talks(y.dial("a"))
+	y, x := served(t)
 	y.mu.Lock()
 	y.fails = true
-	syscall.Shutdown(int(y.ends["@xinet0"].Fd()), syscall.SHUT_RDWR)
 	y.mu.Unlock()
+	y.dies()
 	y.await("it is seen", func() bool { _, err := x.status(); return err != nil })
 	c := y.dial("a") // it waits in the queue of the kernel
 	y.mu.Lock()

@@ -62,10 +62,11 @@ const (
 	maxListeners = 250
 	// page is how many states are in one answer.
 	page = 100
-	// Patience is how long an answer is waited for.
-	Patience = 5 * time.Second
-	// deafTime is for how long one that did not answer is waited for no longer.
-	deafTime = 30 * time.Second
+	// patience is how long an answer is waited for.
+	patience = 5 * time.Second
+	// deafPatience is how long it is of a process that did not answer, for deafTime.
+	deafPatience = 50 * time.Millisecond
+	deafTime     = 30 * time.Second
 	// drainPatience is shorter: a shutdown waits for it, and who does not answer is ended.
 	drainPatience = time.Second
 )
@@ -98,8 +99,8 @@ type Client struct {
 	mu   sync.Mutex
 	conn *net.UnixConn
 	id   uint64 // guarded by mu
-	// deaf is when an answer was last waited for in vain: nobody waits as long again and
-	// again for a process that was stopped. Guarded by mu.
+	// deaf is when an answer was last waited for in vain, zero when there was one since:
+	// nobody waits as long again and again for a process that was stopped. Guarded by mu.
 	deaf time.Time
 }
 
@@ -137,12 +138,12 @@ func (c *Client) ask(o order, files []*os.File) (answer, error) {
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	limit := Patience
+	limit := patience
 	if o.Drain {
 		limit = drainPatience
 	}
-	if !c.deaf.IsZero() && time.Since(c.deaf) < deafTime {
-		limit = min(limit, 50*time.Millisecond)
+	if time.Since(c.deaf) < deafTime {
+		limit = deafPatience
 	}
 	if err := c.conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return answer{}, err
